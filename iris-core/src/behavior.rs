@@ -1,0 +1,171 @@
+//! What a process does with a message.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::context::Context;
+use crate::exit::{Exit, ExitReason, Failure};
+use crate::message::Message;
+
+/// What a process remembers between messages. `Box::new(())` costs no memory.
+pub type State = Box<dyn Any + Send>;
+
+/// A future that a process waits for before its next message.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a handler wants next.
+#[derive(Default)]
+#[non_exhaustive]
+pub enum Step {
+    /// The message is handled; go on with the next.
+    #[default]
+    Done,
+    /// The message is handled; let others run before the next.
+    Yield,
+    /// End the process.
+    Stop(Exit),
+    /// Wait for this, and then do as it says. Messages queue up meanwhile.
+    Await(BoxFuture<Step>),
+}
+
+impl Step {
+    /// Ends the process with reason `normal`.
+    pub fn stop() -> Self {
+        Self::Stop(ExitReason::Normal.into())
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Yield => f.write_str("Yield"),
+            Self::Stop(exit) => f.debug_tuple("Stop").field(exit).finish(),
+            Self::Await(_) => f.write_str("Await(..)"),
+        }
+    }
+}
+
+/// What a process does with its messages.
+///
+/// One behavior may serve any number of processes: what belongs to a single process
+/// lives in its [`State`]. `handle` is synchronous, so that a message costs no
+/// boxed future; a handler that must wait returns [`Step::Await`].
+///
+/// The scheduler calls `handle` for one message of a process at a time, on whatever
+/// thread has taken the process up; two calls for one process never overlap. A call
+/// that blocks holds up the thread that it runs on, since no runtime can preempt it.
+/// A panic in any method ends the process with reason `panic`.
+pub trait Behavior: Send + Sync + 'static {
+    /// The state of a new process, made just before its first message.
+    fn init(&self) -> State {
+        Box::new(())
+    }
+
+    /// Handles one message.
+    fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step;
+
+    /// Takes over the state of the version before, when this behavior is swapped in.
+    ///
+    /// # Errors
+    ///
+    /// The old state, unharmed, with the failure: the process then goes on with the
+    /// old behavior.
+    fn migrate(&self, old: State, from_version: u32) -> Result<State, MigrationError> {
+        let _ = from_version;
+        Ok(old)
+    }
+
+    /// Called once when the process ends, unless it was never activated or panicked.
+    fn on_stop(&self, state: &mut State, exit: &Exit) {
+        let _ = (state, exit);
+    }
+
+    /// What to call it in logs and `info`.
+    fn name(&self) -> &str {
+        std::any::type_name::<Self>()
+    }
+}
+
+impl fmt::Debug for dyn Behavior {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Behavior({})", self.name())
+    }
+}
+
+/// A migration that did not work out.
+#[derive(thiserror::Error)]
+#[error("state migration failed: {failure}")]
+pub struct MigrationError {
+    /// The state as it was handed in.
+    pub state: State,
+    /// What went wrong.
+    pub failure: Failure,
+}
+
+impl fmt::Debug for MigrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MigrationError").field("failure", &self.failure).finish_non_exhaustive()
+    }
+}
+
+/// A behavior and its place in a process's history. The original is version 1.
+#[derive(Clone, Debug)]
+pub struct BehaviorVersion {
+    /// Counts up by one with every swap.
+    pub version: u32,
+    /// The behavior itself.
+    pub behavior: Arc<dyn Behavior>,
+}
+
+impl BehaviorVersion {
+    /// The first version of a process.
+    pub fn original(behavior: Arc<dyn Behavior>) -> Self {
+        Self { version: 1, behavior }
+    }
+}
+
+struct Handler<F>(F);
+
+impl<F> Behavior for Handler<F>
+where
+    F: Fn(&mut Context<'_>, Bytes) -> Step + Send + Sync + 'static,
+{
+    fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
+        match message {
+            Message::User(bytes) => (self.0)(cx, bytes),
+            // A plain function asked for bytes only; system messages are for
+            // behaviors that want them.
+            Message::System(_) => Step::Done,
+        }
+    }
+
+    fn name(&self) -> &str {
+        std::any::type_name::<F>()
+    }
+}
+
+/// A behavior from a function of the user's bytes. System messages are passed over.
+///
+/// # Examples
+///
+/// ```
+/// use iris_core::{Behavior, Step, handler};
+///
+/// let echo = handler(|cx, bytes| {
+///     println!("{} got {} bytes", cx.pid(), bytes.len());
+///     if bytes.is_empty() { Step::stop() } else { Step::Done }
+/// });
+/// assert!(echo.name().contains("closure"));
+/// ```
+pub fn handler<F>(f: F) -> impl Behavior
+where
+    F: Fn(&mut Context<'_>, Bytes) -> Step + Send + Sync + 'static,
+{
+    Handler(f)
+}

@@ -1,0 +1,182 @@
+//! What travels between processes, and what becomes of it when it cannot.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::behavior::BehaviorVersion;
+use crate::exit::{Exit, ExitInfo};
+use crate::pid::Pid;
+
+/// What a process receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Message {
+    /// Bytes from another process, a timer or the outside. Iris never looks inside.
+    User(Bytes),
+    /// News from the runtime itself.
+    System(SystemMessage),
+}
+
+impl Message {
+    /// The user's bytes, or `None` for a system message.
+    pub fn as_user(&self) -> Option<&Bytes> {
+        match self {
+            Self::User(bytes) => Some(bytes),
+            Self::System(_) => None,
+        }
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::User(bytes)
+    }
+}
+
+impl From<&'static [u8]> for Message {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::User(Bytes::from_static(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::User(Bytes::from(bytes))
+    }
+}
+
+/// News from the runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SystemMessage {
+    /// A process that the receiver is linked to has ended.
+    Exit(ExitInfo),
+}
+
+/// The two lanes of a mailbox.
+///
+/// Everything in the signal lane is taken before anything in the user lane; each
+/// lane alone is first in, first out for each sender. The lane is what decides
+/// *when* an [`Envelope`] acts: a [`Envelope::Swap`] in the user lane applies to
+/// what was sent after it, the same swap in the signal lane to the backlog too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Overtakes user messages.
+    Signal,
+    /// Keeps the order in which things were sent.
+    User,
+}
+
+/// What lies in a mailbox: a message, or an instruction to the process itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Envelope {
+    /// For the behavior.
+    Message(Message),
+    /// Go on with this behavior.
+    Swap(Arc<BehaviorVersion>),
+    /// End, for this reason. In the signal lane what is queued becomes dead
+    /// letters; in the user lane it is handled first.
+    Stop(Exit),
+    /// A wake-up that was asked of [`Host::wake_at`](crate::Host::wake_at).
+    Wake,
+}
+
+impl Envelope {
+    /// Whether this counts in the size of a mailbox: user messages only.
+    #[inline]
+    pub fn is_user_message(&self) -> bool {
+        matches!(self, Self::Message(Message::User(_)))
+    }
+}
+
+/// Why a message did not reach a mailbox; it comes back inside.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No process has this pid: it never had one, or it has ended.
+    #[error("no process with pid {to}")]
+    NoProc {
+        /// Whom it was for.
+        to: Pid,
+        /// What could not be sent.
+        message: Message,
+    },
+    /// The process is ending and takes nothing more.
+    #[error("process {to} is stopping")]
+    Closed {
+        /// Whom it was for.
+        to: Pid,
+        /// What could not be sent.
+        message: Message,
+    },
+    /// The runtime itself is shutting down.
+    #[error("the runtime has been shut down")]
+    ShutDown {
+        /// Whom it was for.
+        to: Pid,
+        /// What could not be sent.
+        message: Message,
+    },
+}
+
+impl SendError {
+    /// The message, back in the sender's hands.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::NoProc { message, .. }
+            | Self::Closed { message, .. }
+            | Self::ShutDown { message, .. } => message,
+        }
+    }
+}
+
+/// A message that was accepted but will never be handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The process whose mailbox it was in.
+    pub to: Pid,
+    /// The message itself.
+    pub message: Message,
+    /// What came between.
+    pub reason: DeadLetterReason,
+}
+
+/// What came between a message and its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadLetterReason {
+    /// The process ended with the message still queued.
+    Stopped,
+}
+
+impl DeadLetterReason {
+    /// The word that users and logs see.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_message_comes_back_whole() {
+        let to = Pid::new(1, 1).unwrap();
+        let message = Message::from(&b"precious"[..]);
+        let error = SendError::NoProc { to, message: message.clone() };
+        assert_eq!(error.into_message(), message);
+    }
+
+    #[test]
+    fn only_user_messages_count_as_mail() {
+        assert!(Envelope::Message(Message::from(&b"x"[..])).is_user_message());
+        assert!(!Envelope::Wake.is_user_message());
+        assert!(!Envelope::Stop(Exit::default()).is_user_message());
+    }
+}
