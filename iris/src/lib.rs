@@ -1,1 +1,81 @@
-//! p
+//! A runtime fabric: actors, native compute offload and a mesh of nodes.
+//!
+//! [`Runtime`] puts the parts together: processes that are cheap enough to have by the
+//! hundred thousand, a scheduler that keeps busy ones from starving the others, names
+//! and paths to find them, behaviors that can be swapped while messages flow, and one
+//! place where every end of a process passes.
+//!
+//! **Invariant:** a message that [`Runtime::send`] accepted is handled, or counted and
+//! reported as a dead letter; one that it did not accept is in the error.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use iris::{Runtime, Step, handler};
+//!
+//! let rt = Runtime::new()?;
+//! let greeter = rt
+//!     .spawn(handler(|cx, bytes| {
+//!         println!("{} got {}", cx.pid(), String::from_utf8_lossy(&bytes));
+//!         Step::Done
+//!     }))
+//!     .named("greeter")
+//!     .start()?;
+//! rt.send(greeter, &b"hello"[..])?;
+//! rt.send_named("greeter", &b"again"[..])?;
+//! let report = rt.shutdown(Duration::from_secs(2));
+//! assert_eq!(report.undelivered, 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
+//! runtimes and processes, [`names`] finds them, `host` answers what parts ask, `exits` is the exit pipeline.
+//! The parts themselves are re-exported below; each is usable alone.
+//!
+//! # Features
+//!
+//! Both are on by default and only switch optional dependencies: `mesh` (nodes over a
+//! network) and `offload` (Python functions to machine code).
+
+#![forbid(unsafe_code)]
+
+pub mod builder;
+mod exits;
+mod host;
+pub mod names;
+pub mod runtime;
+pub mod spawn;
+
+pub use builder::{Builder, StartError};
+pub use exits::ExitCounts;
+pub use names::{NamedSendError, PlaceError};
+pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
+pub use spawn::{SpawnBuilder, SpawnError};
+
+pub use iris_core::{
+    Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
+    Failure, Message, MigrationError, Pid, SendError, State, Step, SystemMessage, handler,
+};
+pub use iris_registry::RegisterError;
+pub use iris_sched::{Activation, Ready, Scheduler, Status, current_pid};
+
+pub use iris_core as core;
+#[cfg(feature = "offload")]
+pub use iris_jit as jit;
+pub use iris_mailbox as mailbox;
+#[cfg(feature = "mesh")]
+pub use iris_mesh as mesh;
+#[cfg(feature = "offload")]
+pub use iris_offload as offload;
+pub use iris_registry as registry;
+pub use iris_sched as sched;
+pub use iris_supervise as supervise;
+#[cfg(feature = "mesh")]
+pub use iris_wire as wire;
+
+/// What most programs use: `use iris::prelude::*`.
+pub mod prelude {
+    pub use crate::{Behavior, Context, Exit, ExitReason, Message, Pid, Runtime, State, Step, handler};
+}

@@ -1,0 +1,138 @@
+//! The exit pipeline: the one place that every end of a process passes.
+//!
+//! In order: the mailbox is closed (by the scheduler, before it reports the exit) →
+//! `on_stop` runs → what was queued becomes dead letters → names and paths stop
+//! resolving → the exit is counted and logged → the pid leaves the table and those who
+//! joined it are woken.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use iris_core::{DeadLetter, DeadLetterReason, Exit, Exited, Failure, Message, Pid};
+
+use crate::runtime::Inner;
+
+/// What a user wants to hear about messages that nobody will handle.
+type DeadLetterHook = dyn Fn(&DeadLetter) + Send + Sync;
+
+/// How many processes have ended, by what their end means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExitCounts {
+    /// For reasons that are no failure: `normal`, `shutdown`, `killed`.
+    pub clean: u64,
+    /// For all others.
+    pub failed: u64,
+}
+
+/// The pipeline's own memory.
+#[derive(Default)]
+pub(crate) struct Exits {
+    clean: AtomicU64,
+    failed: AtomicU64,
+    dead_letters: AtomicU64,
+    hook: RwLock<Option<Arc<DeadLetterHook>>>,
+    joiners: AtomicUsize,
+    lock: Mutex<()>,
+    someone_left: Condvar,
+}
+
+impl Exits {
+    pub(crate) fn process_exited(&self, inner: &Inner, exited: Exited) {
+        let Exited { pid, exit, behavior, state, remaining } = exited;
+        if let Some(mut state) = state {
+            let stopped = catch_unwind(AssertUnwindSafe(|| {
+                behavior.behavior.on_stop(&mut state, &exit);
+                drop(state);
+            }));
+            if let Err(payload) = stopped {
+                let failure = Failure::from_panic(&*payload);
+                tracing::error!(pid = pid.raw(), %failure, "on_stop panicked; the exit goes on");
+            }
+        }
+        self.bury(pid, remaining);
+        inner.registry.forget(pid);
+        self.count(pid, &exit, behavior.behavior.name());
+        inner.table.remove(pid);
+        self.wake_joiners();
+    }
+
+    /// Counts and reports what was queued.
+    fn bury(&self, to: Pid, remaining: Vec<Message>) {
+        if remaining.is_empty() {
+            return;
+        }
+        self.dead_letters.fetch_add(remaining.len() as u64, Ordering::Relaxed);
+        tracing::warn!(pid = to.raw(), count = remaining.len(), "messages became dead letters");
+        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(hook) = hook else { return };
+        for message in remaining {
+            let letter = DeadLetter { to, message, reason: DeadLetterReason::Stopped };
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&letter))) {
+                let failure = Failure::from_panic(&*payload);
+                tracing::error!(pid = to.raw(), %failure, "the dead-letter hook panicked");
+            }
+        }
+    }
+
+    fn count(&self, pid: Pid, exit: &Exit, behavior: &str) {
+        if exit.reason.is_failure() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            let failure = exit.failure.as_ref().map(tracing::field::display);
+            tracing::error!(pid = pid.raw(), behavior, reason = %exit.reason, failure, "process failed");
+        } else {
+            self.clean.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(pid = pid.raw(), behavior, reason = %exit.reason, "process ended");
+        }
+    }
+
+    pub(crate) fn counts(&self) -> ExitCounts {
+        ExitCounts {
+            clean: self.clean.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_hook(&self, hook: Option<Arc<DeadLetterHook>>) {
+        *self.hook.write().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    fn wake_joiners(&self) {
+        // SeqCst here and in `wait_gone`: either this sees the joiner, or the joiner sees
+        // that the process has left the table.
+        if self.joiners.load(Ordering::SeqCst) > 0 {
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.someone_left.notify_all();
+        }
+    }
+
+    /// Blocks until `gone` says so or `timeout` is over; returns which.
+    pub(crate) fn wait_gone(&self, timeout: Option<Duration>, gone: impl Fn() -> bool) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.joiners.fetch_add(1, Ordering::SeqCst);
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = loop {
+            if gone() {
+                break true;
+            }
+            let Some(deadline) = deadline else {
+                guard = self.someone_left.wait(guard).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break false;
+            }
+            let waited = self.someone_left.wait_timeout(guard, left);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        drop(guard);
+        self.joiners.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+}

@@ -1,0 +1,354 @@
+//! The runtime: what users hold.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use iris_core::{
+    Behavior, DeadLetter, Envelope, Exit, ExitReason, Host, Lane, Message, Pid, SendError,
+};
+use iris_registry::Registry;
+use iris_sched::{
+    Activity, Environment, Process, Scheduler, Status, Table, Timers, TokioScheduler, current_pid,
+};
+use thiserror::Error;
+
+use crate::builder::{Builder, StartError};
+use crate::exits::{ExitCounts, Exits};
+use crate::spawn::SpawnBuilder;
+
+/// Actors, their scheduler and all that is around them. Cheap to clone.
+///
+/// Dropping the last clone ends the runtime's threads without waiting for what is
+/// queued; [`shutdown`](Self::shutdown) waits. All methods may be called on any thread,
+/// inside handlers too unless they say that they block.
+#[derive(Clone)]
+pub struct Runtime {
+    inner: Arc<Inner>,
+}
+
+/// The parts. They hold this one only weakly, so that it can end.
+pub(crate) struct Inner {
+    pub(crate) table: Table,
+    pub(crate) registry: Box<dyn Registry>,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) exits: Exits,
+    pub(crate) env: Arc<Environment>,
+    scheduler: Arc<TokioScheduler>,
+    shut_down: AtomicBool,
+    /// Taken out on drop, to be ended in the background.
+    tokio: Option<tokio::runtime::Runtime>,
+}
+
+/// What a process is doing and has done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessInfo {
+    /// What it is doing at this moment.
+    pub status: Status,
+    /// User messages not yet handed to the handler.
+    pub mailbox_size: usize,
+    /// Messages handed to the handler so far.
+    pub handled: u64,
+    /// The behavior in force; the original is 1.
+    pub behavior_version: u32,
+    /// Its name.
+    pub behavior: String,
+    /// Names that lead to the process, sorted.
+    pub names: Vec<String>,
+    /// Paths that lead to the process, sorted.
+    pub paths: Vec<String>,
+}
+
+/// What a shutdown left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Messages that were queued and became dead letters.
+    pub undelivered: u64,
+    /// Processes that were still inside a handler when the time was over.
+    pub stuck: usize,
+}
+
+/// A process cannot be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It would wait for itself.
+    #[error("process {0} cannot wait for its own end; return a stop from the handler instead")]
+    Itself(Pid),
+}
+
+/// How long [`Runtime::shutdown`] waits for running handlers once it has drained.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Runtime {
+    /// A runtime of default parts.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if the operating system gives no threads.
+    pub fn new() -> Result<Self, StartError> {
+        Builder::default().start()
+    }
+
+    /// A runtime of chosen parts.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn start(builder: Builder) -> Result<Self, StartError> {
+        let Builder { workers, registry, clock } = builder;
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name("iris-worker")
+            .enable_time()
+            .build()
+            .map_err(StartError::Threads)?;
+        let scheduler = Arc::new(TokioScheduler::start(tokio.handle().clone(), workers));
+        let timers = Arc::new(Timers::new(clock.clone()));
+        let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
+            let host = inner.clone();
+            tokio.spawn(timers.clone().run(move |pid| {
+                if let Some(inner) = host.upgrade() {
+                    inner.table.with(pid, |process| process.signal(Envelope::Wake));
+                }
+            }));
+            Inner {
+                table: Table::new(),
+                registry,
+                timers,
+                exits: Exits::default(),
+                env: Arc::new(Environment {
+                    host: inner.clone(),
+                    exits: inner.clone(),
+                    clock,
+                    activity: Activity::default(),
+                }),
+                scheduler,
+                shut_down: AtomicBool::new(false),
+                tokio: Some(tokio),
+            }
+        });
+        Ok(Self { inner })
+    }
+
+    /// Begins a process: `rt.spawn(behavior).named("x").start()?`.
+    pub fn spawn(&self, behavior: impl Behavior) -> SpawnBuilder<'_> {
+        self.spawn_shared(Arc::new(behavior))
+    }
+
+    /// As [`spawn`](Self::spawn), for a behavior that several processes share.
+    pub fn spawn_shared(&self, behavior: Arc<dyn Behavior>) -> SpawnBuilder<'_> {
+        SpawnBuilder::new(self, behavior, self.inner.scheduler.clone())
+    }
+
+    /// Puts `message` into the mailbox of `to`. FIFO for each sender; never waits.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back in the error if `to` does not exist or is stopping.
+    #[inline]
+    pub fn send(&self, to: Pid, message: impl Into<Message>) -> Result<(), SendError> {
+        Host::send(&*self.inner, to, message.into())
+    }
+
+    /// Asks a process to end at once; `false` if it does not exist or is ending already.
+    ///
+    /// A handler that is running finishes first, one that awaits is dropped where it
+    /// waits; what is queued becomes dead letters. From this call on the process is not
+    /// alive and takes nothing more.
+    pub fn stop(&self, pid: Pid, exit: impl Into<Exit>) -> bool {
+        Host::stop(&*self.inner, pid, exit.into())
+    }
+
+    /// Asks a process to end after what is queued; reason `shutdown`. It takes nothing
+    /// more from this call on. `false` if it does not exist or is ending already.
+    pub fn drain(&self, pid: Pid) -> bool {
+        let exit = Exit::from(ExitReason::Shutdown);
+        self.inner.table.get(pid).is_some_and(|process| process.stop(Lane::User, exit))
+    }
+
+    /// Blocks until the process has ended and all that follows from it is done, at most
+    /// `timeout`; `None`: for ever. `true` if it has ended or never existed.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError::Itself`] if the calling thread is inside the handler of `pid`.
+    pub fn join(&self, pid: Pid, timeout: Option<Duration>) -> Result<bool, JoinError> {
+        if current_pid() == Some(pid) {
+            return Err(JoinError::Itself(pid));
+        }
+        let table = &self.inner.table;
+        Ok(self.inner.exits.wait_gone(timeout, || table.get(pid).is_none()))
+    }
+
+    /// Whether `pid` exists and has not begun to end. A process that drains is alive.
+    pub fn is_alive(&self, pid: Pid) -> bool {
+        Host::is_alive(&*self.inner, pid)
+    }
+
+    /// User messages not yet handed to the handler, or `None` if there is no such
+    /// process.
+    pub fn mailbox_size(&self, pid: Pid) -> Option<usize> {
+        self.live(pid).map(|process| process.mailbox_size())
+    }
+
+    /// What a process is doing, or `None` if there is no such process.
+    pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
+        let process = self.live(pid)?;
+        let (names, paths) = self.inner.registry.names_of(pid);
+        Some(ProcessInfo {
+            status: process.status(),
+            mailbox_size: process.mailbox_size(),
+            handled: process.handled(),
+            behavior_version: process.behavior_version(),
+            behavior: process.behavior_name(),
+            names,
+            paths,
+        })
+    }
+
+    /// Replaces the behavior of a process and returns the new version's number, or `None`
+    /// if there is no such process. The state survives, see [`Behavior::migrate`].
+    ///
+    /// The swap keeps its place among the messages: what was sent before is handled by
+    /// the old behavior, what is sent after by the new.
+    pub fn hot_swap(&self, pid: Pid, behavior: impl Behavior) -> Option<u32> {
+        self.swap(Lane::User, pid, Arc::new(behavior))
+    }
+
+    /// As [`hot_swap`](Self::hot_swap), but what is queued is handled by the new
+    /// behavior, too.
+    pub fn hot_swap_now(&self, pid: Pid, behavior: impl Behavior) -> Option<u32> {
+        self.swap(Lane::Signal, pid, Arc::new(behavior))
+    }
+
+    fn swap(&self, lane: Lane, pid: Pid, behavior: Arc<dyn Behavior>) -> Option<u32> {
+        self.live(pid)?.swap(lane, behavior)
+    }
+
+    /// The number of the behavior in force, or `None` if there is no such process.
+    pub fn behavior_version(&self, pid: Pid) -> Option<u32> {
+        self.live(pid).map(|process| process.behavior_version())
+    }
+
+    /// Calls `hook` for each dead letter from now on, on the thread that buries it;
+    /// replaces a hook that was set before. It must not block.
+    pub fn on_dead_letter(&self, hook: impl Fn(&DeadLetter) + Send + Sync + 'static) {
+        self.inner.exits.set_hook(Some(Arc::new(hook)));
+    }
+
+    /// Messages that were accepted and will never be handled, since the runtime began.
+    pub fn dead_letters(&self) -> u64 {
+        self.inner.exits.dead_letters()
+    }
+
+    /// How many processes have ended since the runtime began.
+    pub fn exit_counts(&self) -> ExitCounts {
+        self.inner.exits.counts()
+    }
+
+    /// Processes in the table, those that are ending included.
+    pub fn process_count(&self) -> usize {
+        self.inner.table.len()
+    }
+
+    /// Blocks until no process has work, at most `timeout`; says whether it is quiet.
+    /// Must not be called inside a handler: that is work.
+    pub fn wait_quiet(&self, timeout: Duration) -> bool {
+        self.inner.env.activity.wait_quiet(timeout)
+    }
+
+    /// Waits up to `drain` for all that is queued to be handled, then stops every process
+    /// and waits up to 2 s more for handlers that are still running. Blocks; must not be
+    /// called inside a handler. A second call finds nothing to do.
+    ///
+    /// Sends fail from the end of the draining on.
+    pub fn shutdown(&self, drain: Duration) -> ShutdownReport {
+        let before = self.dead_letters();
+        self.wait_quiet(drain);
+        self.stop_all();
+        let deadline = Instant::now() + STOP_PATIENCE;
+        // A process that was being spawned meanwhile may have missed the first round.
+        while self.process_count() > 0 && Instant::now() < deadline {
+            self.stop_all();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.wait_quiet(left) {
+                break;
+            }
+        }
+        self.inner.scheduler.shut_down();
+        ShutdownReport {
+            undelivered: self.dead_letters() - before,
+            stuck: self.inner.env.activity.busy(),
+        }
+    }
+
+    /// Refuses new processes and stops those that are there.
+    fn stop_all(&self) {
+        self.inner.shut_down.store(true, Ordering::SeqCst);
+        for process in self.inner.table.snapshot() {
+            process.stop(Lane::Signal, ExitReason::Shutdown.into());
+        }
+    }
+
+    /// Whether [`shutdown`](Self::shutdown) has stopped taking work.
+    pub fn is_shut_down(&self) -> bool {
+        self.inner.is_shut_down()
+    }
+
+    /// Polls a future to its end on the runtime's own threads; for schedulers of other
+    /// languages, whose threads poll none.
+    pub fn drive(&self, future: iris_core::BoxFuture<()>) {
+        self.inner.scheduler.drive(future);
+    }
+
+    /// Whom the scheduler of a guest language asks to [`drive`](Self::drive) futures: it
+    /// must not keep the runtime alive.
+    pub fn rust_scheduler(&self) -> Arc<dyn Scheduler> {
+        self.inner.scheduler.clone()
+    }
+
+    fn live(&self, pid: Pid) -> Option<Arc<Process>> {
+        self.inner.table.get(pid).filter(|process| process.is_alive())
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.inner.table
+    }
+
+    pub(crate) fn registry(&self) -> &dyn Registry {
+        &*self.inner.registry
+    }
+
+    pub(crate) fn environment(&self) -> Arc<Environment> {
+        self.inner.env.clone()
+    }
+}
+
+impl Inner {
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shut_down.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.scheduler.shut_down();
+        if let Some(tokio) = self.tokio.take() {
+            // The last clone may be dropped by one of the workers, which cannot wait for
+            // itself.
+            tokio.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("processes", &self.process_count())
+            .field("shut_down", &self.is_shut_down())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+//! Makes processes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iris_core::{Behavior, ExitReason, Pid};
+use iris_sched::{Activation, Process, ProcessOptions, Scheduler, TableFull};
+use thiserror::Error;
+
+use crate::names::PlaceError;
+use crate::runtime::Runtime;
+
+/// A process that is about to be: `rt.spawn(behavior).budget(50).named("x").start()`.
+#[must_use = "nothing is spawned until `start` is called"]
+pub struct SpawnBuilder<'a> {
+    runtime: &'a Runtime,
+    behavior: Arc<dyn Behavior>,
+    options: ProcessOptions,
+    scheduler: Arc<dyn Scheduler>,
+    name: Option<&'a str>,
+    path: Option<&'a str>,
+}
+
+/// A process could not be spawned.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// A process must be given at least one reduction for each slice.
+    #[error("the budget must be at least 1 reduction")]
+    NoBudget,
+    /// There are too many.
+    #[error(transparent)]
+    TableFull(#[from] TableFull),
+    /// The name or path that it was to have cannot be had.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The runtime has been shut down.
+    #[error("the runtime has been shut down")]
+    ShutDown,
+}
+
+impl<'a> SpawnBuilder<'a> {
+    pub(crate) fn new(
+        runtime: &'a Runtime,
+        behavior: Arc<dyn Behavior>,
+        scheduler: Arc<dyn Scheduler>,
+    ) -> Self {
+        let options = ProcessOptions::default();
+        Self { runtime, behavior, options, scheduler, name: None, path: None }
+    }
+
+    /// Reductions for each slice; 100 by default. A smaller budget yields to others
+    /// sooner.
+    pub fn budget(mut self, reductions: u32) -> Self {
+        self.options.budget_reductions = reductions;
+        self
+    }
+
+    /// Registers the process under a name before anybody can send to it.
+    pub fn named(mut self, name: &'a str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Registers the process under a path before anybody can send to it.
+    pub fn at_path(mut self, path: &'a str) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    /// Makes it a virtual actor: its state is made by the first message, and it ends
+    /// (reason `normal`) after `idle_timeout` without one; `None`: never.
+    pub fn virtual_actor(mut self, idle_timeout: Option<Duration>) -> Self {
+        self.options.activation = Activation::Virtual { idle_timeout, reactivate: false };
+        self
+    }
+
+    /// Makes it a virtual actor that gives up only its state after `idle_timeout`, and
+    /// is activated again by a later message to the same pid.
+    pub fn reactivated_actor(mut self, idle_timeout: Option<Duration>) -> Self {
+        self.options.activation = Activation::Virtual { idle_timeout, reactivate: true };
+        self
+    }
+
+    /// Has another scheduler run it: a guest language's lane.
+    pub fn on(mut self, scheduler: Arc<dyn Scheduler>) -> Self {
+        self.scheduler = scheduler;
+        self
+    }
+
+    /// Spawns the process and returns its pid. Costs no thread and no task.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpawnError`]; nothing is left behind then.
+    pub fn start(self) -> Result<Pid, SpawnError> {
+        if self.options.budget_reductions == 0 {
+            return Err(SpawnError::NoBudget);
+        }
+        let Self { runtime, behavior, options, scheduler, name, path } = self;
+        if runtime.is_shut_down() {
+            return Err(SpawnError::ShutDown);
+        }
+        let env = runtime.environment();
+        let pid = runtime
+            .table()
+            .insert(|pid| Process::new(pid, behavior, options, scheduler, env))?;
+        let named = name.map_or(Ok(()), |name| runtime.register(name, pid));
+        let placed =
+            named.and_then(|()| path.map_or(Ok(()), |path| runtime.register_path(path, pid)));
+        // A shutdown that began meanwhile may have missed the new process.
+        let open = if runtime.is_shut_down() { Err(SpawnError::ShutDown) } else { Ok(()) };
+        if let Err(error) = open.and(placed.map_err(SpawnError::from)) {
+            runtime.stop(pid, ExitReason::Killed);
+            return Err(error);
+        }
+        Ok(pid)
+    }
+}
+
+impl std::fmt::Debug for SpawnBuilder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SpawnBuilder")
+            .field("behavior", &self.behavior.name())
+            .field("options", &self.options)
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
