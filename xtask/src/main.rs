@@ -1,2 +1,183 @@
-//! p
-fn main(){}
+//! `cargo xtask`: builds of the bindings, the demo and all checks.
+//!
+//! Uses the standard library only, so that it is compiled in seconds before
+//! anything else, and no iris crate, so that it works while they do not.
+//!
+//! Reading order: [`tools`] (errors, processes, the virtual environment), [`py`] (the wheel),
+//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`] and [`test`] (the checks).
+
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks to its user by printing"
+)]
+
+mod bench;
+mod demo;
+mod py;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use tools::{Error, Workspace};
+
+/// What `cargo xtask help` prints.
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  py [--release] [--develop]      build the Python wheel into target/wheels/ and install it into
+                                  target/venv; --develop installs it in place (maturin develop)
+  demo [--quick] [--data-dir DIR] [--repeat N] [--threshold X]
+                                  the fleet of 2013's flights on actors; --quick needs no network
+  test                            everything that must pass; what .ci/run calls
+  bench python [--json] [--quick] measures against asyncio.Queue and others
+  help                            this text
+
+not in this version yet:
+  node, fuzz, soak
+  bench core|offload|mesh|node
+  demo --chaos, --mesh, --gateway
+
+environment:
+  IRIS_PYTHON   the Python interpreter to use (3.9 or later, with venv);
+                default: the first fit one of python3 and python on PATH
+";
+
+/// Commands that work.
+const COMMANDS: [&str; 5] = ["py", "demo", "test", "bench", "help"];
+
+/// Commands of the plan that later versions bring.
+const LATER: [&str; 3] = ["node", "fuzz", "soak"];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            if error.is_usage() {
+                eprintln!("`cargo xtask help` shows all commands and flags");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Runs the command that `args` (without the program's name) ask for.
+fn run(args: &[String]) -> Result<(), Error> {
+    let Some((command, rest)) = args.split_first() else {
+        return Err(Error::usage(format!(
+            "no command; valid ones: {}",
+            COMMANDS.join(", ")
+        )));
+    };
+    match command.as_str() {
+        "py" => {
+            let options = py::Options::parse(rest)?;
+            py::run(&Workspace::find(), options).map(drop)
+        }
+        "demo" => {
+            let flags = demo::check_flags(rest)?;
+            demo::run(&Workspace::find(), flags)
+        }
+        "test" => {
+            tools::check_flags("test", rest, &[])?;
+            test::run(&Workspace::find())
+        }
+        "bench" => {
+            let options = bench::Options::parse(rest)?;
+            bench::run(&Workspace::find(), options)
+        }
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        later if LATER.contains(&later) => Err(Error::not_yet(format!("command `{later}`"))),
+        unknown => Err(Error::usage(format!(
+            "unknown command `{unknown}`; valid ones: {}",
+            COMMANDS.join(", ")
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(line: &str) -> Error {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        run(&args).expect_err("the line is wrong")
+    }
+
+    #[test]
+    fn an_unknown_command_is_answered_with_the_valid_ones() {
+        let error = error_of("tset");
+        assert_eq!(
+            error.to_string(),
+            "unknown command `tset`; valid ones: py, demo, test, bench, help"
+        );
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_missing_command_is_an_error() {
+        assert_eq!(error_of("").exit_code(), 2);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_answered_with_the_valid_ones() {
+        for (line, text) in [
+            (
+                "py --fast",
+                "unknown argument `--fast` of `py`; valid ones: --release, --develop",
+            ),
+            (
+                "test --all",
+                "unknown argument `--all` of `test`; it takes none",
+            ),
+            (
+                "bench python --csv",
+                "unknown argument `--csv` of `bench python`; valid ones: --json, --quick",
+            ),
+            (
+                "demo --slow",
+                "unknown argument `--slow` of `demo`; valid ones: --quick, --data-dir, --repeat, --threshold",
+            ),
+        ] {
+            let error = error_of(line);
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_later_versions_bring_says_so() {
+        for line in [
+            "node",
+            "fuzz",
+            "soak",
+            "demo --chaos",
+            "demo --quick --mesh",
+            "demo --gateway",
+            "bench core",
+            "bench mesh --json",
+        ] {
+            let error = error_of(line);
+            assert!(
+                error.to_string().ends_with("not in this version yet"),
+                "{line}: {error}"
+            );
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_usage_text_names_every_command() {
+        for command in COMMANDS.iter().chain(&LATER) {
+            assert!(USAGE.contains(command), "{command}");
+        }
+    }
+}

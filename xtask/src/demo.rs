@@ -1,0 +1,98 @@
+//! `cargo xtask demo`: the main job on real data, `examples/fleet`.
+
+use crate::py;
+use crate::tools::{self, Error, Venv, Workspace};
+
+/// Flags that `examples/fleet/main.py` understands, and whether a value follows.
+const FLAGS: [(&str, bool); 4] = [
+    ("--quick", false),
+    ("--data-dir", true),
+    ("--repeat", true),
+    ("--threshold", true),
+];
+
+/// Flags of the plan that later versions bring.
+const LATER: [&str; 3] = ["--chaos", "--mesh", "--gateway"];
+
+/// Refuses wrong flags here: the program would say so only after the build.
+pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let (name, has_value) = match arg.split_once('=') {
+            Some((name, _)) => (name, true),
+            None => (arg.as_str(), false),
+        };
+        if LATER.contains(&name) {
+            return Err(Error::not_yet(format!("demo {name}")));
+        }
+        match FLAGS.iter().find(|(flag, _)| *flag == name) {
+            Some((_, true)) if !has_value => {
+                if rest.next().is_none() {
+                    return Err(Error::usage(format!("`{name}` of `demo` needs a value")));
+                }
+            }
+            Some((_, takes_value)) if *takes_value == has_value => {}
+            _ => {
+                return Err(tools::unknown_argument(
+                    "demo",
+                    arg,
+                    &FLAGS.map(|(flag, _)| flag),
+                ));
+            }
+        }
+    }
+    Ok(args)
+}
+
+/// Builds the wheel and runs the demo on it.
+pub(crate) fn run(workspace: &Workspace, flags: &[String]) -> Result<(), Error> {
+    let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
+    run_on(workspace, &venv, flags)
+}
+
+/// Runs the demo on an environment that holds the package already.
+pub(crate) fn run_on(workspace: &Workspace, venv: &Venv, flags: &[String]) -> Result<(), Error> {
+    let mut command = venv.command();
+    command
+        .arg(workspace.path("examples/fleet/main.py"))
+        .args(flags);
+    tools::run(&mut command, "the demo")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str) -> Result<(), String> {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        check_flags(&args)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_may_follow_or_be_joined() {
+        for line in [
+            "",
+            "--quick",
+            "--repeat 3 --quick",
+            "--data-dir=somewhere --threshold 3.5",
+        ] {
+            assert_eq!(check(line), Ok(()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_value_is_an_error() {
+        assert_eq!(
+            check("--repeat"),
+            Err("`--repeat` of `demo` needs a value".into())
+        );
+    }
+
+    #[test]
+    fn a_value_for_a_bare_flag_is_an_error() {
+        assert!(check("--quick=yes").is_err());
+        assert!(check("yes").is_err());
+    }
+}
