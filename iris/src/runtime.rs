@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::{
@@ -37,8 +37,8 @@ pub(crate) struct Inner {
     pub(crate) env: Arc<Environment>,
     scheduler: Arc<TokioScheduler>,
     shut_down: AtomicBool,
-    /// Taken out on drop, to be ended in the background.
-    tokio: Option<tokio::runtime::Runtime>,
+    /// Taken out when the runtime is shut down or dropped.
+    tokio: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
 /// What a process is doing and has done.
@@ -127,7 +127,7 @@ impl Runtime {
                 }),
                 scheduler,
                 shut_down: AtomicBool::new(false),
-                tokio: Some(tokio),
+                tokio: Mutex::new(Some(tokio)),
             }
         });
         Ok(Self { inner })
@@ -278,11 +278,9 @@ impl Runtime {
                 break;
             }
         }
-        self.inner.scheduler.shut_down();
-        ShutdownReport {
-            undelivered: self.dead_letters() - before,
-            stuck: self.inner.env.activity.busy(),
-        }
+        let stuck = self.inner.env.activity.busy();
+        self.inner.end_threads();
+        ShutdownReport { undelivered: self.dead_letters() - before, stuck }
     }
 
     /// Refuses new processes and stops those that are there.
@@ -331,16 +329,21 @@ impl Inner {
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
     }
+
+    /// Tells the runtime's own threads to end, and does not wait for them: the caller may
+    /// be one of them.
+    fn end_threads(&self) {
+        self.scheduler.shut_down();
+        let tokio = self.tokio.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tokio) = tokio {
+            tokio.shutdown_background();
+        }
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.scheduler.shut_down();
-        if let Some(tokio) = self.tokio.take() {
-            // The last clone may be dropped by one of the workers, which cannot wait for
-            // itself.
-            tokio.shutdown_background();
-        }
+        self.end_threads();
     }
 }
 

@@ -1,0 +1,30 @@
+"""Iris: actors, native compute offload and a mesh of nodes.
+
+>>> import iris
+>>> with iris.Runtime() as rt:
+...     pid = rt.spawn(lambda data: print("got", data.decode()))
+...     sent = rt.send(pid, b"hello")
+got hello
+"""
+
+from __future__ import annotations
+
+from iris._errors import DeadActorError, ForkError, IrisError, NameTakenError
+from iris._iris import STOP, __version__
+from iris._lifecycle import Runtime
+
+__all__ = [
+    "STOP",
+    "DeadActorError",
+    "ForkError",
+    "IrisError",
+    "NameTakenError",
+    "Runtime",
+    "__version__",
+    "version",
+]
+
+
+def version() -> str:
+    """The version of Iris, such as ``"0.5.0"``."""
+    return __version__

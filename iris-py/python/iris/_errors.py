@@ -1,0 +1,19 @@
+"""The exceptions of Iris that Python has no name for."""
+
+from __future__ import annotations
+
+
+class IrisError(Exception):
+    """The base of all exceptions below."""
+
+
+class DeadActorError(IrisError, LookupError):
+    """No actor has this pid, or it is stopping."""
+
+
+class NameTakenError(IrisError, ValueError):
+    """The name or path leads to another live actor."""
+
+
+class ForkError(IrisError, RuntimeError):
+    """The runtime was made before ``os.fork()`` and cannot be used in the child."""

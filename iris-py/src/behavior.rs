@@ -1,0 +1,104 @@
+//! A Python callable as a behavior.
+
+use iris::{Behavior, Context, Exit, Failure, Message, State, Step};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
+
+use crate::convert::OnError;
+use crate::error;
+
+/// Calls `handler(bytes)` for each user message.
+///
+/// The lane that runs it is attached to the interpreter for many messages at a time, so
+/// attaching here is a look at a thread-local counter.
+pub(crate) struct PyBehavior {
+    handler: Py<PyAny>,
+    name: String,
+    on_error: OnError,
+}
+
+impl PyBehavior {
+    pub(crate) fn new(handler: &Bound<'_, PyAny>, on_error: OnError) -> Self {
+        let name = handler
+            .getattr("__qualname__")
+            .and_then(|name| name.extract::<String>())
+            .unwrap_or_else(|_| error::type_name(handler));
+        Self { handler: handler.clone().unbind(), name, on_error }
+    }
+
+    fn call(&self, py: Python<'_>, message: &[u8]) -> PyResult<Step> {
+        let returned = self.handler.bind(py).call1((PyBytes::new(py, message),))?;
+        if returned.is_none() {
+            return Ok(Step::Done);
+        }
+        if returned.is_exact_instance_of::<Stop>() {
+            return Ok(Step::stop());
+        }
+        refuse_coroutine(&returned)?;
+        Ok(Step::Done)
+    }
+
+    fn failed(&self, cx: &Context<'_>, py: Python<'_>, raised: &PyErr) -> Step {
+        let outcome = match self.on_error {
+            OnError::Crash => "it is stopped (crash)",
+            OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
+        };
+        let text = format!("actor {} ({}) raised; {outcome}", cx.pid(), self.name);
+        error::log(py, &text, raised);
+        match self.on_error {
+            OnError::Crash => Step::Stop(Exit::crash(error::failure(py, raised))),
+            OnError::Resume => Step::Done,
+        }
+    }
+}
+
+/// A coroutine that a handler returned would never be awaited, and its body never run.
+fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
+    if error::type_name(returned) == "coroutine" {
+        returned.call_method0("close")?;
+        return Err(pyo3::exceptions::PyTypeError::new_err(
+            "the handler returned a coroutine, which nobody awaits: async handlers are not in \
+             this version yet",
+        ));
+    }
+    Ok(())
+}
+
+impl Behavior for PyBehavior {
+    fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
+        let Message::User(bytes) = message else { return Step::Done };
+        let called = Python::try_attach(|py| {
+            self.call(py, &bytes).unwrap_or_else(|raised| self.failed(cx, py, &raised))
+        });
+        called.unwrap_or_else(|| {
+            Step::Stop(Exit::crash(Failure {
+                kind: "RuntimeError".to_owned(),
+                message: "the Python interpreter is gone".to_owned(),
+                traceback: String::new(),
+            }))
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The type of `iris.STOP`: what a handler returns to end its actor with reason `normal`.
+#[pyclass(module = "iris", name = "StopType", frozen)]
+pub(crate) struct Stop;
+
+#[pymethods]
+impl Stop {
+    #[expect(clippy::unused_self, reason = "the signature that Python wants")]
+    fn __repr__(&self) -> &'static str {
+        "iris.STOP"
+    }
+}
+
+/// The one object of that type.
+pub(crate) fn stop_object(py: Python<'_>) -> PyResult<Py<Stop>> {
+    static STOP: PyOnceLock<Py<Stop>> = PyOnceLock::new();
+    STOP.get_or_try_init(py, || Py::new(py, Stop)).map(|stop| stop.clone_ref(py))
+}

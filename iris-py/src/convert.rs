@@ -1,0 +1,84 @@
+//! Pids, payloads and durations from Python.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView};
+
+use crate::error;
+
+/// The bytes of anything that has the buffer protocol, as `bytes(memoryview(data))`.
+#[inline]
+pub(crate) fn payload(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(data) = data.cast_exact::<PyBytes>() {
+        return Ok(Bytes::copy_from_slice(data.as_bytes()));
+    }
+    let view = PyMemoryView::from(data).map_err(|_| error::not_bytes_like(data))?;
+    let copy = view.call_method0("tobytes")?;
+    Ok(Bytes::copy_from_slice(copy.cast::<PyBytes>()?.as_bytes()))
+}
+
+/// Seconds that may be waited: not negative, not NaN. More than a thousand years, infinity
+/// too, is a thousand years.
+pub(crate) fn seconds(what: &str, seconds: f64) -> PyResult<Duration> {
+    const LONGEST: f64 = 3.2e10;
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(PyValueError::new_err(format!(
+            "{what} must be a number of seconds >= 0, not {seconds}"
+        )));
+    }
+    Ok(Duration::from_secs_f64(seconds.min(LONGEST)))
+}
+
+/// The idle time-out of a virtual actor.
+pub(crate) fn idle_timeout(milliseconds: Option<u64>) -> PyResult<Option<Duration>> {
+    match milliseconds {
+        Some(0) => Err(PyValueError::new_err(
+            "idle_timeout_ms must be at least 1, or None for an actor that never times out",
+        )),
+        other => Ok(other.map(Duration::from_millis)),
+    }
+}
+
+/// What becomes of an actor whose handler raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnError {
+    Crash,
+    Resume,
+}
+
+impl OnError {
+    pub(crate) fn parse(word: &str) -> PyResult<Self> {
+        match word {
+            "crash" => Ok(Self::Crash),
+            "resume" => Ok(Self::Resume),
+            other => Err(PyValueError::new_err(format!(
+                "on_error must be 'crash' or 'resume', not {other:?}"
+            ))),
+        }
+    }
+}
+
+/// Checks that `handler` is something that can handle: callable, and not a coroutine
+/// function, whose body would never run.
+pub(crate) fn check_handler(handler: &Bound<'_, PyAny>) -> PyResult<()> {
+    const CO_COROUTINE: u32 = 0x80;
+    const CO_ASYNC_GENERATOR: u32 = 0x200;
+    if !handler.is_callable() {
+        return Err(error::not_callable(handler));
+    }
+    // Functions and bound methods have it; other callables are caught by what they return.
+    let Ok(code) = handler.getattr("__code__").or_else(|_| handler.getattr("__func__")?.getattr("__code__"))
+    else {
+        return Ok(());
+    };
+    let flags = code.getattr("co_flags").and_then(|flags| flags.extract::<u32>()).unwrap_or(0);
+    if flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) != 0 {
+        return Err(PyTypeError::new_err(
+            "async handlers are not in this version yet: a handler must be a plain function",
+        ));
+    }
+    Ok(())
+}

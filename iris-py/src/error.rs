@@ -1,0 +1,121 @@
+//! The one map from errors to Python exceptions, and from exceptions to failures.
+
+use iris::{Failure, JoinError, PlaceError, RegisterError, SpawnError, StartError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// An exception class of the package's own, made in `iris/_errors.py`.
+fn own(py: Python<'_>, class: &'static PyOnceLock<Py<PyType>>, name: &str, text: String) -> PyErr {
+    match class.import(py, "iris._errors", name) {
+        Ok(class) => PyErr::from_type(class.clone(), text),
+        Err(error) => error,
+    }
+}
+
+/// No actor with this pid, or it is ending.
+pub(crate) fn dead_actor(py: Python<'_>, pid: u64) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    own(py, &CLASS, "DeadActorError", format!("no actor with pid {pid} is alive"))
+}
+
+/// The runtime belongs to a parent process.
+pub(crate) fn forked(py: Python<'_>) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let text = "this Runtime was made before os.fork() and its threads did not come along; \
+                create the Runtime in the child, or start workers with the 'spawn' method";
+    own(py, &CLASS, "ForkError", text.to_owned())
+}
+
+/// The runtime has been shut down.
+pub(crate) fn shut_down() -> PyErr {
+    PyRuntimeError::new_err("the Runtime has been shut down; create a new one")
+}
+
+pub(crate) fn start(error: &StartError) -> PyErr {
+    match error {
+        StartError::Threads(cause) => PyOSError::new_err(format!("{error}: {cause}")),
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn register(py: Python<'_>, error: &RegisterError) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match error {
+        RegisterError::NameTaken { .. } => own(py, &CLASS, "NameTakenError", error.to_string()),
+        other => PyValueError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn place(py: Python<'_>, error: &PlaceError) -> PyErr {
+    match error {
+        PlaceError::NoProc(pid) => dead_actor(py, pid.raw()),
+        PlaceError::Register(error) => register(py, error),
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn spawn(py: Python<'_>, error: &SpawnError) -> PyErr {
+    match error {
+        SpawnError::NoBudget => PyValueError::new_err(error.to_string()),
+        SpawnError::Place(error) => place(py, error),
+        SpawnError::ShutDown => shut_down(),
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn join(error: &JoinError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+/// What was given instead of something that can be called.
+pub(crate) fn not_callable(handler: &Bound<'_, PyAny>) -> PyErr {
+    let kind = type_name(handler);
+    PyTypeError::new_err(format!("a handler must be callable with one argument, not {kind}"))
+}
+
+/// What was given instead of bytes.
+pub(crate) fn not_bytes_like(data: &Bound<'_, PyAny>) -> PyErr {
+    let kind = type_name(data);
+    let mend = if kind == "str" { "; encode it: text.encode()" } else { "; serialize it first" };
+    PyTypeError::new_err(format!(
+        "a message must be bytes-like (bytes, bytearray, memoryview, array), not {kind}{mend}"
+    ))
+}
+
+pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
+}
+
+/// An exception as text, for an exit's metadata: it outlives the interpreter's objects.
+pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
+    let kind = error.get_type(py).qualname().map_or_else(|_| "Exception".into(), |n| n.to_string());
+    let message = error.value(py).str().map_or_else(|_| "(no text)".into(), |text| text.to_string());
+    let traceback = formatted(py, error).unwrap_or_default();
+    Failure { kind, message, traceback }
+}
+
+/// As the interpreter itself would print it, causes and notes included.
+fn formatted(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+    let arguments = (error.get_type(py), error.value(py), error.traceback(py));
+    let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
+    Ok(lines.extract::<Vec<String>>()?.concat())
+}
+
+/// Writes an exception that no caller is there to catch to the logger `iris`, which
+/// prints it to stderr if nobody has configured logging.
+pub(crate) fn log(py: Python<'_>, text: &str, error: &PyErr) {
+    let logged = py.import("logging").and_then(|logging| {
+        let logger = logging.call_method1("getLogger", ("iris",))?;
+        let details = pyo3::types::PyDict::new(py);
+        // The value alone may not know its traceback before Python 3.12.
+        details.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
+        logger.call_method("error", ("%s", text), Some(&details))
+    });
+    if let Err(broken_logging) = logged {
+        // A handler of the user's own has raised: there is only one place left.
+        broken_logging.write_unraisable(py, None);
+        error.clone_ref(py).write_unraisable(py, None);
+    }
+}

@@ -1,0 +1,303 @@
+//! The guest lane: the threads that run Python handlers.
+//!
+//! ```text
+//!   ready ──► queue ──► leader: takes the GIL once, runs slices of many actors,
+//!                       lets go after 1 ms or when the queue is empty
+//!                          │ the same handler call for 10 ms, and others wait
+//!                          ▼
+//!             watch: declares the lead vacant ──► a spare thread takes it
+//! ```
+//!
+//! One thread leads; it keeps its Python thread state for life, since making a new one for
+//! each message costs thirty times the call itself. A thread whose handler blocks loses
+//! the lead and becomes a spare when the handler returns: a blocking handler costs a
+//! thread, never the other actors. The watch thread never touches Python, so that a
+//! handler that holds the GIL cannot stop it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use iris::{BoxFuture, Ready, Scheduler};
+use pyo3::prelude::*;
+
+/// The longest that the GIL is held over several slices. Python's own switch interval is
+/// 5 ms: other Python threads get their turn in a fraction of it.
+const HOLD: Duration = Duration::from_millis(1);
+
+/// How long a handler may run before the lane's other actors move to another thread.
+const BLOCKED: Duration = Duration::from_millis(10);
+
+/// How long a spare thread waits for something to do before it ends.
+const SPARE_LIFE: Duration = Duration::from_secs(5);
+
+/// Threads of one lane at most. Handlers that block beyond that wait for each other.
+const MOST_THREADS: usize = 256;
+
+/// Stack of a lane thread; reserved, not used, until a handler recurses.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Runs the actors whose handlers are Python code.
+pub(crate) struct GuestLane {
+    shared: Arc<Shared>,
+    /// Polls futures, which the lane's threads do not.
+    rust: Arc<dyn Scheduler>,
+}
+
+struct Shared {
+    state: Mutex<LaneState>,
+    /// For the leader: there is work.
+    work: Condvar,
+    /// For spares: the lead is vacant.
+    vacancy: Condvar,
+    /// For the watch: others wait while the leader is inside a handler.
+    waiting: Condvar,
+    /// For a shutdown: a thread has ended.
+    ended: Condvar,
+    /// The number of the slice that the leader is inside of; 0 between slices.
+    slice: AtomicU64,
+}
+
+#[derive(Default)]
+struct LaneState {
+    ready: VecDeque<Ready>,
+    leader: Option<u64>,
+    leader_waits: bool,
+    watched: bool,
+    stopped: bool,
+    threads: usize,
+    spares: usize,
+    /// Numbers for threads and slices, never used twice.
+    last_number: u64,
+}
+
+impl LaneState {
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+}
+
+/// Why a leader stopped leading.
+enum Relieved {
+    /// The lead went to another thread while a handler blocked.
+    Replaced,
+    /// The lane or the interpreter is ending.
+    Stopped,
+}
+
+impl GuestLane {
+    /// Starts the lane's first thread and its watch.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gave no thread.
+    pub(crate) fn start(rust: Arc<dyn Scheduler>) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            vacancy: Condvar::new(),
+            waiting: Condvar::new(),
+            ended: Condvar::new(),
+            slice: AtomicU64::new(0),
+        });
+        Shared::add_thread(&shared, &mut shared.lock())?;
+        let watched = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("iris-lane-watch".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || watched.watch())
+            .inspect_err(|_| shared.stop())?;
+        Ok(Self { shared, rust })
+    }
+
+    /// Lets running handlers finish and ends the threads. Does not wait.
+    pub(crate) fn stop(&self) {
+        self.shared.stop();
+    }
+
+    /// Blocks until all threads have ended, at most `timeout`; says whether they have.
+    /// The caller must not hold the GIL, which they need to end.
+    pub(crate) fn wait_ended(&self, timeout: Duration) -> bool {
+        let state = self.shared.lock();
+        let waited = self.shared.ended.wait_timeout_while(state, timeout, |state| state.threads > 0);
+        waited.unwrap_or_else(PoisonError::into_inner).0.threads == 0
+    }
+}
+
+impl Drop for GuestLane {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Scheduler for GuestLane {
+    fn ready(&self, process: Ready) {
+        let mut state = self.shared.lock();
+        if state.stopped {
+            // The runtime has been shut down; there is nobody left to run it.
+            return;
+        }
+        state.ready.push_back(process);
+        self.shared.watch_if_needed(&mut state);
+        if std::mem::take(&mut state.leader_waits) {
+            drop(state);
+            self.shared.work.notify_one();
+        }
+    }
+
+    fn drive(&self, future: BoxFuture<()>) {
+        self.rust.drive(future);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, LaneState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stop(&self) {
+        self.lock().stopped = true;
+        self.work.notify_all();
+        self.vacancy.notify_all();
+        self.waiting.notify_all();
+    }
+
+    fn add_thread(shared: &Arc<Self>, state: &mut LaneState) -> io::Result<()> {
+        let me = state.next_number();
+        let own = Arc::clone(shared);
+        thread::Builder::new()
+            .name("iris-lane".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                // The outer attach makes the thread state, the detach parks it: every
+                // attach inside only takes the GIL. Without an interpreter there is
+                // nothing to run.
+                Python::try_attach(|py| py.detach(|| own.serve(me)));
+                own.lock().threads -= 1;
+                own.ended.notify_all();
+            })?;
+        state.threads += 1;
+        Ok(())
+    }
+
+    /// The life of a lane thread: lead when the lead is vacant, else be a spare.
+    fn serve(&self, me: u64) {
+        let mut state = self.lock();
+        while !state.stopped {
+            if state.leader.is_none() {
+                state.leader = Some(me);
+                drop(state);
+                if let Relieved::Stopped = self.lead(me) {
+                    return;
+                }
+                state = self.lock();
+                continue;
+            }
+            state.spares += 1;
+            let (after, timed_out) = self
+                .vacancy
+                .wait_timeout(state, SPARE_LIFE)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            state.spares -= 1;
+            if timed_out.timed_out() && state.leader.is_some() {
+                return;
+            }
+        }
+    }
+
+    fn lead(&self, me: u64) -> Relieved {
+        loop {
+            let mut state = self.lock();
+            while state.ready.is_empty() && !state.stopped {
+                state.leader_waits = true;
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.stopped {
+                return Relieved::Stopped;
+            }
+            drop(state);
+            match Python::try_attach(|_| self.run_ready(me)) {
+                Some(None) => {}
+                Some(Some(relieved)) => return relieved,
+                None => return Relieved::Stopped,
+            }
+        }
+    }
+
+    /// With the GIL: slices until the queue is empty or the time is over.
+    fn run_ready(&self, me: u64) -> Option<Relieved> {
+        let until = Instant::now() + HOLD;
+        loop {
+            let (ready, slice) = {
+                let mut state = self.lock();
+                if state.stopped {
+                    return Some(Relieved::Stopped);
+                }
+                let ready = state.ready.pop_front()?;
+                let slice = state.next_number();
+                self.slice.store(slice, Ordering::Relaxed);
+                self.watch_if_needed(&mut state);
+                (ready, slice)
+            };
+            ready.run();
+            // Another number means that the watch has given the lead away meanwhile, and
+            // the word is its new holder's.
+            let same =
+                self.slice.compare_exchange(slice, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            if !same && self.lock().leader != Some(me) {
+                return Some(Relieved::Replaced);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+        }
+    }
+
+    /// Wakes the watch if somebody waits while the leader is inside a slice.
+    fn watch_if_needed(&self, state: &mut LaneState) {
+        if !state.watched && !state.ready.is_empty() && self.slice.load(Ordering::Relaxed) != 0 {
+            state.watched = true;
+            self.waiting.notify_one();
+        }
+    }
+
+    /// The watch thread: sleeps while nobody waits, and else looks every 10 ms whether the
+    /// leader is still inside the same slice.
+    fn watch(self: Arc<Self>) {
+        let mut state = self.lock();
+        while !state.stopped {
+            if !state.watched {
+                state = self.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let before = self.slice.load(Ordering::Relaxed);
+            // Woken early only by a stop; a look too soon would do no harm.
+            state = self
+                .waiting
+                .wait_timeout(state, BLOCKED)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+            if state.ready.is_empty() {
+                state.watched = false;
+            } else if before != 0 && self.slice.load(Ordering::Relaxed) == before {
+                Self::hand_over(&self, &mut state);
+            }
+        }
+    }
+
+    /// Takes the lead from a thread that is stuck in a handler.
+    fn hand_over(shared: &Arc<Self>, state: &mut LaneState) {
+        let helped = state.spares > 0
+            || (state.threads < MOST_THREADS && Self::add_thread(shared, state).is_ok());
+        if helped {
+            state.leader = None;
+            shared.slice.store(0, Ordering::Relaxed);
+            shared.vacancy.notify_one();
+        }
+    }
+}

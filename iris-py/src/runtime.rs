@@ -1,0 +1,406 @@
+//! The class `Runtime`.
+
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use crate::behavior::PyBehavior;
+use crate::convert::{self, OnError};
+use crate::error;
+use crate::fork::Birthplace;
+use crate::lane::GuestLane;
+
+/// How often a wait looks for signals such as Ctrl-C.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a shutdown waits for the lane's threads.
+const LANE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Actors, their scheduler and all that is around them.
+///
+/// A runtime has threads of its own from the start. Used as a context manager it is shut
+/// down at the end of the block; else at the latest when the interpreter exits. All
+/// methods may be called on any thread.
+#[pyclass(module = "iris._iris", name = "Runtime", subclass, weakref, frozen)]
+pub(crate) struct PyRuntime {
+    /// Not dropped in a forked child, where its threads and locks are not to be touched.
+    parts: ManuallyDrop<Parts>,
+    born: Birthplace,
+}
+
+struct Parts {
+    runtime: Runtime,
+    lane: Arc<GuestLane>,
+}
+
+impl Drop for PyRuntime {
+    fn drop(&mut self) {
+        if self.born.is_here() {
+            // SAFETY: dropped once, here, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.parts) }
+        }
+    }
+}
+
+impl PyRuntime {
+    /// The parts, in the process that they were made in.
+    #[inline]
+    fn parts(&self, py: Python<'_>) -> PyResult<&Parts> {
+        if self.born.is_here() { Ok(&self.parts) } else { Err(error::forked(py)) }
+    }
+
+    #[inline]
+    fn runtime(&self, py: Python<'_>) -> PyResult<&Runtime> {
+        Ok(&self.parts(py)?.runtime)
+    }
+
+    /// The runtime and a pid that may or may not be somebody's.
+    #[inline]
+    fn target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Option<Pid>)> {
+        Ok((self.runtime(py)?, Pid::from_raw(raw)))
+    }
+
+    /// The runtime and a pid, for calls that need a live actor.
+    fn live_target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Pid)> {
+        let (runtime, pid) = self.target(py, raw)?;
+        pid.map(|pid| (runtime, pid)).ok_or_else(|| error::dead_actor(py, raw))
+    }
+
+    fn start(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        name: Option<&str>,
+        on_error: &str,
+        shape: impl FnOnce(SpawnBuilder<'_>) -> SpawnBuilder<'_>,
+    ) -> PyResult<u64> {
+        let py = handler.py();
+        let Parts { runtime, lane } = self.parts(py)?;
+        convert::check_handler(handler)?;
+        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?);
+        let lane: Arc<dyn Scheduler> = lane.clone();
+        let mut builder = runtime.spawn(behavior).budget(budget).on(lane);
+        if let Some(name) = name {
+            builder = builder.named(name);
+        }
+        shape(builder).start().map(Pid::raw).map_err(|error| error::spawn(py, &error))
+    }
+}
+
+/// Calls `wait` with the GIL released, in steps short enough for Ctrl-C, until it says
+/// yes or `timeout` is over; returns which.
+fn wait_interruptibly(
+    py: Python<'_>,
+    timeout: Option<Duration>,
+    wait: impl Fn(Duration) -> bool + Sync,
+) -> PyResult<bool> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let step = left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL));
+        if py.detach(|| wait(step)) {
+            return Ok(true);
+        }
+        py.check_signals()?;
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(false);
+        }
+    }
+}
+
+#[pymethods]
+impl PyRuntime {
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let runtime = Runtime::new().map_err(|error| error::start(&error))?;
+        let lane = py.detach(|| GuestLane::start(runtime.rust_scheduler()))?;
+        let parts = ManuallyDrop::new(Parts { runtime, lane: Arc::new(lane) });
+        Ok(Self { parts, born: Birthplace::here() })
+    }
+
+    /// Spawns an actor that calls `handler(data: bytes)` for each message.
+    ///
+    /// The handler runs on the runtime's Python threads, one message at a time in the order
+    /// in which each sender sent them. Returning `iris.STOP` ends the actor (reason
+    /// `normal`); an exception is logged and ends it (reason `crash`) unless
+    /// `on_error="resume"`.
+    ///
+    /// `budget` is the number of messages and sends after which other actors get their
+    /// turn. `name` registers the actor before anybody can send to it.
+    ///
+    /// Returns the pid. Raises `TypeError` for a handler that is not callable,
+    /// `ValueError` for a budget of 0, `NameTakenError` for a name that is in use.
+    #[pyo3(signature = (handler, budget=100, release_gil=false, *, name=None, on_error="crash"))]
+    fn spawn(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        release_gil: bool,
+        name: Option<&str>,
+        on_error: &str,
+    ) -> PyResult<u64> {
+        if release_gil {
+            return Err(PyNotImplementedError::new_err(
+                "release_gil=True is not in this version yet; a handler that blocks already \
+                 moves the other actors to another thread after 10 ms",
+            ));
+        }
+        self.start(handler, budget, name, on_error, |builder| builder)
+    }
+
+    /// Reserves a pid for an actor that is activated by its first message.
+    ///
+    /// With `idle_timeout_ms` it ends (reason `normal`) after that long without a message;
+    /// with `reactivate=True` it then only goes back to being reserved, and a later message
+    /// activates it again. Everything else as `spawn`.
+    #[pyo3(signature = (handler, budget=100, idle_timeout_ms=None, *, reactivate=false, name=None, on_error="crash"))]
+    fn spawn_virtual(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        idle_timeout_ms: Option<u64>,
+        reactivate: bool,
+        name: Option<&str>,
+        on_error: &str,
+    ) -> PyResult<u64> {
+        let idle = convert::idle_timeout(idle_timeout_ms)?;
+        self.start(handler, budget, name, on_error, |builder| {
+            if reactivate { builder.reactivated_actor(idle) } else { builder.virtual_actor(idle) }
+        })
+    }
+
+    /// Puts `data`, which must be bytes-like, into the mailbox of `pid`. Never waits.
+    ///
+    /// Returns whether it was accepted: `False` for a pid that nobody has or whose actor is
+    /// stopping. What is accepted is handled, or counted by `dead_letters()`.
+    fn send(&self, py: Python<'_>, pid: u64, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (runtime, pid) = self.target(py, pid)?;
+        let payload = convert::payload(data)?;
+        Ok(pid.is_some_and(|pid| runtime.send(pid, payload).is_ok()))
+    }
+
+    /// Sends to whom `name` leads to; `False` also if it leads nowhere.
+    fn send_named(&self, py: Python<'_>, name: &str, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let payload = convert::payload(data)?;
+        Ok(self.runtime(py)?.send_named(name, payload).is_ok())
+    }
+
+    /// Ends an actor; `False` if nobody has the pid or it is ending already.
+    ///
+    /// A handler that is running finishes first. What is queued becomes dead letters; with
+    /// `drain=True` it is handled first. Either way nothing more is accepted.
+    #[pyo3(signature = (pid, drain=false))]
+    fn stop(&self, py: Python<'_>, pid: u64, drain: bool) -> PyResult<bool> {
+        let (runtime, pid) = self.target(py, pid)?;
+        Ok(pid.is_some_and(|pid| {
+            if drain { runtime.drain(pid) } else { runtime.stop(pid, ExitReason::Killed) }
+        }))
+    }
+
+    /// Waits until an actor has ended, at most `timeout` seconds (`None`: for ever).
+    ///
+    /// Returns whether it has; a pid that nobody has is one that has ended. Releases the
+    /// GIL and heeds Ctrl-C. Raises `RuntimeError` inside the handler of that very actor.
+    #[pyo3(signature = (pid, timeout=None))]
+    fn join(&self, py: Python<'_>, pid: u64, timeout: Option<f64>) -> PyResult<bool> {
+        let timeout = timeout.map(|timeout| convert::seconds("timeout", timeout)).transpose()?;
+        let (runtime, Some(pid)) = self.target(py, pid)? else { return Ok(true) };
+        if let Err(error) = runtime.join(pid, Some(Duration::ZERO)) {
+            return Err(error::join(&error));
+        }
+        wait_interruptibly(py, timeout, |step| runtime.join(pid, Some(step)).unwrap_or(true))
+    }
+
+    /// Whether an actor with this pid exists and has not begun to end.
+    fn is_alive(&self, py: Python<'_>, pid: u64) -> PyResult<bool> {
+        let (runtime, pid) = self.target(py, pid)?;
+        Ok(pid.is_some_and(|pid| runtime.is_alive(pid)))
+    }
+
+    /// Messages not yet handed to the handler, or `None` if nobody has the pid.
+    fn mailbox_size(&self, py: Python<'_>, pid: u64) -> PyResult<Option<usize>> {
+        let (runtime, pid) = self.target(py, pid)?;
+        Ok(pid.and_then(|pid| runtime.mailbox_size(pid)))
+    }
+
+    /// What an actor is doing, or `None` if nobody has the pid.
+    ///
+    /// A dict with `status` (`"reserved"`, `"idle"`, `"scheduled"`, `"running"`,
+    /// `"exited"`), `mailbox_size`, `handled`, `behavior_version`, `behavior`, `names` and
+    /// `paths`.
+    fn info<'py>(&self, py: Python<'py>, pid: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let (runtime, pid) = self.target(py, pid)?;
+        let Some(info) = pid.and_then(|pid| runtime.info(pid)) else { return Ok(None) };
+        let dict = PyDict::new(py);
+        dict.set_item("status", info.status.as_str())?;
+        dict.set_item("mailbox_size", info.mailbox_size)?;
+        dict.set_item("handled", info.handled)?;
+        dict.set_item("behavior_version", info.behavior_version)?;
+        dict.set_item("behavior", info.behavior)?;
+        dict.set_item("names", info.names)?;
+        dict.set_item("paths", info.paths)?;
+        Ok(Some(dict))
+    }
+
+    /// Replaces the handler of an actor and returns the new version's number.
+    ///
+    /// What was sent before is handled by the old handler, what is sent after by the new;
+    /// with `now=True` what is queued is handled by the new one, too. State that the
+    /// handlers share survives. Raises `DeadActorError` (a `LookupError`) if nobody has the
+    /// pid.
+    #[pyo3(signature = (pid, handler, *, now=false, on_error="crash"))]
+    fn hot_swap(
+        &self,
+        py: Python<'_>,
+        pid: u64,
+        handler: &Bound<'_, PyAny>,
+        now: bool,
+        on_error: &str,
+    ) -> PyResult<u32> {
+        convert::check_handler(handler)?;
+        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?);
+        let (runtime, target) = self.live_target(py, pid)?;
+        let version = if now {
+            runtime.hot_swap_now(target, behavior)
+        } else {
+            runtime.hot_swap(target, behavior)
+        };
+        version.ok_or_else(|| error::dead_actor(py, pid))
+    }
+
+    /// The number of the handler in force, or `None` if nobody has the pid. The original
+    /// is 1.
+    fn behavior_version(&self, py: Python<'_>, pid: u64) -> PyResult<Option<u32>> {
+        let (runtime, pid) = self.target(py, pid)?;
+        Ok(pid.and_then(|pid| runtime.behavior_version(pid)))
+    }
+
+    /// Makes `name` lead to an actor.
+    ///
+    /// Raises `NameTakenError` if it leads to another live one, `DeadActorError` if nobody
+    /// has the pid, `ValueError` if it cannot be a name.
+    fn register(&self, py: Python<'_>, name: &str, pid: u64) -> PyResult<()> {
+        let (runtime, pid) = self.live_target(py, pid)?;
+        runtime.register(name, pid).map_err(|error| error::place(py, &error))
+    }
+
+    /// Frees a name; whether it led to an actor.
+    fn unregister(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
+        Ok(self.runtime(py)?.unregister(name).is_some())
+    }
+
+    /// The pid of the live actor that `name` leads to, or `None`.
+    fn whereis(&self, py: Python<'_>, name: &str) -> PyResult<Option<u64>> {
+        Ok(self.runtime(py)?.whereis(name).map(Pid::raw))
+    }
+
+    /// The same as `whereis`.
+    fn resolve(&self, py: Python<'_>, name: &str) -> PyResult<Option<u64>> {
+        self.whereis(py, name)
+    }
+
+    /// Makes `path`, such as `/system/service/one`, lead to an actor. Errors as `register`.
+    fn register_path(&self, py: Python<'_>, path: &str, pid: u64) -> PyResult<()> {
+        let (runtime, pid) = self.live_target(py, pid)?;
+        runtime.register_path(path, pid).map_err(|error| error::place(py, &error))
+    }
+
+    /// Frees a path; whether it led to an actor.
+    fn unregister_path(&self, py: Python<'_>, path: &str) -> PyResult<bool> {
+        Ok(self.runtime(py)?.unregister_path(path).is_some())
+    }
+
+    /// The pid of the live actor that `path` leads to, or `None`.
+    fn whereis_path(&self, py: Python<'_>, path: &str) -> PyResult<Option<u64>> {
+        Ok(self.runtime(py)?.whereis_path(path).map(Pid::raw))
+    }
+
+    /// `(path, pid)` of all live actors below `prefix` at any depth, by path.
+    fn list_children(&self, py: Python<'_>, prefix: &str) -> PyResult<Vec<(String, u64)>> {
+        let found = self.runtime(py)?.list_children(prefix);
+        Ok(plain(found.map_err(|error| error::register(py, &error))?))
+    }
+
+    /// `(path, pid)` of the live actors exactly one level below `prefix`, by path.
+    fn list_children_direct(&self, py: Python<'_>, prefix: &str) -> PyResult<Vec<(String, u64)>> {
+        let found = self.runtime(py)?.list_children_direct(prefix);
+        Ok(plain(found.map_err(|error| error::register(py, &error))?))
+    }
+
+    /// Messages that were accepted and will never be handled, since the runtime began.
+    fn dead_letters(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(self.runtime(py)?.dead_letters())
+    }
+
+    /// Calls `hook(pid, data, reason)` for each dead letter from now on; replaces a hook
+    /// set before. It runs on the thread that buries the letter and must not block; what
+    /// it raises is logged.
+    fn on_dead_letter(&self, hook: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !hook.is_callable() {
+            return Err(error::not_callable(hook));
+        }
+        let runtime = self.runtime(hook.py())?;
+        let hook = hook.clone().unbind();
+        runtime.on_dead_letter(move |letter| {
+            let Some(data) = letter.message.as_user() else { return };
+            Python::try_attach(|py| {
+                let arguments = (letter.to.raw(), PyBytes::new(py, data), letter.reason.as_str());
+                if let Err(raised) = hook.call1(py, arguments) {
+                    error::log(py, "the dead-letter hook raised", &raised);
+                }
+            });
+        });
+        Ok(())
+    }
+
+    /// Waits up to `drain` seconds for all that is queued to be handled, then stops every
+    /// actor and the runtime's threads. Returns how many messages became dead letters.
+    ///
+    /// Releases the GIL and heeds Ctrl-C while it drains. A second call returns 0. Raises
+    /// `RuntimeError` inside a handler, which would wait for itself.
+    #[pyo3(signature = (drain=2.0))]
+    fn shutdown(&self, py: Python<'_>, drain: f64) -> PyResult<u64> {
+        let drain = convert::seconds("drain", drain)?;
+        let Parts { runtime, lane } = self.parts(py)?;
+        if iris::current_pid().is_some() {
+            return Err(PyRuntimeError::new_err(
+                "shutdown() inside a handler would wait for that handler; call it elsewhere",
+            ));
+        }
+        if runtime.is_shut_down() {
+            return Ok(0);
+        }
+        wait_interruptibly(py, Some(drain), |step| runtime.wait_quiet(step))?;
+        let report = py.detach(|| {
+            let report = runtime.shutdown(Duration::ZERO);
+            lane.stop();
+            lane.wait_ended(LANE_PATIENCE);
+            report
+        });
+        Ok(report.undelivered)
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.shutdown(py, 2.0).map(drop)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let runtime = self.runtime(py)?;
+        let state = if runtime.is_shut_down() { "shut down" } else { "running" };
+        Ok(format!("<iris.Runtime {state}, {} actors>", runtime.process_count()))
+    }
+}
+
+fn plain(found: Vec<(String, Pid)>) -> Vec<(String, u64)> {
+    found.into_iter().map(|(path, pid)| (path, pid.raw())).collect()
+}

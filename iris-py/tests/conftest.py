@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+from support import Gate, Inbox, Run
+
+import iris
+
+
+@pytest.fixture
+def rt() -> Iterator[iris.Runtime]:
+    with iris.Runtime() as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def run_script() -> Run:
+    """Runs Python text in a process of its own, so that a crash or hang is a failed test."""
+
+    def run(text: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(text)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    return run

@@ -1,0 +1,197 @@
+"""Import, fork, Ctrl-C and exit, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support import Run
+
+import iris
+
+
+def check(done: subprocess.CompletedProcess[str], output: str = "") -> None:
+    assert (done.returncode, done.stderr, done.stdout.strip()) == (0, "", output)
+
+
+def test_importing_starts_no_thread(run_script: Run) -> None:
+    check(
+        run_script("""
+            import os, threading
+            import iris
+            tasks = "/proc/self/task"
+            assert threading.active_count() == 1
+            assert not os.path.isdir(tasks) or len(os.listdir(tasks)) == 1
+        """)
+    )
+
+
+EXITS = {
+    "idle actors": "pids = [rt.spawn(print) for _ in range(100)]",
+    "a backlog": "\n".join(
+        [
+            "import threading",
+            "count = 0",
+            "def handler(data):",
+            "    global count",
+            "    count += 1",
+            "    if count == 20_000: print('all')",
+            "pid = rt.spawn(handler)",
+            "for _ in range(20_000): rt.send(pid, b'x')",
+        ]
+    ),
+    "an exception in main": "pid = rt.spawn(print)\nrt.send(pid, b'x')\nraise SystemExit(0)",
+    "a handler that calls sys.exit": "\n".join(
+        [
+            "import logging, sys",
+            "logging.getLogger('iris').addHandler(logging.NullHandler())",
+            "logging.getLogger('iris').propagate = False",
+            "rt.send(rt.spawn(lambda data: sys.exit(3)), b'x')",
+        ]
+    ),
+    "a daemon thread that sends": "\n".join(
+        [
+            "import threading",
+            "pid = rt.spawn(lambda data: None)",
+            "def work():",
+            "    while True: rt.send(pid, b'x')",
+            "threading.Thread(target=work, daemon=True).start()",
+        ]
+    ),
+    "a shutdown before": "rt.spawn(print)\nrt.shutdown()",
+    "two runtimes": "other = iris.Runtime()\nother.send(other.spawn(lambda d: None), b'x')",
+    "a cycle through the handler": "pid = rt.spawn(lambda data: rt.send(pid, data))",
+}
+
+
+@pytest.mark.parametrize("body", EXITS.values(), ids=EXITS.keys())
+def test_the_interpreter_exits_cleanly(run_script: Run, body: str) -> None:
+    expected = {"a backlog": "all", "an exception in main": "b'x'"}
+    name = next(name for name, text in EXITS.items() if text == body)
+    for _ in range(3):
+        done = run_script("import iris\nrt = iris.Runtime()\n" + body)
+        if name == "a daemon thread that sends":
+            # It outpaces any drain: what is left is said in one line.
+            assert done.returncode == 0
+            assert len(done.stderr.splitlines()) <= 1
+        else:
+            check(done, expected.get(name, ""))
+
+
+def test_a_handler_that_never_returns_does_not_keep_the_process(run_script: Run) -> None:
+    started = time.monotonic()
+    done = run_script("""
+        import iris, threading
+        rt = iris.Runtime()
+        entered = threading.Event()
+        def forever(data):
+            entered.set()
+            threading.Event().wait()
+        pid = rt.spawn(forever)
+        rt.send(pid, b"x")
+        rt.send(pid, b"queued")
+        entered.wait()
+    """)
+    assert done.returncode == 0
+    assert time.monotonic() - started < 30
+
+
+def test_a_forked_child_is_told_what_to_do(run_script: Run) -> None:
+    check(
+        run_script("""
+            import os, sys
+            import iris
+            rt = iris.Runtime()
+            pid = rt.spawn(print)
+            child = os.fork()
+            if child == 0:
+                for call in (lambda: rt.send(pid, b"x"), lambda: rt.spawn(print), rt.shutdown,
+                             lambda: rt.whereis("x"), lambda: rt.join(pid), lambda: repr(rt)):
+                    try:
+                        call()
+                    except iris.ForkError as error:
+                        assert "in the child" in str(error), error
+                    else:
+                        os._exit(1)
+                mine = iris.Runtime()
+                done = []
+                mine.send(mine.spawn(done.append), b"x")
+                mine.shutdown()
+                assert done == [b"x"]
+                del rt
+                sys.exit(0)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0, status
+            assert rt.send(pid, b"from the parent")
+        """),
+        "b'from the parent'",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.parametrize(
+    "wait", ["rt.join(pid)", "rt.join(pid, 60)", "rt.shutdown(60)"], ids=["join", "timed", "drain"]
+)
+def test_ctrl_c_ends_a_wait(wait: str) -> None:
+    text = f"""
+import iris, threading
+rt = iris.Runtime()
+release = threading.Event()
+pid = rt.spawn(lambda data: release.wait(60))
+rt.send(pid, b"x")
+print("waiting", flush=True)
+try:
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    release.set()
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "waiting\n"
+    # Until the interpreter is inside the wait, it would be interrupted just before.
+    time.sleep(0.2)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert (child.returncode, out, err) == (0, "interrupted\n", "")
+
+
+def test_a_message_sent_at_the_end_is_handled_before_the_exit(run_script: Run) -> None:
+    check(
+        run_script("""
+            import iris
+            rt = iris.Runtime()
+            pid = rt.spawn(lambda data: print(data.decode()))
+            rt.send(pid, b"last words")
+        """),
+        "last words",
+    )
+
+
+def test_the_version_is_one(run_script: Run) -> None:
+    assert iris.version() == iris.__version__
+    assert len(iris.version().split(".")) == 3
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads through /proc")
+def test_a_runtime_leaves_no_thread_behind(run_script: Run) -> None:
+    check(
+        run_script("""
+            import os, time, iris
+            for _ in range(5):
+                with iris.Runtime() as rt:
+                    rt.send(rt.spawn(lambda data: None), b"x")
+            for _ in range(500):
+                if len(os.listdir("/proc/self/task")) == 1:
+                    break
+                time.sleep(0.01)
+            else:
+                raise SystemExit(os.listdir("/proc/self/task"))
+        """)
+    )
