@@ -1,1 +1,28 @@
-//! placeholder
+//! A numeric IR of guarded scalars, and machine code for it. Knows no actor and no Python.
+//!
+//! The invariant: a call either gives the exact result of the IR or ends in a [`Bailout`]; it
+//! never wraps, traps, or rounds more than once per operation.
+//!
+//! Build a function with [`ir::FunctionBuilder`], hand it to a [`Compiler`], call the
+//! [`Compiled`]. Reading order: [`types`], [`ir`], [`verify`], [`compiler`], [`interp`],
+//! [`cranelift`].
+
+pub mod types;
+
+pub mod ir;
+
+pub mod verify;
+
+pub mod compiler;
+
+mod arith;
+mod libm;
+
+pub mod interp;
+
+pub mod cranelift;
+
+pub use compiler::{Bailout, CompileError, Compiled, Compiler};
+pub use cranelift::CraneliftCompiler;
+pub use interp::Interpreter;
+pub use types::{Prototype, Type, Value};

@@ -1,0 +1,190 @@
+//! Operations as instructions of Cranelift.
+
+use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::{self as clif, InstBuilder, StackSlotData, StackSlotKind, types};
+
+use super::Emitter;
+use crate::ir::{BinaryOp, CheckedBinaryOp, CheckedUnaryOp, GuardId, Op, UnaryOp};
+
+impl Emitter<'_> {
+    pub(super) fn unary(&mut self, op: UnaryOp, a: clif::Value) -> clif::Value {
+        match op {
+            UnaryOp::BoolToInt => self.builder.ins().uextend(types::I64, a),
+            UnaryOp::IntToFloat => self.builder.ins().fcvt_from_sint(types::F64, a),
+            UnaryOp::IntFitsFloat => {
+                // a + 2**53 as unsigned: wrapping cannot land in the range from outside.
+                let (limit, twice) = (self.int(1 << 53), self.int(1 << 54));
+                let shifted = self.builder.ins().iadd(a, limit);
+                self.builder
+                    .ins()
+                    .icmp(IntCC::UnsignedLessThanOrEqual, shifted, twice)
+            }
+            UnaryOp::IntNot => self.builder.ins().bnot(a),
+            UnaryOp::FloatNeg => self.builder.ins().fneg(a),
+            UnaryOp::FloatAbs => self.builder.ins().fabs(a),
+            UnaryOp::FloatSqrt => self.builder.ins().sqrt(a),
+            UnaryOp::FloatFloor => self.builder.ins().floor(a),
+            UnaryOp::FloatCeil => self.builder.ins().ceil(a),
+            UnaryOp::FloatTrunc => self.builder.ins().trunc(a),
+            UnaryOp::FloatRound => self.builder.ins().nearest(a),
+            UnaryOp::FloatIsNan => self.builder.ins().fcmp(FloatCC::Unordered, a, a),
+            UnaryOp::FloatIsInf => self.compare_magnitude(FloatCC::Equal, a),
+            UnaryOp::FloatIsFinite => self.compare_magnitude(FloatCC::LessThan, a),
+            UnaryOp::BoolNot => self.not(a),
+        }
+    }
+
+    /// Compares `|a|` with infinity; false for NaN.
+    fn compare_magnitude(&mut self, cc: FloatCC, a: clif::Value) -> clif::Value {
+        let magnitude = self.builder.ins().fabs(a);
+        let infinity = self.float(f64::INFINITY);
+        self.builder.ins().fcmp(cc, magnitude, infinity)
+    }
+
+    pub(super) fn binary(&mut self, op: BinaryOp, a: clif::Value, b: clif::Value) -> clif::Value {
+        let ins = self.builder.ins();
+        match op {
+            BinaryOp::FloatAdd => ins.fadd(a, b),
+            BinaryOp::FloatSub => ins.fsub(a, b),
+            BinaryOp::FloatMul => ins.fmul(a, b),
+            BinaryOp::FloatDiv => ins.fdiv(a, b),
+            BinaryOp::FloatCopysign => ins.fcopysign(a, b),
+            BinaryOp::IntAnd | BinaryOp::BoolAnd => ins.band(a, b),
+            BinaryOp::IntOr | BinaryOp::BoolOr => ins.bor(a, b),
+            BinaryOp::IntXor | BinaryOp::BoolXor => ins.bxor(a, b),
+            BinaryOp::FloatFloorDiv | BinaryOp::FloatMod => unreachable!("`op` calls a helper"),
+        }
+    }
+
+    pub(super) fn checked_unary(
+        &mut self,
+        op: CheckedUnaryOp,
+        a: clif::Value,
+        at: GuardId,
+    ) -> clif::Value {
+        match op {
+            CheckedUnaryOp::IntNeg | CheckedUnaryOp::IntAbs => {
+                let least = self.int(i64::MIN);
+                let fine = self.builder.ins().icmp(IntCC::NotEqual, a, least);
+                self.ensure(fine, at);
+                match op {
+                    CheckedUnaryOp::IntNeg => self.builder.ins().ineg(a),
+                    _ => self.builder.ins().iabs(a),
+                }
+            }
+            CheckedUnaryOp::FloatToInt => {
+                // NaN fails both comparisons; 2**63 is a float but no i64.
+                let (low, high) = (self.float(-TWO_63), self.float(TWO_63));
+                let above = self.builder.ins().fcmp(FloatCC::GreaterThanOrEqual, a, low);
+                self.ensure(above, at);
+                let below = self.builder.ins().fcmp(FloatCC::LessThan, a, high);
+                self.ensure(below, at);
+                // The saturating form has no trap of its own.
+                self.builder.ins().fcvt_to_sint_sat(types::I64, a)
+            }
+        }
+    }
+
+    pub(super) fn checked_binary(
+        &mut self,
+        op: CheckedBinaryOp,
+        a: clif::Value,
+        b: clif::Value,
+        at: GuardId,
+    ) -> clif::Value {
+        let (result, overflow) = match op {
+            CheckedBinaryOp::IntAdd => self.builder.ins().sadd_overflow(a, b),
+            CheckedBinaryOp::IntSub => self.builder.ins().ssub_overflow(a, b),
+            CheckedBinaryOp::IntMul => self.builder.ins().smul_overflow(a, b),
+            CheckedBinaryOp::IntFloorDiv | CheckedBinaryOp::IntMod => {
+                return self.int_division(op, a, b, at);
+            }
+            CheckedBinaryOp::IntShl | CheckedBinaryOp::IntShr => {
+                return self.int_shift(op, a, b, at);
+            }
+            CheckedBinaryOp::IntPow => unreachable!("`op` calls a helper"),
+        };
+        self.refuse(overflow, at);
+        result
+    }
+
+    fn int_division(
+        &mut self,
+        op: CheckedBinaryOp,
+        a: clif::Value,
+        b: clif::Value,
+        at: GuardId,
+    ) -> clif::Value {
+        let (zero, minus_one, least) = (self.int(0), self.int(-1), self.int(i64::MIN));
+        let divides = self.builder.ins().icmp(IntCC::NotEqual, b, zero);
+        self.ensure(divides, at);
+        let by_minus_one = self.builder.ins().icmp(IntCC::Equal, b, minus_one);
+        let of_least = self.builder.ins().icmp(IntCC::Equal, a, least);
+        let overflow = self.builder.ins().band(by_minus_one, of_least);
+        self.refuse(overflow, at);
+        let quotient = self.builder.ins().sdiv(a, b);
+        let product = self.builder.ins().imul(quotient, b);
+        let remainder = self.builder.ins().isub(a, product);
+        // Signs differ and something is left: the truncated quotient is one above the floor.
+        let inexact = self.builder.ins().icmp(IntCC::NotEqual, remainder, zero);
+        let signs = self.builder.ins().bxor(remainder, b);
+        let differ = self.builder.ins().icmp(IntCC::SignedLessThan, signs, zero);
+        let adjust = self.builder.ins().band(inexact, differ);
+        if op == CheckedBinaryOp::IntMod {
+            let up = self.builder.ins().iadd(remainder, b);
+            return self.builder.ins().select(adjust, up, remainder);
+        }
+        let down = self.builder.ins().iadd(quotient, minus_one);
+        self.builder.ins().select(adjust, down, quotient)
+    }
+
+    fn int_shift(
+        &mut self,
+        op: CheckedBinaryOp,
+        a: clif::Value,
+        count: clif::Value,
+        at: GuardId,
+    ) -> clif::Value {
+        let (zero, most) = (self.int(0), self.int(63));
+        if op == CheckedBinaryOp::IntShr {
+            let fine = self
+                .builder
+                .ins()
+                .icmp(IntCC::SignedGreaterThanOrEqual, count, zero);
+            self.ensure(fine, at);
+            let clamped = self.builder.ins().umin(count, most);
+            return self.builder.ins().sshr(a, clamped);
+        }
+        let fine = self
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedLessThanOrEqual, count, most);
+        self.ensure(fine, at);
+        let shifted = self.builder.ins().ishl(a, count);
+        let back = self.builder.ins().sshr(shifted, count);
+        let exact = self.builder.ins().icmp(IntCC::Equal, back, a);
+        self.ensure(exact, at);
+        shifted
+    }
+
+    pub(super) fn int_pow(
+        &mut self,
+        op: Op,
+        a: clif::Value,
+        b: clif::Value,
+        at: GuardId,
+    ) -> clif::Value {
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
+        let slot = self.builder.create_sized_stack_slot(slot);
+        let out = self.builder.ins().stack_addr(types::I64, slot, 0);
+        let status = self.call(op, &[a, b, out]);
+        let zero = self.builder.ins().iconst(types::I32, 0);
+        let fine = self.builder.ins().icmp(IntCC::NotEqual, status, zero);
+        self.ensure(fine, at);
+        self.builder
+            .ins()
+            .stack_load(types::I64, types::I64, slot, 0)
+    }
+}
+
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;

@@ -1,0 +1,221 @@
+//! An interpreter of the IR: the oracle of the tests, and the back end where no other runs.
+
+use crate::arith;
+use crate::compiler::{Bailout, CompileError, Compiled, Compiler};
+use crate::ir::{
+    BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, Function, GuardId, Op, Target,
+    Terminator, UnaryOp, Val,
+};
+use crate::libm;
+use crate::types::{Type, Value};
+use crate::verify::verify;
+
+/// The portable adapter of [`Compiler`]: it "compiles" by keeping the IR.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Interpreter;
+
+impl Compiler for Interpreter {
+    fn name(&self) -> &'static str {
+        "interpreter"
+    }
+
+    fn compile(&self, function: &Function) -> Result<Compiled, CompileError> {
+        verify(function)?;
+        Ok(Compiled::interpreted(self.name(), function.clone()))
+    }
+}
+
+/// Runs a verified function.
+///
+/// # Errors
+///
+/// The guard that fired, or the mismatch of arguments and parameters.
+pub fn run(function: &Function, args: &[Value]) -> Result<Value, Bailout> {
+    let types = || args.iter().map(|arg| arg.ty());
+    if !types().eq(function.params.iter().copied()) {
+        return Err(Bailout::Arguments {
+            expected: function.params.clone(),
+            given: types().collect(),
+        });
+    }
+    run_unchecked(function, args).map_err(|guard| Bailout::of(function.guards[guard.0 as usize]))
+}
+
+/// Runs a verified function whose parameters `args` suit.
+pub(crate) fn run_unchecked(function: &Function, args: &[Value]) -> Result<Value, GuardId> {
+    let mut frame = Frame {
+        values: vec![Value::Bool(false); function.value_types.len()],
+    };
+    let mut args = args.to_vec();
+    let mut index = 0;
+    loop {
+        let block = &function.blocks[index];
+        for (&param, &arg) in block.params.iter().zip(&args) {
+            frame.set(param, arg);
+        }
+        for inst in &block.insts {
+            let value = frame.eval(inst.op)?;
+            if let (Some(result), Some(value)) = (inst.result, value) {
+                frame.set(result, value);
+            }
+        }
+        let target: &Target = match block
+            .terminator
+            .as_ref()
+            .expect("a verified block has a terminator")
+        {
+            Terminator::Return(value) => return Ok(frame.get(*value)),
+            Terminator::Jump(target) => target,
+            Terminator::Branch {
+                cond,
+                then,
+                otherwise,
+            } => {
+                if frame.bool(*cond) {
+                    then
+                } else {
+                    otherwise
+                }
+            }
+        };
+        args = target.args.iter().map(|&arg| frame.get(arg)).collect();
+        index = target.block.0 as usize;
+    }
+}
+
+struct Frame {
+    values: Vec<Value>,
+}
+
+impl Frame {
+    fn get(&self, value: Val) -> Value {
+        self.values[value.0 as usize]
+    }
+
+    fn set(&mut self, value: Val, to: Value) {
+        self.values[value.0 as usize] = to;
+    }
+
+    fn int(&self, value: Val) -> i64 {
+        match self.get(value) {
+            Value::I64(value) => value,
+            other => unreachable!("verified as i64, found {other:?}"),
+        }
+    }
+
+    fn float(&self, value: Val) -> f64 {
+        match self.get(value) {
+            Value::F64(value) => value,
+            other => unreachable!("verified as f64, found {other:?}"),
+        }
+    }
+
+    fn bool(&self, value: Val) -> bool {
+        match self.get(value) {
+            Value::Bool(value) => value,
+            other => unreachable!("verified as bool, found {other:?}"),
+        }
+    }
+
+    fn eval(&self, op: Op) -> Result<Option<Value>, GuardId> {
+        Ok(Some(match op {
+            Op::Const(value) => value,
+            Op::Unary(op, a) => self.unary(op, a),
+            Op::Binary(op, a, b) => self.binary(op, a, b),
+            Op::Compare(op, a, b) => Value::Bool(match self.get(a).ty() {
+                Type::F64 => compare(op, &self.float(a), &self.float(b)),
+                _ => compare(op, &self.int(a), &self.int(b)),
+            }),
+            Op::Math1(op, a) => Value::F64(libm::function1(op)(self.float(a))),
+            Op::Math2(op, a, b) => Value::F64(libm::function2(op)(self.float(a), self.float(b))),
+            Op::CheckedUnary(op, a, guard) => Value::I64(self.checked_unary(op, a).ok_or(guard)?),
+            Op::CheckedBinary(op, a, b, guard) => {
+                Value::I64(checked_binary(op, self.int(a), self.int(b)).ok_or(guard)?)
+            }
+            Op::Guard(cond, guard) => {
+                return if self.bool(cond) {
+                    Ok(None)
+                } else {
+                    Err(guard)
+                };
+            }
+        }))
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the nearest float is what the IR asks for"
+    )]
+    fn unary(&self, op: UnaryOp, a: Val) -> Value {
+        match op {
+            UnaryOp::BoolToInt => Value::I64(i64::from(self.bool(a))),
+            UnaryOp::IntToFloat => Value::F64(self.int(a) as f64),
+            UnaryOp::IntFitsFloat => Value::Bool(arith::int_fits_float(self.int(a))),
+            UnaryOp::IntNot => Value::I64(!self.int(a)),
+            UnaryOp::FloatNeg => Value::F64(-self.float(a)),
+            UnaryOp::FloatAbs => Value::F64(self.float(a).abs()),
+            UnaryOp::FloatSqrt => Value::F64(self.float(a).sqrt()),
+            UnaryOp::FloatFloor => Value::F64(self.float(a).floor()),
+            UnaryOp::FloatCeil => Value::F64(self.float(a).ceil()),
+            UnaryOp::FloatTrunc => Value::F64(self.float(a).trunc()),
+            UnaryOp::FloatRound => Value::F64(self.float(a).round_ties_even()),
+            UnaryOp::FloatIsNan => Value::Bool(self.float(a).is_nan()),
+            UnaryOp::FloatIsInf => Value::Bool(self.float(a).is_infinite()),
+            UnaryOp::FloatIsFinite => Value::Bool(self.float(a).is_finite()),
+            UnaryOp::BoolNot => Value::Bool(!self.bool(a)),
+        }
+    }
+
+    fn binary(&self, op: BinaryOp, a: Val, b: Val) -> Value {
+        let floats = |f: fn(f64, f64) -> f64| Value::F64(f(self.float(a), self.float(b)));
+        let ints = |f: fn(i64, i64) -> i64| Value::I64(f(self.int(a), self.int(b)));
+        let bools = |f: fn(bool, bool) -> bool| Value::Bool(f(self.bool(a), self.bool(b)));
+        match op {
+            BinaryOp::FloatAdd => floats(|a, b| a + b),
+            BinaryOp::FloatSub => floats(|a, b| a - b),
+            BinaryOp::FloatMul => floats(|a, b| a * b),
+            BinaryOp::FloatDiv => floats(|a, b| a / b),
+            BinaryOp::FloatFloorDiv => floats(arith::float_floor_div),
+            BinaryOp::FloatMod => floats(arith::float_mod),
+            BinaryOp::FloatCopysign => floats(f64::copysign),
+            BinaryOp::IntAnd => ints(|a, b| a & b),
+            BinaryOp::IntOr => ints(|a, b| a | b),
+            BinaryOp::IntXor => ints(|a, b| a ^ b),
+            BinaryOp::BoolAnd => bools(|a, b| a & b),
+            BinaryOp::BoolOr => bools(|a, b| a | b),
+            BinaryOp::BoolXor => bools(|a, b| a ^ b),
+        }
+    }
+
+    fn checked_unary(&self, op: CheckedUnaryOp, a: Val) -> Option<i64> {
+        match op {
+            CheckedUnaryOp::IntNeg => self.int(a).checked_neg(),
+            CheckedUnaryOp::IntAbs => self.int(a).checked_abs(),
+            CheckedUnaryOp::FloatToInt => arith::float_to_int(self.float(a)),
+        }
+    }
+}
+
+fn checked_binary(op: CheckedBinaryOp, a: i64, b: i64) -> Option<i64> {
+    match op {
+        CheckedBinaryOp::IntAdd => a.checked_add(b),
+        CheckedBinaryOp::IntSub => a.checked_sub(b),
+        CheckedBinaryOp::IntMul => a.checked_mul(b),
+        CheckedBinaryOp::IntFloorDiv => arith::int_floor_div(a, b),
+        CheckedBinaryOp::IntMod => arith::int_mod(a, b),
+        CheckedBinaryOp::IntPow => arith::int_pow(a, b),
+        CheckedBinaryOp::IntShl => arith::int_shl(a, b),
+        CheckedBinaryOp::IntShr => arith::int_shr(a, b),
+    }
+}
+
+fn compare<T: PartialOrd>(op: Comparison, a: &T, b: &T) -> bool {
+    match op {
+        Comparison::Eq => a == b,
+        Comparison::Ne => a != b,
+        Comparison::Lt => a < b,
+        Comparison::Le => a <= b,
+        Comparison::Gt => a > b,
+        Comparison::Ge => a >= b,
+    }
+}

@@ -1,0 +1,151 @@
+//! What the free names of a function stand for: asked of the binding, never guessed.
+
+use std::collections::HashMap;
+
+use iris_jit::ir::Span;
+
+/// A name that a function uses and does not bind: a global, a builtin or a closure cell.
+///
+/// A name with an attribute may be answered with a constant or a function only if `name` is a
+/// module: reading an attribute of anything else can run code, and so is [`Binding::Other`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FreeName {
+    /// The name itself.
+    pub name: String,
+    /// The attribute that is read from it, as `sqrt` in `math.sqrt`.
+    pub attribute: Option<String>,
+    /// Where it is used first.
+    pub span: Span,
+}
+
+impl FreeName {
+    /// The name as written, such as `math.sqrt`.
+    pub fn path(&self) -> String {
+        match &self.attribute {
+            Some(attribute) => format!("{}.{attribute}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// What a name stands for at the time of compilation.
+///
+/// Compiled code holds it for ever: whoever calls the code checks that it still holds.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Binding {
+    /// A module, by its name; only an unchanged `math` has meaning.
+    Module(String),
+    /// The function of this name of module `math`, the very object.
+    MathFn(String),
+    /// The builtin function or type of this name, the very object.
+    Builtin(String),
+    /// An `int` (no subclass) of 64 bits.
+    Int(i64),
+    /// A `float` (no subclass).
+    Float(f64),
+    /// `True` or `False`.
+    Bool(bool),
+    /// No such name: reading it raises.
+    Unbound,
+    /// Anything else, by the name of its type.
+    Other(String),
+}
+
+/// The bindings of a function's free names.
+///
+/// Names are looked up by their path first (`math.sqrt`); without such an entry an attribute of a
+/// [`Binding::Module`] `math` has its standard meaning. A name without an entry is unbound.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Env {
+    bindings: HashMap<String, Binding>,
+}
+
+impl Env {
+    /// An environment without names.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An environment with the untouched builtins that compile, and module `math`; for tests and
+    /// for callers without an interpreter.
+    pub fn standard() -> Self {
+        let mut env = Self::new();
+        for name in ["abs", "bool", "float", "int", "max", "min", "pow", "round"] {
+            env.bind(name, Binding::Builtin(name.to_owned()));
+        }
+        env.bind("math", Binding::Module("math".to_owned()));
+        env
+    }
+
+    /// Says what a path (`K` or `math.sqrt`) stands for.
+    pub fn bind(&mut self, path: impl Into<String>, binding: Binding) -> &mut Self {
+        self.bindings.insert(path.into(), binding);
+        self
+    }
+
+    /// What a name stands for.
+    pub fn resolve(&self, name: &FreeName) -> Binding {
+        if let Some(binding) = self.bindings.get(&name.path()) {
+            return binding.clone();
+        }
+        let (Some(base), Some(attribute)) = (self.bindings.get(&name.name), &name.attribute) else {
+            return Binding::Unbound;
+        };
+        match base {
+            Binding::Module(module) if module == "math" => math_attribute(attribute),
+            Binding::Unbound => Binding::Unbound,
+            _ => Binding::Other("attribute".to_owned()),
+        }
+    }
+}
+
+fn math_attribute(name: &str) -> Binding {
+    use std::f64::consts;
+    match name {
+        "pi" => Binding::Float(consts::PI),
+        "e" => Binding::Float(consts::E),
+        "tau" => Binding::Float(consts::TAU),
+        "inf" => Binding::Float(f64::INFINITY),
+        "nan" => Binding::Float(f64::NAN),
+        _ => Binding::MathFn(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(path: &str) -> FreeName {
+        let (name, attribute) = match path.split_once('.') {
+            Some((name, attribute)) => (name, Some(attribute.to_owned())),
+            None => (path, None),
+        };
+        FreeName {
+            name: name.to_owned(),
+            attribute,
+            span: Span::default(),
+        }
+    }
+
+    #[test]
+    fn a_path_goes_before_its_module() {
+        let mut env = Env::standard();
+        assert_eq!(
+            env.resolve(&name("math.sin")),
+            Binding::MathFn("sin".to_owned())
+        );
+        env.bind("math.sin", Binding::Other("function".to_owned()));
+        assert_eq!(
+            env.resolve(&name("math.sin")),
+            Binding::Other("function".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_is_unbound() {
+        let env = Env::new();
+        assert_eq!(env.resolve(&name("sin")), Binding::Unbound);
+        assert_eq!(env.resolve(&name("math.sin")), Binding::Unbound);
+    }
+}
