@@ -32,7 +32,8 @@ mod runtime;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The extension module.
-#[pyo3::pymodule]
+// Needs the GIL until the lane is proven on a free-threaded interpreter.
+#[pyo3::pymodule(gil_used = true)]
 mod _iris {
     use pyo3::prelude::*;
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from iris._errors import DeadActorError, ForkError, IrisError, NameTakenError
 from iris._iris import STOP, __version__
 from iris._lifecycle import Runtime
+from iris._offload import offload
 
 __all__ = [
     "STOP",
@@ -21,6 +22,7 @@ __all__ = [
     "NameTakenError",
     "Runtime",
     "__version__",
+    "offload",
     "version",
 ]
 

@@ -1,0 +1,150 @@
+"""``iris.offload``: Python functions as machine code that answers as they do."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import types
+from typing import Any, Callable, Literal, TypeVar, overload
+
+from iris import _iris
+
+F = TypeVar("F", bound=Callable[..., Any])
+Strategy = Literal["auto", "jit", "actor"]
+ReturnType = Literal["float", "int", "bool"]
+
+
+@overload
+def offload(function: F, /) -> F: ...
+@overload
+def offload(
+    function: None = None,
+    /,
+    *,
+    strategy: Strategy = "auto",
+    return_type: ReturnType | None = None,
+) -> Callable[[F], F]: ...
+def offload(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    strategy: Strategy = "auto",
+    return_type: ReturnType | None = None,
+) -> Any:
+    """Compiles a function to machine code, without changing what it answers.
+
+    For every call the result has the value and type that the plain function gives, or the
+    same exception is raised; what cannot be compiled runs as Python, with the reason on
+    record. The function is compiled by its first call, for the types of that call's
+    arguments.
+
+    ``strategy`` is ``"auto"`` or ``"jit"``, which mean the same in this version;
+    ``return_type`` converts each result as ``float()``, ``int()`` or ``bool()`` does.
+
+    The result has beside the function's own attributes:
+
+    - ``py``: the plain function;
+    - ``stats``: ``{"native": calls, "python": calls}``;
+    - ``explain()``: back end and guards for each signature, and why calls ran as Python.
+
+    Compiled are functions of ``float``, ``int`` and ``bool`` scalars, made of arithmetic,
+    comparisons, ``and``/``or``/``not``, the ternary, locals and calls of ``math``.
+
+    >>> @iris.offload
+    ... def magnitude(x, y, z):
+    ...     return (x * x + y * y + z * z) ** 0.5
+    >>> magnitude(2.0, 3.0, 6.0)
+    7.0
+    >>> magnitude.stats
+    {'native': 1, 'python': 0}
+    """
+    if strategy not in ("auto", "jit", "actor"):
+        raise ValueError(f"strategy must be 'auto', 'jit' or 'actor', not {strategy!r}")
+    if strategy == "actor":
+        raise NotImplementedError("strategy='actor' is not in this version yet; use 'auto'")
+    if return_type not in ("float", "int", "bool", None):
+        raise ValueError(
+            f"return_type must be 'float', 'int', 'bool' or None, not {return_type!r}"
+        )
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if not isinstance(function, types.FunctionType):
+            kind = type(function).__name__
+            raise TypeError(f"offload needs a function written in Python, not {kind}")
+        source, first_line, refusal = _read(function)
+        kernel = _iris.Kernel(
+            function, function.__code__.co_name, source, first_line, refusal, return_type
+        )
+        return functools.update_wrapper(_iris._offloaded(kernel), function)
+
+    return decorate if function is None else decorate(function)
+
+
+def _read(function: types.FunctionType) -> tuple[str, int, str | None]:
+    """Source, its first line, and why it is not the source of this very function."""
+    code = function.__code__
+    try:
+        # Of the code object: of a function it may be the source of what that wraps.
+        lines, first_line = inspect.getsourcelines(code)
+        module = "".join(linecache.getlines(code.co_filename, function.__globals__))
+        candidates = _code_objects(module, code.co_filename, code.co_flags & _FUTURES)
+    except (OSError, TypeError) as error:
+        return _refused(code, f"its source cannot be read ({error})")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return _refused(code, f"its source does not compile ({error})")
+    place = (code.co_name, code.co_firstlineno)
+    if first_line != code.co_firstlineno or not any(
+        (other.co_name, other.co_firstlineno) == place and _same(other, code)
+        for other in candidates
+    ):
+        edited = "is not what is running (was the file edited since?)"
+        return _refused(code, f"the source in {code.co_filename} {edited}")
+    return "".join(lines), first_line, None
+
+
+def _refused(code: types.CodeType, reason: str) -> tuple[str, int, str]:
+    return "", 1, f"{code.co_name} runs as Python: {reason}\n"
+
+
+@functools.lru_cache(maxsize=4)
+def _code_objects(module: str, filename: str, futures: int) -> list[types.CodeType]:
+    """All code objects of a module, by compiling the whole of it.
+
+    A function compiled alone would differ: what surrounds it decides what is a closure
+    variable, a mangled name or a call of an imported module.
+    """
+    flags = futures | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # as notebooks do
+    found = [compile(module, filename, "exec", flags, dont_inherit=True)]
+    for code in found:
+        found.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
+    return found
+
+
+_FUTURES = 0x1FE0000
+"""``PyCF_MASK``: the flags of the ``__future__`` imports in force, from Python 3.9 on."""
+
+
+def _same(one: types.CodeType, other: types.CodeType) -> bool:
+    """Whether two code objects do the same; where they stand in a file does not matter."""
+    return (
+        one.co_code == other.co_code
+        and one.co_names == other.co_names
+        and one.co_varnames == other.co_varnames
+        and one.co_freevars == other.co_freevars
+        and one.co_cellvars == other.co_cellvars
+        and one.co_argcount == other.co_argcount
+        and one.co_posonlyargcount == other.co_posonlyargcount
+        and one.co_kwonlyargcount == other.co_kwonlyargcount
+        and one.co_flags == other.co_flags
+        and len(one.co_consts) == len(other.co_consts)
+        and all(map(_same_constant, one.co_consts, other.co_consts))
+    )
+
+
+def _same_constant(one: object, other: object) -> bool:
+    if isinstance(one, types.CodeType) and isinstance(other, types.CodeType):
+        return _same(one, other)
+    # 1, 1.0 and True are equal, and so are 0.0 and -0.0.
+    return type(one) is type(other) and repr(one) == repr(other)
