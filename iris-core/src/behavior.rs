@@ -110,7 +110,9 @@ pub struct MigrationError {
 
 impl fmt::Debug for MigrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MigrationError").field("failure", &self.failure).finish_non_exhaustive()
+        f.debug_struct("MigrationError")
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,7 +128,10 @@ pub struct BehaviorVersion {
 impl BehaviorVersion {
     /// The first version of a process.
     pub fn original(behavior: Arc<dyn Behavior>) -> Self {
-        Self { version: 1, behavior }
+        Self {
+            version: 1,
+            behavior,
+        }
     }
 }
 

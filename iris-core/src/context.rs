@@ -24,7 +24,11 @@ impl<'a> Context<'a> {
     /// A context for `pid`, with nothing spent. Called by schedulers.
     #[inline]
     pub fn new(pid: Pid, host: &'a dyn Host) -> Self {
-        Self { pid, host, spent: 0 }
+        Self {
+            pid,
+            host,
+            spent: 0,
+        }
     }
 
     /// The process that is handling the message.

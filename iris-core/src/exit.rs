@@ -81,7 +81,11 @@ impl Failure {
             .map(|text| (*text).to_owned())
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "a panic whose payload is not text".to_owned());
-        Self { kind: "panic".to_owned(), message, traceback: String::new() }
+        Self {
+            kind: "panic".to_owned(),
+            message,
+            traceback: String::new(),
+        }
     }
 }
 
@@ -103,18 +107,27 @@ pub struct Exit {
 impl Exit {
     /// A crash with its details.
     pub fn crash(failure: Failure) -> Self {
-        Self { reason: ExitReason::Crash, failure: Some(Box::new(failure)) }
+        Self {
+            reason: ExitReason::Crash,
+            failure: Some(Box::new(failure)),
+        }
     }
 
     /// A panic with its details.
     pub fn panic(failure: Failure) -> Self {
-        Self { reason: ExitReason::Panic, failure: Some(Box::new(failure)) }
+        Self {
+            reason: ExitReason::Panic,
+            failure: Some(Box::new(failure)),
+        }
     }
 }
 
 impl From<ExitReason> for Exit {
     fn from(reason: ExitReason) -> Self {
-        Self { reason, failure: None }
+        Self {
+            reason,
+            failure: None,
+        }
     }
 }
 
@@ -175,7 +188,11 @@ mod tests {
         for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::Killed] {
             assert!(!reason.is_failure(), "{reason}");
         }
-        for reason in [ExitReason::Panic, ExitReason::Crash, ExitReason::Other("x".into())] {
+        for reason in [
+            ExitReason::Panic,
+            ExitReason::Crash,
+            ExitReason::Other("x".into()),
+        ] {
             assert!(reason.is_failure(), "{reason}");
         }
     }

@@ -34,5 +34,7 @@ pub use clock::{Clock, SystemClock};
 pub use context::Context;
 pub use exit::{Exit, ExitInfo, ExitReason, ExitSink, Exited, Failure};
 pub use host::Host;
-pub use message::{DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage};
+pub use message::{
+    DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage,
+};
 pub use pid::Pid;

@@ -169,7 +169,10 @@ mod tests {
     fn a_refused_message_comes_back_whole() {
         let to = Pid::new(1, 1).unwrap();
         let message = Message::from(&b"precious"[..]);
-        let error = SendError::NoProc { to, message: message.clone() };
+        let error = SendError::NoProc {
+            to,
+            message: message.clone(),
+        };
         assert_eq!(error.into_message(), message);
     }
 

@@ -50,7 +50,11 @@ impl Pid {
     /// pid says nothing about whether a process with that pid exists.
     #[inline]
     pub fn from_raw(raw: u64) -> Option<Self> {
-        if raw > Self::MAX_RAW { None } else { NonZeroU64::new(raw).map(Self) }
+        if raw > Self::MAX_RAW {
+            None
+        } else {
+            NonZeroU64::new(raw).map(Self)
+        }
     }
 
     /// The pid as a plain number, in `1..=`[`MAX_RAW`](Self::MAX_RAW).
@@ -61,14 +65,16 @@ impl Pid {
 
     /// The place in the process table, the low 32 bits.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what is asked for")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low 32 bits are what is asked for"
+    )]
     pub const fn slot(self) -> u32 {
         self.0.get() as u32
     }
 
     /// How many times the slot had been used, counted from a random start.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "a pid has 21 bits above the slot")]
     pub const fn generation(self) -> u32 {
         (self.0.get() >> 32) as u32
     }

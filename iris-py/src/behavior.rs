@@ -24,7 +24,11 @@ impl PyBehavior {
             .getattr("__qualname__")
             .and_then(|name| name.extract::<String>())
             .unwrap_or_else(|_| error::type_name(handler));
-        Self { handler: handler.clone().unbind(), name, on_error }
+        Self {
+            handler: handler.clone().unbind(),
+            name,
+            on_error,
+        }
     }
 
     fn call(&self, py: Python<'_>, message: &[u8]) -> PyResult<Step> {
@@ -67,9 +71,12 @@ fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
 
 impl Behavior for PyBehavior {
     fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
-        let Message::User(bytes) = message else { return Step::Done };
+        let Message::User(bytes) = message else {
+            return Step::Done;
+        };
         let called = Python::try_attach(|py| {
-            self.call(py, &bytes).unwrap_or_else(|raised| self.failed(cx, py, &raised))
+            self.call(py, &bytes)
+                .unwrap_or_else(|raised| self.failed(cx, py, &raised))
         });
         called.unwrap_or_else(|| {
             Step::Stop(Exit::crash(Failure {
@@ -100,5 +107,6 @@ impl Stop {
 /// The one object of that type.
 pub(crate) fn stop_object(py: Python<'_>) -> PyResult<Py<Stop>> {
     static STOP: PyOnceLock<Py<Stop>> = PyOnceLock::new();
-    STOP.get_or_try_init(py, || Py::new(py, Stop)).map(|stop| stop.clone_ref(py))
+    STOP.get_or_try_init(py, || Py::new(py, Stop))
+        .map(|stop| stop.clone_ref(py))
 }

@@ -70,11 +70,16 @@ pub(crate) fn check_handler(handler: &Bound<'_, PyAny>) -> PyResult<()> {
         return Err(error::not_callable(handler));
     }
     // Functions and bound methods have it; other callables are caught by what they return.
-    let Ok(code) = handler.getattr("__code__").or_else(|_| handler.getattr("__func__")?.getattr("__code__"))
+    let Ok(code) = handler
+        .getattr("__code__")
+        .or_else(|_| handler.getattr("__func__")?.getattr("__code__"))
     else {
         return Ok(());
     };
-    let flags = code.getattr("co_flags").and_then(|flags| flags.extract::<u32>()).unwrap_or(0);
+    let flags = code
+        .getattr("co_flags")
+        .and_then(|flags| flags.extract::<u32>())
+        .unwrap_or(0);
     if flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) != 0 {
         return Err(PyTypeError::new_err(
             "async handlers are not in this version yet: a handler must be a plain function",

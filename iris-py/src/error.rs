@@ -17,7 +17,12 @@ fn own(py: Python<'_>, class: &'static PyOnceLock<Py<PyType>>, name: &str, text:
 /// No actor with this pid, or it is ending.
 pub(crate) fn dead_actor(py: Python<'_>, pid: u64) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    own(py, &CLASS, "DeadActorError", format!("no actor with pid {pid} is alive"))
+    own(
+        py,
+        &CLASS,
+        "DeadActorError",
+        format!("no actor with pid {pid} is alive"),
+    )
 }
 
 /// The runtime belongs to a parent process.
@@ -65,41 +70,62 @@ pub(crate) fn spawn(py: Python<'_>, error: &SpawnError) -> PyErr {
     }
 }
 
-pub(crate) fn join(error: &JoinError) -> PyErr {
+pub(crate) fn join(error: JoinError) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }
 
 /// What was given instead of something that can be called.
 pub(crate) fn not_callable(handler: &Bound<'_, PyAny>) -> PyErr {
     let kind = type_name(handler);
-    PyTypeError::new_err(format!("a handler must be callable with one argument, not {kind}"))
+    PyTypeError::new_err(format!(
+        "a handler must be callable with one argument, not {kind}"
+    ))
 }
 
 /// What was given instead of bytes.
 pub(crate) fn not_bytes_like(data: &Bound<'_, PyAny>) -> PyErr {
     let kind = type_name(data);
-    let mend = if kind == "str" { "; encode it: text.encode()" } else { "; serialize it first" };
+    let mend = if kind == "str" {
+        "; encode it: text.encode()"
+    } else {
+        "; serialize it first"
+    };
     PyTypeError::new_err(format!(
         "a message must be bytes-like (bytes, bytearray, memoryview, array), not {kind}{mend}"
     ))
 }
 
 pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string())
+    value
+        .get_type()
+        .name()
+        .map_or_else(|_| "an object".to_owned(), |name| name.to_string())
 }
 
 /// An exception as text, for an exit's metadata: it outlives the interpreter's objects.
 pub(crate) fn failure(py: Python<'_>, error: &PyErr) -> Failure {
-    let kind = error.get_type(py).qualname().map_or_else(|_| "Exception".into(), |n| n.to_string());
-    let message = error.value(py).str().map_or_else(|_| "(no text)".into(), |text| text.to_string());
+    let kind = error
+        .get_type(py)
+        .qualname()
+        .map_or_else(|_| "Exception".into(), |n| n.to_string());
+    let message = error
+        .value(py)
+        .str()
+        .map_or_else(|_| "(no text)".into(), |text| text.to_string());
     let traceback = formatted(py, error).unwrap_or_default();
-    Failure { kind, message, traceback }
+    Failure {
+        kind,
+        message,
+        traceback,
+    }
 }
 
 /// As the interpreter itself would print it, causes and notes included.
 fn formatted(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     let arguments = (error.get_type(py), error.value(py), error.traceback(py));
-    let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
+    let lines = py
+        .import("traceback")?
+        .call_method1("format_exception", arguments)?;
     Ok(lines.extract::<Vec<String>>()?.concat())
 }
 
@@ -110,7 +136,10 @@ pub(crate) fn log(py: Python<'_>, text: &str, error: &PyErr) {
         let logger = logging.call_method1("getLogger", ("iris",))?;
         let details = pyo3::types::PyDict::new(py);
         // The value alone may not know its traceback before Python 3.12.
-        details.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
+        details.set_item(
+            "exc_info",
+            (error.get_type(py), error.value(py), error.traceback(py)),
+        )?;
         logger.call_method("error", ("%s", text), Some(&details))
     });
     if let Err(broken_logging) = logged {

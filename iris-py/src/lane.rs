@@ -123,7 +123,10 @@ impl GuestLane {
     /// The caller must not hold the GIL, which they need to end.
     pub(crate) fn wait_ended(&self, timeout: Duration) -> bool {
         let state = self.shared.lock();
-        let waited = self.shared.ended.wait_timeout_while(state, timeout, |state| state.threads > 0);
+        let waited = self
+            .shared
+            .ended
+            .wait_timeout_while(state, timeout, |state| state.threads > 0);
         waited.unwrap_or_else(PoisonError::into_inner).0.threads == 0
     }
 }
@@ -215,7 +218,10 @@ impl Shared {
             let mut state = self.lock();
             while state.ready.is_empty() && !state.stopped {
                 state.leader_waits = true;
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             if state.stopped {
                 return Relieved::Stopped;
@@ -247,8 +253,10 @@ impl Shared {
             ready.run();
             // Another number means that the watch has given the lead away meanwhile, and
             // the word is its new holder's.
-            let same =
-                self.slice.compare_exchange(slice, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            let same = self
+                .slice
+                .compare_exchange(slice, 0, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
             if !same && self.lock().leader != Some(me) {
                 return Some(Relieved::Replaced);
             }
@@ -272,7 +280,10 @@ impl Shared {
         let mut state = self.lock();
         while !state.stopped {
             if !state.watched {
-                state = self.waiting.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .waiting
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
             let before = self.slice.load(Ordering::Relaxed);

@@ -51,7 +51,11 @@ impl PyRuntime {
     /// The parts, in the process that they were made in.
     #[inline]
     fn parts(&self, py: Python<'_>) -> PyResult<&Parts> {
-        if self.born.is_here() { Ok(&self.parts) } else { Err(error::forked(py)) }
+        if self.born.is_here() {
+            Ok(&self.parts)
+        } else {
+            Err(error::forked(py))
+        }
     }
 
     #[inline]
@@ -68,7 +72,8 @@ impl PyRuntime {
     /// The runtime and a pid, for calls that need a live actor.
     fn live_target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Pid)> {
         let (runtime, pid) = self.target(py, raw)?;
-        pid.map(|pid| (runtime, pid)).ok_or_else(|| error::dead_actor(py, raw))
+        pid.map(|pid| (runtime, pid))
+            .ok_or_else(|| error::dead_actor(py, raw))
     }
 
     fn start(
@@ -88,7 +93,10 @@ impl PyRuntime {
         if let Some(name) = name {
             builder = builder.named(name);
         }
-        shape(builder).start().map(Pid::raw).map_err(|error| error::spawn(py, &error))
+        shape(builder)
+            .start()
+            .map(Pid::raw)
+            .map_err(|error| error::spawn(py, &error))
     }
 }
 
@@ -119,8 +127,14 @@ impl PyRuntime {
     fn new(py: Python<'_>) -> PyResult<Self> {
         let runtime = Runtime::new().map_err(|error| error::start(&error))?;
         let lane = py.detach(|| GuestLane::start(runtime.rust_scheduler()))?;
-        let parts = ManuallyDrop::new(Parts { runtime, lane: Arc::new(lane) });
-        Ok(Self { parts, born: Birthplace::here() })
+        let parts = ManuallyDrop::new(Parts {
+            runtime,
+            lane: Arc::new(lane),
+        });
+        Ok(Self {
+            parts,
+            born: Birthplace::here(),
+        })
     }
 
     /// Spawns an actor that calls `handler(data: bytes)` for each message.
@@ -170,7 +184,11 @@ impl PyRuntime {
     ) -> PyResult<u64> {
         let idle = convert::idle_timeout(idle_timeout_ms)?;
         self.start(handler, budget, name, on_error, |builder| {
-            if reactivate { builder.reactivated_actor(idle) } else { builder.virtual_actor(idle) }
+            if reactivate {
+                builder.reactivated_actor(idle)
+            } else {
+                builder.virtual_actor(idle)
+            }
         })
     }
 
@@ -198,7 +216,11 @@ impl PyRuntime {
     fn stop(&self, py: Python<'_>, pid: u64, drain: bool) -> PyResult<bool> {
         let (runtime, pid) = self.target(py, pid)?;
         Ok(pid.is_some_and(|pid| {
-            if drain { runtime.drain(pid) } else { runtime.stop(pid, ExitReason::Killed) }
+            if drain {
+                runtime.drain(pid)
+            } else {
+                runtime.stop(pid, ExitReason::Killed)
+            }
         }))
     }
 
@@ -208,12 +230,18 @@ impl PyRuntime {
     /// GIL and heeds Ctrl-C. Raises `RuntimeError` inside the handler of that very actor.
     #[pyo3(signature = (pid, timeout=None))]
     fn join(&self, py: Python<'_>, pid: u64, timeout: Option<f64>) -> PyResult<bool> {
-        let timeout = timeout.map(|timeout| convert::seconds("timeout", timeout)).transpose()?;
-        let (runtime, Some(pid)) = self.target(py, pid)? else { return Ok(true) };
+        let timeout = timeout
+            .map(|timeout| convert::seconds("timeout", timeout))
+            .transpose()?;
+        let (runtime, Some(pid)) = self.target(py, pid)? else {
+            return Ok(true);
+        };
         if let Err(error) = runtime.join(pid, Some(Duration::ZERO)) {
-            return Err(error::join(&error));
+            return Err(error::join(error));
         }
-        wait_interruptibly(py, timeout, |step| runtime.join(pid, Some(step)).unwrap_or(true))
+        wait_interruptibly(py, timeout, |step| {
+            runtime.join(pid, Some(step)).unwrap_or(true)
+        })
     }
 
     /// Whether an actor with this pid exists and has not begun to end.
@@ -235,7 +263,9 @@ impl PyRuntime {
     /// `paths`.
     fn info<'py>(&self, py: Python<'py>, pid: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (runtime, pid) = self.target(py, pid)?;
-        let Some(info) = pid.and_then(|pid| runtime.info(pid)) else { return Ok(None) };
+        let Some(info) = pid.and_then(|pid| runtime.info(pid)) else {
+            return Ok(None);
+        };
         let dict = PyDict::new(py);
         dict.set_item("status", info.status.as_str())?;
         dict.set_item("mailbox_size", info.mailbox_size)?;
@@ -286,7 +316,9 @@ impl PyRuntime {
     /// has the pid, `ValueError` if it cannot be a name.
     fn register(&self, py: Python<'_>, name: &str, pid: u64) -> PyResult<()> {
         let (runtime, pid) = self.live_target(py, pid)?;
-        runtime.register(name, pid).map_err(|error| error::place(py, &error))
+        runtime
+            .register(name, pid)
+            .map_err(|error| error::place(py, &error))
     }
 
     /// Frees a name; whether it led to an actor.
@@ -307,7 +339,9 @@ impl PyRuntime {
     /// Makes `path`, such as `/system/service/one`, lead to an actor. Errors as `register`.
     fn register_path(&self, py: Python<'_>, path: &str, pid: u64) -> PyResult<()> {
         let (runtime, pid) = self.live_target(py, pid)?;
-        runtime.register_path(path, pid).map_err(|error| error::place(py, &error))
+        runtime
+            .register_path(path, pid)
+            .map_err(|error| error::place(py, &error))
     }
 
     /// Frees a path; whether it led to an actor.
@@ -347,9 +381,15 @@ impl PyRuntime {
         let runtime = self.runtime(hook.py())?;
         let hook = hook.clone().unbind();
         runtime.on_dead_letter(move |letter| {
-            let Some(data) = letter.message.as_user() else { return };
+            let Some(data) = letter.message.as_user() else {
+                return;
+            };
             Python::try_attach(|py| {
-                let arguments = (letter.to.raw(), PyBytes::new(py, data), letter.reason.as_str());
+                let arguments = (
+                    letter.to.raw(),
+                    PyBytes::new(py, data),
+                    letter.reason.as_str(),
+                );
                 if let Err(raised) = hook.call1(py, arguments) {
                     error::log(py, "the dead-letter hook raised", &raised);
                 }
@@ -396,11 +436,21 @@ impl PyRuntime {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let runtime = self.runtime(py)?;
-        let state = if runtime.is_shut_down() { "shut down" } else { "running" };
-        Ok(format!("<iris.Runtime {state}, {} actors>", runtime.process_count()))
+        let state = if runtime.is_shut_down() {
+            "shut down"
+        } else {
+            "running"
+        };
+        Ok(format!(
+            "<iris.Runtime {state}, {} actors>",
+            runtime.process_count()
+        ))
     }
 }
 
 fn plain(found: Vec<(String, Pid)>) -> Vec<(String, u64)> {
-    found.into_iter().map(|(path, pid)| (path, pid.raw())).collect()
+    found
+        .into_iter()
+        .map(|(path, pid)| (path, pid.raw()))
+        .collect()
 }

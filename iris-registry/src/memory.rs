@@ -117,9 +117,11 @@ impl Registry for MemoryRegistry {
 
     fn names_of(&self, pid: Pid) -> (Vec<String>, Vec<String>) {
         let tables = self.read();
-        let Some(held) = tables.held.get(&pid) else { return Default::default() };
+        let Some(held) = tables.held.get(&pid) else {
+            return Default::default();
+        };
         let sorted = |words: &[Box<str>]| {
-            let mut words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            let mut words: Vec<String> = words.iter().map(ToString::to_string).collect();
             words.sort();
             words
         };
@@ -128,7 +130,9 @@ impl Registry for MemoryRegistry {
 
     fn forget(&self, pid: Pid) {
         let mut tables = self.write();
-        let Some(held) = tables.held.remove(&pid) else { return };
+        let Some(held) = tables.held.remove(&pid) else {
+            return;
+        };
         for name in held.names {
             tables.names.unregister(&name);
         }

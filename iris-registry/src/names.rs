@@ -24,9 +24,10 @@ impl Names {
                 Ok(true)
             }
             Some(holder) if *holder == pid => Ok(false),
-            Some(holder) => {
-                Err(RegisterError::NameTaken { name: name.to_owned(), holder: *holder })
-            }
+            Some(holder) => Err(RegisterError::NameTaken {
+                name: name.to_owned(),
+                holder: *holder,
+            }),
         }
     }
 
@@ -51,5 +52,8 @@ fn check(name: &str) -> Result<(), RegisterError> {
     } else {
         return Ok(());
     };
-    Err(RegisterError::BadName { name: name.to_owned(), why })
+    Err(RegisterError::BadName {
+        name: name.to_owned(),
+        why,
+    })
 }

@@ -30,9 +30,10 @@ impl Paths {
                 Ok(true)
             }
             Some(holder) if *holder == pid => Ok(false),
-            Some(holder) => {
-                Err(RegisterError::NameTaken { name: path.to_owned(), holder: *holder })
-            }
+            Some(holder) => Err(RegisterError::NameTaken {
+                name: path.to_owned(),
+                holder: *holder,
+            }),
         }
     }
 
@@ -53,7 +54,10 @@ impl Paths {
     /// [`RegisterError::BadPath`].
     pub fn below(&self, prefix: &str) -> Result<Vec<(String, Pid)>, RegisterError> {
         let branch = branch(prefix)?;
-        Ok(self.range(&branch).map(|(path, pid)| (path.to_owned(), pid)).collect())
+        Ok(self
+            .range(&branch)
+            .map(|(path, pid)| (path.to_owned(), pid))
+            .collect())
     }
 
     /// What is one level below `prefix`, sorted by path.
@@ -67,7 +71,7 @@ impl Paths {
         let mut from = Bound::Included(branch.clone());
         // Skips from child to child over all that lies below each, so that a branch with
         // few children and a million grandchildren is listed in O(children * log n).
-        while let Some((path, pid)) = self.first_in(from, &branch) {
+        while let Some((path, pid)) = self.first_in(&from, &branch) {
             let rest = &path[branch.len()..];
             let child = match rest.find('/') {
                 None => {
@@ -88,8 +92,8 @@ impl Paths {
         Ok(found)
     }
 
-    fn first_in(&self, from: Bound<String>, branch: &str) -> Option<(&str, Pid)> {
-        let from = match &from {
+    fn first_in(&self, from: &Bound<String>, branch: &str) -> Option<(&str, Pid)> {
+        let from = match from {
             Bound::Included(at) => Bound::Included(at.as_str()),
             Bound::Excluded(at) => Bound::Excluded(at.as_str()),
             Bound::Unbounded => Bound::Unbounded,
@@ -127,5 +131,8 @@ fn check(path: &str) -> Result<(), RegisterError> {
     } else {
         return Ok(());
     };
-    Err(RegisterError::BadPath { path: path.to_owned(), why })
+    Err(RegisterError::BadPath {
+        path: path.to_owned(),
+        why,
+    })
 }

@@ -1,4 +1,5 @@
 //! The registry against its contract and against a plain model.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
@@ -18,13 +19,25 @@ fn paths(found: Vec<(String, Pid)>) -> Vec<String> {
 fn a_name_leads_to_one_process() {
     let registry = MemoryRegistry::default();
     registry.register("auth", pid(1)).unwrap();
-    registry.register("auth", pid(1)).expect("again for the same process is no change");
+    registry
+        .register("auth", pid(1))
+        .expect("again for the same process is no change");
     let error = registry.register("auth", pid(2)).unwrap_err();
-    assert_eq!(error, RegisterError::NameTaken { name: "auth".into(), holder: pid(1) });
+    assert_eq!(
+        error,
+        RegisterError::NameTaken {
+            name: "auth".into(),
+            holder: pid(1)
+        }
+    );
     assert_eq!(registry.unregister("auth"), Some(pid(1)));
     registry.register("auth", pid(2)).unwrap();
     registry.forget(pid(1));
-    assert_eq!(registry.whereis("auth"), Some(pid(2)), "forgetting one leaves the other alone");
+    assert_eq!(
+        registry.whereis("auth"),
+        Some(pid(2)),
+        "forgetting one leaves the other alone"
+    );
 }
 
 #[test]
@@ -32,12 +45,17 @@ fn forgetting_a_process_frees_all_that_leads_to_it() {
     let registry = MemoryRegistry::default();
     for name in ["a", "b"] {
         registry.register(name, pid(1)).unwrap();
-        registry.register_path(&format!("/x/{name}"), pid(1)).unwrap();
+        registry
+            .register_path(&format!("/x/{name}"), pid(1))
+            .unwrap();
     }
     registry.unregister("a");
     assert_eq!(
         registry.names_of(pid(1)),
-        (vec!["b".to_owned()], vec!["/x/a".to_owned(), "/x/b".to_owned()])
+        (
+            vec!["b".to_owned()],
+            vec!["/x/a".to_owned(), "/x/b".to_owned()]
+        )
     );
     registry.forget(pid(1));
     assert_eq!(registry.whereis("b"), None);
@@ -48,16 +66,24 @@ fn forgetting_a_process_frees_all_that_leads_to_it() {
 #[test]
 fn a_branch_is_not_its_neighbours() {
     let registry = MemoryRegistry::default();
-    let all = ["/a", "/a!b", "/a/b", "/a/b!", "/a/b/c", "/a/b0", "/ab/c", "/b"];
+    let all = [
+        "/a", "/a!b", "/a/b", "/a/b!", "/a/b/c", "/a/b0", "/ab/c", "/b",
+    ];
     for (slot, path) in (0..).zip(all) {
         registry.register_path(path, pid(slot)).unwrap();
     }
-    assert_eq!(paths(registry.list_children("/a").unwrap()), ["/a/b", "/a/b!", "/a/b/c", "/a/b0"]);
+    assert_eq!(
+        paths(registry.list_children("/a").unwrap()),
+        ["/a/b", "/a/b!", "/a/b/c", "/a/b0"]
+    );
     assert_eq!(
         paths(registry.list_children_direct("/a").unwrap()),
         ["/a/b", "/a/b!", "/a/b0"]
     );
-    assert_eq!(paths(registry.list_children_direct("/").unwrap()), ["/a", "/a!b", "/b"]);
+    assert_eq!(
+        paths(registry.list_children_direct("/").unwrap()),
+        ["/a", "/a!b", "/b"]
+    );
     assert_eq!(registry.list_children("/").unwrap().len(), all.len());
     assert!(registry.list_children("/nowhere").unwrap().is_empty());
 }
@@ -84,7 +110,9 @@ fn what_is_no_name_or_path_is_refused_with_the_reason() {
 fn path() -> impl Strategy<Value = String> {
     // Characters on both sides of '/' in the alphabet, where a prefix search goes wrong.
     prop::collection::vec("[a.0!]{1,2}", 1..4).prop_map(|segments| {
-        segments.iter().fold(String::new(), |path, segment| format!("{path}/{segment}"))
+        segments
+            .iter()
+            .fold(String::new(), |path, segment| format!("{path}/{segment}"))
     })
 }
 

@@ -53,8 +53,11 @@ impl Activity {
             if left.is_zero() {
                 break false;
             }
-            guard =
-                self.quiet.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+            guard = self
+                .quiet
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         };
         drop(guard);
         self.waiters.fetch_sub(1, Ordering::SeqCst);

@@ -32,7 +32,9 @@ pub struct Environment {
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment").field("activity", &self.activity).finish_non_exhaustive()
+        f.debug_struct("Environment")
+            .field("activity", &self.activity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +66,10 @@ pub struct ProcessOptions {
 impl Default for ProcessOptions {
     /// 100 reductions, permanent.
     fn default() -> Self {
-        Self { budget_reductions: 100, activation: Activation::Permanent }
+        Self {
+            budget_reductions: 100,
+            activation: Activation::Permanent,
+        }
     }
 }
 
@@ -171,7 +176,11 @@ impl Process {
             handled: AtomicU64::new(0),
             in_force: ArcSwap::new(behavior.clone()),
             newest_version: Mutex::new(behavior.version),
-            body: Mutex::new(Body { behavior, state: None, last_active: None }),
+            body: Mutex::new(Body {
+                behavior,
+                state: None,
+                last_active: None,
+            }),
             interrupt: OnceLock::new(),
         })
     }
@@ -210,7 +219,10 @@ impl Process {
     /// before is handled by the old behavior, what is sent after by the new. In
     /// [`Lane::Signal`] it applies to what is queued, too.
     pub fn swap(self: &Arc<Self>, lane: Lane, behavior: Arc<dyn Behavior>) -> Option<u32> {
-        let mut newest = self.newest_version.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self
+            .newest_version
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let version = *newest + 1;
         let next = Arc::new(BehaviorVersion { version, behavior });
         // Sealed mailboxes still take signals; a swap for a process that is on its way
@@ -269,7 +281,11 @@ impl Process {
             Phase::Idle => {
                 let dormant = matches!(self.options.activation, Activation::Virtual { .. })
                     && !self.active.load(Ordering::Acquire);
-                if dormant { Status::Reserved } else { Status::Idle }
+                if dormant {
+                    Status::Reserved
+                } else {
+                    Status::Idle
+                }
             }
             Phase::Scheduled => Status::Scheduled,
             Phase::Running => Status::Running,

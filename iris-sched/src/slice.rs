@@ -128,7 +128,9 @@ impl Process {
         let handled_before = self.handled();
         let mut until_look = CLOCK_STRIDE;
         let outcome = loop {
-            let Some(envelope) = self.mailbox.pop() else { break Outcome::Idle };
+            let Some(envelope) = self.mailbox.pop() else {
+                break Outcome::Idle;
+            };
             let turn = match envelope {
                 Envelope::Message(message) => {
                     self.handle(body, &*host, message, started, &mut spent)
@@ -171,7 +173,9 @@ impl Process {
         spent: &mut u32,
     ) -> Turn {
         self.handled.fetch_add(1, Ordering::Relaxed);
-        let Body { behavior, state, .. } = body;
+        let Body {
+            behavior, state, ..
+        } = body;
         let mut cx = Context::new(self.pid, host);
         let activates = state.is_none();
         let step = catch_unwind(AssertUnwindSafe(|| {
@@ -211,7 +215,9 @@ impl Process {
             Envelope::Swap(next) => self.swap_in(body, next),
             Envelope::Stop(exit) => self.ended(body, exit),
             Envelope::Wake => self.give_up_if_idle(body, host),
-            other => unreachable!("the core knows an envelope that its scheduler does not: {other:?}"),
+            other => {
+                unreachable!("the core knows an envelope that its scheduler does not: {other:?}")
+            }
         }
     }
 
@@ -245,15 +251,20 @@ impl Process {
 
     fn activated(&self, host: &dyn Host, now: Instant) {
         self.active.store(true, Ordering::Release);
-        if let Some(at) = self.idle_timeout().and_then(|timeout| now.checked_add(timeout)) {
+        if let Some(at) = self
+            .idle_timeout()
+            .and_then(|timeout| now.checked_add(timeout))
+        {
             host.wake_at(self.pid, at);
         }
     }
 
     /// A virtual actor's wake-up: give up, or ask to be woken again.
     fn give_up_if_idle(&self, body: &mut Body, host: &dyn Host) -> Turn {
-        let Activation::Virtual { idle_timeout: Some(timeout), reactivate } =
-            self.options.activation
+        let Activation::Virtual {
+            idle_timeout: Some(timeout),
+            reactivate,
+        } = self.options.activation
         else {
             return Turn::Next;
         };
@@ -264,7 +275,9 @@ impl Process {
         if due.is_some_and(|at| self.env.clock.now() < at) || !self.mailbox.is_empty() {
             // A queued message is activity that has not been noted yet.
             let from = self.env.clock.now();
-            let at = due.filter(|at| *at > from).or_else(|| from.checked_add(timeout));
+            let at = due
+                .filter(|at| *at > from)
+                .or_else(|| from.checked_add(timeout));
             if let Some(at) = at {
                 host.wake_at(self.pid, at);
             }

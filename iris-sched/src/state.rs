@@ -69,7 +69,10 @@ impl StateWord {
                 // the push before it visible to the runner.
                 same => same,
             };
-            match self.0.compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed) {
+            match self
+                .0
+                .compare_exchange_weak(seen, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return seen == IDLE,
                 Err(now) => seen = now,
             }
@@ -82,7 +85,10 @@ impl StateWord {
     #[inline]
     pub fn start(&self) {
         let before = self.0.swap(RUNNING, Ordering::AcqRel);
-        debug_assert_eq!(before, SCHEDULED, "a process was run that nobody had scheduled");
+        debug_assert_eq!(
+            before, SCHEDULED,
+            "a process was run that nobody had scheduled"
+        );
     }
 
     /// The runner found the mailbox empty. `true` if something came meanwhile: the
@@ -90,7 +96,11 @@ impl StateWord {
     #[inline]
     #[must_use]
     pub fn finish(&self) -> bool {
-        if self.0.compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        if self
+            .0
+            .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+        {
             return false;
         }
         self.requeue();
@@ -102,7 +112,10 @@ impl StateWord {
     #[inline]
     pub fn requeue(&self) {
         let before = self.0.swap(SCHEDULED, Ordering::AcqRel);
-        debug_assert!(before == RUNNING || before == NOTIFIED, "only a runner gives up its turn");
+        debug_assert!(
+            before == RUNNING || before == NOTIFIED,
+            "only a runner gives up its turn"
+        );
     }
 
     /// The process has ended; no notification will schedule it again.

@@ -61,7 +61,10 @@ impl Table {
     /// An empty table; pages of 32 KiB are made as processes come.
     pub fn new() -> Self {
         let random = RandomState::new().build_hasher().finish();
-        #[expect(clippy::cast_possible_truncation, reason = "reduced to the range just before")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "reduced to the range just before"
+        )]
         let offset = (random % u64::from(GENERATIONS)) as u32;
         Self::with_first_generation(Pid::FIRST_GENERATION + offset)
     }
@@ -96,14 +99,20 @@ impl Table {
     #[inline]
     pub fn get(&self, pid: Pid) -> Option<Arc<Process>> {
         let process = self.slot(pid.slot())?.load();
-        process.as_ref().filter(|process| process.pid() == pid).cloned()
+        process
+            .as_ref()
+            .filter(|process| process.pid() == pid)
+            .cloned()
     }
 
     /// Calls `f` with the process of this pid, which is cheaper than [`get`](Self::get).
     #[inline]
     pub fn with<T>(&self, pid: Pid, f: impl FnOnce(&Arc<Process>) -> T) -> Option<T> {
         let process = self.slot(pid.slot())?.load();
-        process.as_ref().filter(|process| process.pid() == pid).map(f)
+        process
+            .as_ref()
+            .filter(|process| process.pid() == pid)
+            .map(f)
     }
 
     /// Takes a process out and frees its slot. `None` if it was not there.
@@ -114,7 +123,10 @@ impl Table {
         let slot = self.slot(pid.slot())?;
         let current = slot.load_full().filter(|process| process.pid() == pid)?;
         let before = slot.compare_and_swap(&current, None);
-        if !before.as_ref().is_some_and(|before| Arc::ptr_eq(before, &current)) {
+        if !before
+            .as_ref()
+            .is_some_and(|before| Arc::ptr_eq(before, &current))
+        {
             return None;
         }
         self.live.fetch_sub(1, Ordering::Relaxed);
@@ -136,7 +148,9 @@ impl Table {
     /// were ever used; for shutdown and inspection, not for every day.
     pub fn snapshot(&self) -> Vec<Arc<Process>> {
         let pages = self.pages.iter().map_while(OnceLock::get);
-        pages.flat_map(|page| page.iter().filter_map(ArcSwapOption::load_full)).collect()
+        pages
+            .flat_map(|page| page.iter().filter_map(ArcSwapOption::load_full))
+            .collect()
     }
 
     #[inline]
@@ -148,7 +162,9 @@ impl Table {
     fn slot_made(&self, slot: u32) -> &ArcSwapOption<Process> {
         let slot = slot as usize;
         let page = self.pages[slot / PAGE_SLOTS].get_or_init(|| {
-            std::iter::repeat_with(ArcSwapOption::empty).take(PAGE_SLOTS).collect()
+            std::iter::repeat_with(ArcSwapOption::empty)
+                .take(PAGE_SLOTS)
+                .collect()
         });
         &page[slot % PAGE_SLOTS]
     }
@@ -180,7 +196,9 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::Weak;
 
-    use iris_core::{BoxFuture, ExitSink, Exited, Host, Message, SendError, Step, SystemClock, handler};
+    use iris_core::{
+        BoxFuture, ExitSink, Exited, Host, Message, SendError, Step, SystemClock, handler,
+    };
 
     use super::*;
     use crate::activity::Activity;
@@ -222,7 +240,13 @@ mod tests {
             activity: Activity::default(),
         });
         let behavior = Arc::new(handler(|_, _| Step::Done));
-        Process::new(pid, behavior, ProcessOptions::default(), Arc::new(Nobody), env)
+        Process::new(
+            pid,
+            behavior,
+            ProcessOptions::default(),
+            Arc::new(Nobody),
+            env,
+        )
     }
 
     #[test]
@@ -272,17 +296,25 @@ mod tests {
 
     #[test]
     fn two_runtimes_do_not_share_pids() {
-        let first_pids: HashSet<Pid> =
-            (0..8).map(|_| Table::new().insert(process).unwrap()).collect();
-        assert!(first_pids.len() > 1, "eight tables began with the same generation");
+        let first_pids: HashSet<Pid> = (0..8)
+            .map(|_| Table::new().insert(process).unwrap())
+            .collect();
+        assert!(
+            first_pids.len() > 1,
+            "eight tables began with the same generation"
+        );
     }
 
     #[test]
     fn processes_are_found_across_pages() {
         let table = Table::new();
-        let pids: Vec<Pid> =
-            (0..PAGE_SLOTS + 2).map(|_| table.insert(process).unwrap()).collect();
-        assert!(pids.iter().all(|pid| table.get(*pid).is_some_and(|p| p.pid() == *pid)));
+        let pids: Vec<Pid> = (0..PAGE_SLOTS + 2)
+            .map(|_| table.insert(process).unwrap())
+            .collect();
+        assert!(
+            pids.iter()
+                .all(|pid| table.get(*pid).is_some_and(|p| p.pid() == *pid))
+        );
         assert_eq!(table.snapshot().len(), pids.len());
     }
 }

@@ -28,13 +28,20 @@ struct Queue {
 impl Timers {
     /// No wake-ups yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { queue: Mutex::default(), earlier: Notify::new(), clock }
+        Self {
+            queue: Mutex::default(),
+            earlier: Notify::new(),
+            clock,
+        }
     }
 
     /// Asks for a wake-up of `pid` at `at`. Never waits.
     pub fn wake_at(&self, pid: Pid, at: Instant) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let soonest = queue.entries.peek().is_none_or(|Reverse((first, ..))| at < *first);
+        let soonest = queue
+            .entries
+            .peek()
+            .is_none_or(|Reverse((first, ..))| at < *first);
         queue.asked += 1;
         let asked = queue.asked;
         queue.entries.push(Reverse((at, asked, pid)));
@@ -75,7 +82,9 @@ impl Timers {
 impl std::fmt::Debug for Timers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_struct("Timers").field("pending", &queue.entries.len()).finish_non_exhaustive()
+        f.debug_struct("Timers")
+            .field("pending", &queue.entries.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -97,7 +106,10 @@ mod tests {
         timers.wake_at(pid(1), at(10));
         timers.wake_at(pid(2), at(10));
         assert_eq!(timers.take_due(at(9)), (vec![], Some(at(10))));
-        assert_eq!(timers.take_due(at(10)), (vec![pid(1), pid(2)], Some(at(30))));
+        assert_eq!(
+            timers.take_due(at(10)),
+            (vec![pid(1), pid(2)], Some(at(30)))
+        );
         assert_eq!(timers.take_due(at(99)), (vec![pid(3)], None));
         assert_eq!(timers.take_due(at(99)), (vec![], None));
     }

@@ -39,14 +39,19 @@ impl Model {
     fn run(&self) {
         loop {
             self.word.start();
-            assert_eq!(self.inside.fetch_add(1, Ordering::SeqCst), 0, "two threads inside");
+            assert_eq!(
+                self.inside.fetch_add(1, Ordering::SeqCst),
+                0,
+                "two threads inside"
+            );
             let got = {
                 let mut mail = self.mail.lock().unwrap();
                 let got = *mail;
                 *mail -= usize::from(got > 0);
                 got
             };
-            self.handled.fetch_add(usize::from(got > 0), Ordering::SeqCst);
+            self.handled
+                .fetch_add(usize::from(got > 0), Ordering::SeqCst);
             self.inside.fetch_sub(1, Ordering::SeqCst);
             // One message for each slice: what is left is either requeued or finished.
             if got > 1 {
@@ -69,7 +74,11 @@ fn never_two_inside_and_no_wake_up_is_lost() {
         for thread in threads {
             thread.join().unwrap();
         }
-        assert_eq!(model.handled.load(Ordering::SeqCst), 2, "a message was left lying");
+        assert_eq!(
+            model.handled.load(Ordering::SeqCst),
+            2,
+            "a message was left lying"
+        );
         assert_eq!(model.word.phase(), Phase::Idle);
     });
 }
@@ -85,7 +94,10 @@ fn a_process_that_has_ended_is_not_scheduled_again() {
             thread::spawn(move || word.notify())
         };
         word.end();
-        assert!(!late.join().unwrap(), "the runner was still there, or it has ended");
+        assert!(
+            !late.join().unwrap(),
+            "the runner was still there, or it has ended"
+        );
         assert!(!word.notify());
         assert_eq!(word.phase(), Phase::Ended);
     });

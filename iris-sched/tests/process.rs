@@ -1,4 +1,5 @@
 //! What a process does with its mailbox, step by step.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,7 +21,10 @@ struct Scribe {
 
 impl Scribe {
     fn new(name: &'static str, log: &Log) -> Self {
-        Self { name, log: log.clone() }
+        Self {
+            name,
+            log: log.clone(),
+        }
     }
 }
 
@@ -31,11 +35,16 @@ impl Behavior for Scribe {
     }
 
     fn handle(&self, state: &mut State, _: &mut Context<'_>, message: Message) -> Step {
-        let count = state.downcast_mut::<u32>().expect("all versions count in a u32");
+        let count = state
+            .downcast_mut::<u32>()
+            .expect("all versions count in a u32");
         *count += 1;
         let word = String::from_utf8(message.as_user().expect("only bytes are sent").to_vec());
         let word = word.expect("tests send text");
-        self.log.lock().unwrap().push(format!("{} {word} {count}", self.name));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{} {word} {count}", self.name));
         match word.as_str() {
             "stop" => Step::stop(),
             "crash" => Step::Stop(Exit::crash(Failure {
@@ -52,16 +61,28 @@ impl Behavior for Scribe {
     }
 
     fn migrate(&self, old: State, from_version: u32) -> Result<State, MigrationError> {
-        self.log.lock().unwrap().push(format!("{} migrates from {from_version}", self.name));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{} migrates from {from_version}", self.name));
         if self.name == "picky" {
-            let failure = Failure { kind: "TypeError".into(), ..Failure::default() };
-            return Err(MigrationError { state: old, failure });
+            let failure = Failure {
+                kind: "TypeError".into(),
+                ..Failure::default()
+            };
+            return Err(MigrationError {
+                state: old,
+                failure,
+            });
         }
         Ok(old)
     }
 
     fn on_stop(&self, _: &mut State, exit: &Exit) {
-        self.log.lock().unwrap().push(format!("{} on_stop {}", self.name, exit.reason));
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{} on_stop {}", self.name, exit.reason));
     }
 }
 
@@ -86,10 +107,16 @@ fn messages_are_handled_in_order_and_counted_down() {
         world.send(pid, word).unwrap();
     }
     let process = world.process(pid);
-    assert_eq!((process.mailbox_size(), process.status()), (3, Status::Scheduled));
+    assert_eq!(
+        (process.mailbox_size(), process.status()),
+        (3, Status::Scheduled)
+    );
     world.run();
     assert_eq!(lines(&log), ["A init", "A one 1", "A two 2", "A three 3"]);
-    assert_eq!((process.mailbox_size(), process.status()), (0, Status::Idle));
+    assert_eq!(
+        (process.mailbox_size(), process.status()),
+        (0, Status::Idle)
+    );
     assert_eq!(process.handled(), 3);
     assert_eq!(world.busy(), 0);
 }
@@ -97,7 +124,10 @@ fn messages_are_handled_in_order_and_counted_down() {
 #[test]
 fn a_spent_budget_lets_others_run() {
     let world = World::new(7);
-    let options = ProcessOptions { budget_reductions: 2, ..ProcessOptions::default() };
+    let options = ProcessOptions {
+        budget_reductions: 2,
+        ..ProcessOptions::default()
+    };
     let (pid, _) = scribe(&world, options);
     for _ in 0..5 {
         world.send(pid, "x").unwrap();
@@ -109,7 +139,10 @@ fn a_spent_budget_lets_others_run() {
 fn sends_are_charged_to_the_sender() {
     let world = World::new(7);
     let sink = world.spawn(handler(|_, _| Step::Done), ProcessOptions::default());
-    let options = ProcessOptions { budget_reductions: 4, ..ProcessOptions::default() };
+    let options = ProcessOptions {
+        budget_reductions: 4,
+        ..ProcessOptions::default()
+    };
     let chatty = world.spawn(
         handler(move |cx, bytes| {
             for _ in 0..3 {
@@ -138,7 +171,11 @@ fn a_long_slice_ends_by_the_clock() {
     for _ in 0..8 {
         world.send(pid, "x").unwrap();
     }
-    assert_eq!(world.run(), 3, "four, four, and one look at the empty mailbox");
+    assert_eq!(
+        world.run(),
+        3,
+        "four, four, and one look at the empty mailbox"
+    );
 }
 
 #[test]
@@ -147,12 +184,18 @@ fn a_swap_keeps_its_place_among_the_messages() {
     let (pid, log) = scribe(&world, ProcessOptions::default());
     let process = world.process(pid);
     world.send(pid, "before").unwrap();
-    assert_eq!(process.swap(Lane::User, Arc::new(Scribe::new("B", &log))), Some(2));
+    assert_eq!(
+        process.swap(Lane::User, Arc::new(Scribe::new("B", &log))),
+        Some(2)
+    );
     world.send(pid, "after").unwrap();
     assert_eq!(process.mailbox_size(), 2, "a swap is not mail");
     assert_eq!(process.behavior_version(), 1, "not yet in force");
     world.run();
-    assert_eq!(lines(&log), ["A init", "A before 1", "B migrates from 1", "B after 2"]);
+    assert_eq!(
+        lines(&log),
+        ["A init", "A before 1", "B migrates from 1", "B after 2"]
+    );
     assert_eq!(process.behavior_version(), 2);
 }
 
@@ -161,7 +204,9 @@ fn a_swap_in_the_signal_lane_applies_to_the_backlog() {
     let world = World::new(7);
     let (pid, log) = scribe(&world, ProcessOptions::default());
     world.send(pid, "before").unwrap();
-    world.process(pid).swap(Lane::Signal, Arc::new(Scribe::new("B", &log)));
+    world
+        .process(pid)
+        .swap(Lane::Signal, Arc::new(Scribe::new("B", &log)));
     world.run();
     assert_eq!(lines(&log), ["B init", "B before 1"]);
 }
@@ -175,7 +220,10 @@ fn a_failed_migration_leaves_the_old_behavior_with_its_state() {
     process.swap(Lane::User, Arc::new(Scribe::new("picky", &log)));
     world.send(pid, "two").unwrap();
     world.run();
-    assert_eq!(lines(&log), ["A init", "A one 1", "picky migrates from 1", "A two 2"]);
+    assert_eq!(
+        lines(&log),
+        ["A init", "A one 1", "picky migrates from 1", "A two 2"]
+    );
     assert_eq!(process.behavior_version(), 1);
 }
 
@@ -191,12 +239,23 @@ fn stopping_kills_at_once_and_leaves_the_queue_over() {
     assert!(process.stop(Lane::Signal, ExitReason::Killed.into()));
     assert!(!process.is_alive(), "from the very call");
     assert!(world.send(pid, "late").is_err());
-    assert!(!process.stop(Lane::Signal, ExitReason::Killed.into()), "only once");
-    assert_eq!(process.swap(Lane::User, Arc::new(Scribe::new("B", &log))), None);
+    assert!(
+        !process.stop(Lane::Signal, ExitReason::Killed.into()),
+        "only once"
+    );
+    assert_eq!(
+        process.swap(Lane::User, Arc::new(Scribe::new("B", &log))),
+        None
+    );
     world.run();
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert_eq!(exit.exit.reason, ExitReason::Killed);
-    assert_eq!(remaining(exit), ["two", "three"].map(|w| Message::from(w.as_bytes())));
+    assert_eq!(
+        remaining(exit),
+        ["two", "three"].map(|w| Message::from(w.as_bytes()))
+    );
     assert!(exit.state.is_some(), "for on_stop");
     assert_eq!(lines(&log), ["A init", "A one 1"]);
 }
@@ -206,10 +265,16 @@ fn draining_handles_the_queue_first() {
     let world = World::new(7);
     let (pid, log) = scribe(&world, ProcessOptions::default());
     world.send(pid, "one").unwrap();
-    assert!(world.process(pid).stop(Lane::User, ExitReason::Shutdown.into()));
+    assert!(
+        world
+            .process(pid)
+            .stop(Lane::User, ExitReason::Shutdown.into())
+    );
     assert!(world.send(pid, "late").is_err());
     world.run();
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert_eq!(exit.exit.reason, ExitReason::Shutdown);
     assert!(exit.remaining.is_empty());
     assert_eq!(lines(&log), ["A init", "A one 1"]);
@@ -222,9 +287,14 @@ fn a_crash_ends_the_process_with_its_details() {
     world.send(pid, "crash").unwrap();
     world.send(pid, "unheard").unwrap();
     world.run();
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert_eq!(exit.exit.reason, ExitReason::Crash);
-    assert_eq!(exit.exit.failure.as_ref().unwrap().to_string(), "Oops: it broke");
+    assert_eq!(
+        exit.exit.failure.as_ref().unwrap().to_string(),
+        "Oops: it broke"
+    );
     assert_eq!(remaining(exit), [Message::from(&b"unheard"[..])]);
     assert_eq!(world.busy(), 0);
 }
@@ -237,9 +307,18 @@ fn a_panic_is_contained_and_its_state_forgotten() {
     world.send(pid, "panic").unwrap();
     world.send(other, "fine").unwrap();
     world.run();
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert_eq!((exit.pid, &exit.exit.reason), (pid, &ExitReason::Panic));
-    assert!(exit.exit.failure.as_ref().unwrap().message.contains("on purpose"));
+    assert!(
+        exit.exit
+            .failure
+            .as_ref()
+            .unwrap()
+            .message
+            .contains("on purpose")
+    );
     assert!(exit.state.is_none());
     assert_eq!(lines(&log), ["A init", "A fine 1"]);
 }
@@ -268,9 +347,17 @@ fn stopping_ends_a_wait_that_would_never_end() {
         if !stop_first {
             world.run();
         }
-        assert!(world.process(pid).stop(Lane::Signal, ExitReason::Killed.into()));
+        assert!(
+            world
+                .process(pid)
+                .stop(Lane::Signal, ExitReason::Killed.into())
+        );
         world.run();
-        assert_eq!(world.exits().len(), 1, "stopped before its first poll: {stop_first}");
+        assert_eq!(
+            world.exits().len(),
+            1,
+            "stopped before its first poll: {stop_first}"
+        );
     }
 }
 
@@ -283,7 +370,9 @@ fn a_panic_while_awaiting_is_a_panic() {
     );
     world.send(pid, "x").unwrap();
     world.run();
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert_eq!(exit.exit.reason, ExitReason::Panic);
 }
 
@@ -308,7 +397,10 @@ fn a_handler_knows_whose_it_is() {
 fn lazy(idle_ms: Option<u64>, reactivate: bool) -> ProcessOptions {
     let idle_timeout = idle_ms.map(Duration::from_millis);
     ProcessOptions {
-        activation: Activation::Virtual { idle_timeout, reactivate },
+        activation: Activation::Virtual {
+            idle_timeout,
+            reactivate,
+        },
         ..ProcessOptions::default()
     }
 }
@@ -323,7 +415,7 @@ fn a_virtual_actor_is_activated_by_its_first_message() {
     world.run();
     assert_eq!(world.process(pid).status(), Status::Idle);
     assert_eq!(lines(&log), ["A init", "A hello 1"]);
-    world.advance(Duration::from_secs(3600));
+    world.advance(Duration::from_hours(1));
     assert_eq!(world.exits().len(), 0, "without a time-out it stays");
 }
 
@@ -341,7 +433,9 @@ fn an_idle_virtual_actor_ends_normally() {
     world.advance(Duration::from_millis(60));
     assert_eq!(world.exits().len(), 0, "60 ms after its last message");
     world.advance(Duration::from_millis(40));
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert_eq!((exit.pid, &exit.exit.reason), (pid, &ExitReason::Normal));
     assert!(exit.state.is_some(), "for on_stop");
 }
@@ -356,9 +450,16 @@ fn a_reactivated_actor_keeps_its_pid_and_begins_anew() {
     assert_eq!(world.process(pid).status(), Status::Reserved);
     world.send(pid, "two").unwrap();
     world.run();
-    assert_eq!(lines(&log), ["A init", "A one 1", "A on_stop normal", "A init", "A two 1"]);
+    assert_eq!(
+        lines(&log),
+        ["A init", "A one 1", "A on_stop normal", "A init", "A two 1"]
+    );
     world.advance(Duration::from_millis(100));
-    assert_eq!(world.process(pid).status(), Status::Reserved, "idle a second time");
+    assert_eq!(
+        world.process(pid).status(),
+        Status::Reserved,
+        "idle a second time"
+    );
     assert_eq!(world.exits().len(), 0);
 }
 
@@ -366,9 +467,15 @@ fn a_reactivated_actor_keeps_its_pid_and_begins_anew() {
 fn a_virtual_actor_that_was_never_activated_can_be_stopped() {
     let world = World::new(7);
     let (pid, log) = scribe(&world, lazy(Some(100), false));
-    assert!(world.process(pid).stop(Lane::Signal, ExitReason::Killed.into()));
+    assert!(
+        world
+            .process(pid)
+            .stop(Lane::Signal, ExitReason::Killed.into())
+    );
     world.run();
-    let [exit] = &world.exits()[..] else { panic!("one exit") };
+    let [exit] = &world.exits()[..] else {
+        panic!("one exit")
+    };
     assert!(exit.state.is_none());
     assert_eq!(lines(&log), [""; 0]);
     assert!(world.table.is_empty());

@@ -1,4 +1,5 @@
 //! Two actors, a name and a swap: `cargo run --example actors`.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
 
@@ -6,10 +7,14 @@ use iris::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rt = Runtime::new()?;
-    let printer = rt.spawn(handler(|_, text| say("A", &text))).named("printer").start()?;
+    let printer = rt
+        .spawn(handler(|_, text| say("A", &text)))
+        .named("printer")
+        .start()?;
     let relay = rt.spawn(handler(move |cx, text| {
         // A message that cannot be sent comes back in the error.
-        cx.send(printer, text).map_or_else(|_| Step::stop(), |()| Step::Done)
+        cx.send(printer, text)
+            .map_or_else(|_| Step::stop(), |()| Step::Done)
     }));
     let relay = relay.start()?;
 

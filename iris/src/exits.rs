@@ -40,7 +40,13 @@ pub(crate) struct Exits {
 
 impl Exits {
     pub(crate) fn process_exited(&self, inner: &Inner, exited: Exited) {
-        let Exited { pid, exit, behavior, state, remaining } = exited;
+        let Exited {
+            pid,
+            exit,
+            behavior,
+            state,
+            remaining,
+        } = exited;
         if let Some(mut state) = state {
             let stopped = catch_unwind(AssertUnwindSafe(|| {
                 behavior.behavior.on_stop(&mut state, &exit);
@@ -63,12 +69,25 @@ impl Exits {
         if remaining.is_empty() {
             return;
         }
-        self.dead_letters.fetch_add(remaining.len() as u64, Ordering::Relaxed);
-        tracing::warn!(pid = to.raw(), count = remaining.len(), "messages became dead letters");
-        let hook = self.hook.read().unwrap_or_else(PoisonError::into_inner).clone();
+        self.dead_letters
+            .fetch_add(remaining.len() as u64, Ordering::Relaxed);
+        tracing::warn!(
+            pid = to.raw(),
+            count = remaining.len(),
+            "messages became dead letters"
+        );
+        let hook = self
+            .hook
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let Some(hook) = hook else { return };
         for message in remaining {
-            let letter = DeadLetter { to, message, reason: DeadLetterReason::Stopped };
+            let letter = DeadLetter {
+                to,
+                message,
+                reason: DeadLetterReason::Stopped,
+            };
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&letter))) {
                 let failure = Failure::from_panic(&*payload);
                 tracing::error!(pid = to.raw(), %failure, "the dead-letter hook panicked");
@@ -121,7 +140,10 @@ impl Exits {
                 break true;
             }
             let Some(deadline) = deadline else {
-                guard = self.someone_left.wait(guard).unwrap_or_else(PoisonError::into_inner);
+                guard = self
+                    .someone_left
+                    .wait(guard)
+                    .unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());

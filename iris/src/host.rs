@@ -11,7 +11,11 @@ impl Host for Inner {
     fn send(&self, to: Pid, message: Message) -> Result<(), SendError> {
         let mut message = Some(message);
         let sent = self.table.with(to, |process| {
-            process.send(message.take().expect("this runs once, with the message in place"))
+            process.send(
+                message
+                    .take()
+                    .expect("this runs once, with the message in place"),
+            )
         });
         match sent {
             Some(Ok(())) => Ok(()),
@@ -25,11 +29,15 @@ impl Host for Inner {
     }
 
     fn stop(&self, pid: Pid, exit: Exit) -> bool {
-        self.table.get(pid).is_some_and(|process| process.stop(Lane::Signal, exit))
+        self.table
+            .get(pid)
+            .is_some_and(|process| process.stop(Lane::Signal, exit))
     }
 
     fn is_alive(&self, pid: Pid) -> bool {
-        self.table.with(pid, |process| process.is_alive()).unwrap_or(false)
+        self.table
+            .with(pid, |process| process.is_alive())
+            .unwrap_or(false)
     }
 
     fn wake_at(&self, pid: Pid, at: Instant) {

@@ -77,5 +77,7 @@ pub use iris_wire as wire;
 
 /// What most programs use: `use iris::prelude::*`.
 pub mod prelude {
-    pub use crate::{Behavior, Context, Exit, ExitReason, Message, Pid, Runtime, State, Step, handler};
+    pub use crate::{
+        Behavior, Context, Exit, ExitReason, Message, Pid, Runtime, State, Step, handler,
+    };
 }

@@ -13,10 +13,17 @@ impl Runtime {
     ///
     /// The message comes back: whole if the name leads nowhere (`None`), or in the
     /// [`SendError`].
-    pub fn send_named(&self, name: &str, message: impl Into<Message>) -> Result<(), NamedSendError> {
+    pub fn send_named(
+        &self,
+        name: &str,
+        message: impl Into<Message>,
+    ) -> Result<(), NamedSendError> {
         match self.whereis(name) {
             Some(to) => self.send(to, message).map_err(NamedSendError::Send),
-            None => Err(NamedSendError::NoName { name: name.to_owned(), message: message.into() }),
+            None => Err(NamedSendError::NoName {
+                name: name.to_owned(),
+                message: message.into(),
+            }),
         }
     }
 
@@ -26,9 +33,11 @@ impl Runtime {
     ///
     /// [`PlaceError`]: the process is not alive, or the name cannot be had.
     pub fn register(&self, name: &str, pid: Pid) -> Result<(), PlaceError> {
-        self.place(pid, |registry| registry.register(name, pid), |registry| {
-            registry.unregister(name)
-        })
+        self.place(
+            pid,
+            |registry| registry.register(name, pid),
+            |registry| registry.unregister(name),
+        )
     }
 
     /// Makes `path` lead to `pid`.
@@ -37,9 +46,11 @@ impl Runtime {
     ///
     /// [`PlaceError`]: the process is not alive, or the path cannot be had.
     pub fn register_path(&self, path: &str, pid: Pid) -> Result<(), PlaceError> {
-        self.place(pid, |registry| registry.register_path(path, pid), |registry| {
-            registry.unregister_path(path)
-        })
+        self.place(
+            pid,
+            |registry| registry.register_path(path, pid),
+            |registry| registry.unregister_path(path),
+        )
     }
 
     fn place(
@@ -81,12 +92,16 @@ impl Runtime {
 
     /// The live process that `name` leads to.
     pub fn whereis(&self, name: &str) -> Option<Pid> {
-        self.registry().whereis(name).filter(|pid| self.is_alive(*pid))
+        self.registry()
+            .whereis(name)
+            .filter(|pid| self.is_alive(*pid))
     }
 
     /// The live process that `path` leads to.
     pub fn whereis_path(&self, path: &str) -> Option<Pid> {
-        self.registry().whereis_path(path).filter(|pid| self.is_alive(*pid))
+        self.registry()
+            .whereis_path(path)
+            .filter(|pid| self.is_alive(*pid))
     }
 
     /// All live registrations below `prefix` at any depth, by path.

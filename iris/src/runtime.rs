@@ -98,7 +98,11 @@ impl Runtime {
     }
 
     pub(crate) fn start(builder: Builder) -> Result<Self, StartError> {
-        let Builder { workers, registry, clock } = builder;
+        let Builder {
+            workers,
+            registry,
+            clock,
+        } = builder;
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("iris-worker")
@@ -111,7 +115,9 @@ impl Runtime {
             let host = inner.clone();
             tokio.spawn(timers.clone().run(move |pid| {
                 if let Some(inner) = host.upgrade() {
-                    inner.table.with(pid, |process| process.signal(Envelope::Wake));
+                    inner
+                        .table
+                        .with(pid, |process| process.signal(Envelope::Wake));
                 }
             }));
             Inner {
@@ -166,7 +172,10 @@ impl Runtime {
     /// more from this call on. `false` if it does not exist or is ending already.
     pub fn drain(&self, pid: Pid) -> bool {
         let exit = Exit::from(ExitReason::Shutdown);
-        self.inner.table.get(pid).is_some_and(|process| process.stop(Lane::User, exit))
+        self.inner
+            .table
+            .get(pid)
+            .is_some_and(|process| process.stop(Lane::User, exit))
     }
 
     /// Blocks until the process has ended and all that follows from it is done, at most
@@ -180,7 +189,10 @@ impl Runtime {
             return Err(JoinError::Itself(pid));
         }
         let table = &self.inner.table;
-        Ok(self.inner.exits.wait_gone(timeout, || table.get(pid).is_none()))
+        Ok(self
+            .inner
+            .exits
+            .wait_gone(timeout, || table.get(pid).is_none()))
     }
 
     /// Whether `pid` exists and has not begun to end. A process that drains is alive.
@@ -280,7 +292,10 @@ impl Runtime {
         }
         let stuck = self.inner.env.activity.busy();
         self.inner.end_threads();
-        ShutdownReport { undelivered: self.dead_letters() - before, stuck }
+        ShutdownReport {
+            undelivered: self.dead_letters() - before,
+            stuck,
+        }
     }
 
     /// Refuses new processes and stops those that are there.
@@ -309,7 +324,10 @@ impl Runtime {
     }
 
     fn live(&self, pid: Pid) -> Option<Arc<Process>> {
-        self.inner.table.get(pid).filter(|process| process.is_alive())
+        self.inner
+            .table
+            .get(pid)
+            .filter(|process| process.is_alive())
     }
 
     pub(crate) fn table(&self) -> &Table {
@@ -334,7 +352,11 @@ impl Inner {
     /// be one of them.
     fn end_threads(&self) {
         self.scheduler.shut_down();
-        let tokio = self.tokio.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tokio = self
+            .tokio
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(tokio) = tokio {
             tokio.shutdown_background();
         }

@@ -46,7 +46,14 @@ impl<'a> SpawnBuilder<'a> {
         scheduler: Arc<dyn Scheduler>,
     ) -> Self {
         let options = ProcessOptions::default();
-        Self { runtime, behavior, options, scheduler, name: None, path: None }
+        Self {
+            runtime,
+            behavior,
+            options,
+            scheduler,
+            name: None,
+            path: None,
+        }
     }
 
     /// Reductions for each slice; 100 by default. A smaller budget yields to others
@@ -71,14 +78,20 @@ impl<'a> SpawnBuilder<'a> {
     /// Makes it a virtual actor: its state is made by the first message, and it ends
     /// (reason `normal`) after `idle_timeout` without one; `None`: never.
     pub fn virtual_actor(mut self, idle_timeout: Option<Duration>) -> Self {
-        self.options.activation = Activation::Virtual { idle_timeout, reactivate: false };
+        self.options.activation = Activation::Virtual {
+            idle_timeout,
+            reactivate: false,
+        };
         self
     }
 
     /// Makes it a virtual actor that gives up only its state after `idle_timeout`, and
     /// is activated again by a later message to the same pid.
     pub fn reactivated_actor(mut self, idle_timeout: Option<Duration>) -> Self {
-        self.options.activation = Activation::Virtual { idle_timeout, reactivate: true };
+        self.options.activation = Activation::Virtual {
+            idle_timeout,
+            reactivate: true,
+        };
         self
     }
 
@@ -97,7 +110,14 @@ impl<'a> SpawnBuilder<'a> {
         if self.options.budget_reductions == 0 {
             return Err(SpawnError::NoBudget);
         }
-        let Self { runtime, behavior, options, scheduler, name, path } = self;
+        let Self {
+            runtime,
+            behavior,
+            options,
+            scheduler,
+            name,
+            path,
+        } = self;
         if runtime.is_shut_down() {
             return Err(SpawnError::ShutDown);
         }
@@ -109,7 +129,11 @@ impl<'a> SpawnBuilder<'a> {
         let placed =
             named.and_then(|()| path.map_or(Ok(()), |path| runtime.register_path(path, pid)));
         // A shutdown that began meanwhile may have missed the new process.
-        let open = if runtime.is_shut_down() { Err(SpawnError::ShutDown) } else { Ok(()) };
+        let open = if runtime.is_shut_down() {
+            Err(SpawnError::ShutDown)
+        } else {
+            Ok(())
+        };
         if let Err(error) = open.and(placed.map_err(SpawnError::from)) {
             runtime.stop(pid, ExitReason::Killed);
             return Err(error);

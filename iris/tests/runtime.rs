@@ -1,4 +1,5 @@
 //! The runtime from outside, on its real threads.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -80,11 +81,23 @@ fn an_unknown_pid_gives_the_message_back() {
 fn a_dead_process_takes_nothing_and_has_no_name() {
     let rt = runtime();
     let (behavior, _heard) = collector();
-    let pid = rt.spawn(behavior).named("x").at_path("/a/x").start().unwrap();
-    assert_eq!((rt.whereis("x"), rt.whereis_path("/a/x")), (Some(pid), Some(pid)));
+    let pid = rt
+        .spawn(behavior)
+        .named("x")
+        .at_path("/a/x")
+        .start()
+        .unwrap();
+    assert_eq!(
+        (rt.whereis("x"), rt.whereis_path("/a/x")),
+        (Some(pid), Some(pid))
+    );
     assert!(rt.stop(pid, ExitReason::Killed));
     assert!(!rt.is_alive(pid));
-    assert_eq!((rt.whereis("x"), rt.whereis_path("/a/x")), (None, None), "from the very call");
+    assert_eq!(
+        (rt.whereis("x"), rt.whereis_path("/a/x")),
+        (None, None),
+        "from the very call"
+    );
     assert_eq!(rt.join(pid, Some(PATIENCE)), Ok(true));
     assert!(send(&rt, pid, "late").is_err());
     assert_eq!(rt.register("y", pid), Err(PlaceError::NoProc(pid)));
@@ -101,10 +114,18 @@ fn a_name_of_the_dying_can_be_taken_at_once() {
     hear(&entered);
     rt.stop(first, ExitReason::Killed);
     let (behavior, _heard) = collector();
-    let second = rt.spawn(behavior).named("x").start().expect("the holder is on its way out");
+    let second = rt
+        .spawn(behavior)
+        .named("x")
+        .start()
+        .expect("the holder is on its way out");
     release.send(()).unwrap();
     rt.join(first, Some(PATIENCE)).unwrap();
-    assert_eq!(rt.whereis("x"), Some(second), "the old holder's end leaves the new one alone");
+    assert_eq!(
+        rt.whereis("x"),
+        Some(second),
+        "the old holder's end leaves the new one alone"
+    );
 }
 
 #[test]
@@ -112,7 +133,11 @@ fn spawning_with_a_taken_name_leaves_nothing_behind() {
     let rt = runtime();
     let (behavior, _heard) = collector();
     let holder = rt.spawn(behavior).named("x").start().unwrap();
-    let error = rt.spawn(handler(|_, _| Step::Done)).named("x").start().unwrap_err();
+    let error = rt
+        .spawn(handler(|_, _| Step::Done))
+        .named("x")
+        .start()
+        .unwrap_err();
     let SpawnError::Place(PlaceError::Register(RegisterError::NameTaken { holder: h, .. })) = error
     else {
         panic!("{error}")
@@ -120,7 +145,11 @@ fn spawning_with_a_taken_name_leaves_nothing_behind() {
     assert_eq!(h, holder);
     assert!(rt.wait_quiet(PATIENCE));
     assert_eq!(rt.process_count(), 1);
-    let error = rt.spawn(handler(|_, _| Step::Done)).budget(0).start().unwrap_err();
+    let error = rt
+        .spawn(handler(|_, _| Step::Done))
+        .budget(0)
+        .start()
+        .unwrap_err();
     assert!(matches!(error, SpawnError::NoBudget));
 }
 
@@ -139,8 +168,16 @@ fn what_a_stopped_process_leaves_is_reported_as_dead_letters() {
     rt.stop(pid, ExitReason::Killed);
     release.send(()).unwrap();
     rt.join(pid, Some(PATIENCE)).unwrap();
-    let letters: Vec<_> = letters.lock().unwrap().iter().map(|l| l.message.clone()).collect();
-    assert_eq!(letters, [Message::from(&b"one"[..]), Message::from(&b"two"[..])]);
+    let letters: Vec<_> = letters
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|l| l.message.clone())
+        .collect();
+    assert_eq!(
+        letters,
+        [Message::from(&b"one"[..]), Message::from(&b"two"[..])]
+    );
     assert_eq!(rt.dead_letters(), 2);
     assert_eq!(rt.exit_counts().clean, 1);
 }
@@ -176,7 +213,10 @@ fn a_drained_process_handles_its_queue_and_ends() {
 #[test]
 fn a_panicking_handler_is_a_counted_failure_and_harms_nobody_else() {
     let rt = runtime();
-    let bad = rt.spawn(handler(|_, _| panic!("on purpose"))).start().unwrap();
+    let bad = rt
+        .spawn(handler(|_, _| panic!("on purpose")))
+        .start()
+        .unwrap();
     send(&rt, bad, "x").unwrap();
     rt.join(bad, Some(PATIENCE)).unwrap();
     assert_eq!(rt.exit_counts().failed, 1);
@@ -195,7 +235,10 @@ fn a_swap_is_in_order_with_the_messages_around_it() {
     send(&rt, pid, "before").unwrap();
     assert_eq!(rt.hot_swap(pid, b), Some(2));
     send(&rt, pid, "after").unwrap();
-    assert_eq!((hear(&heard_a), hear(&heard_b)), ("before".into(), "after".into()));
+    assert_eq!(
+        (hear(&heard_a), hear(&heard_b)),
+        ("before".into(), "after".into())
+    );
     assert_eq!(rt.behavior_version(pid), Some(2));
 }
 
@@ -207,20 +250,30 @@ fn a_process_cannot_wait_for_itself() {
     let inside = rt.clone();
     let pid = rt
         .spawn(handler(move |cx, _| {
-            tell.lock().unwrap().send(inside.join(cx.pid(), None)).unwrap();
+            tell.lock()
+                .unwrap()
+                .send(inside.join(cx.pid(), None))
+                .unwrap();
             Step::Done
         }))
         .start()
         .unwrap();
     send(&rt, pid, "x").unwrap();
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), Err(JoinError::Itself(pid)));
+    assert_eq!(
+        heard.recv_timeout(PATIENCE).unwrap(),
+        Err(JoinError::Itself(pid))
+    );
 }
 
 #[test]
 fn an_idle_virtual_actor_is_ended_by_the_clock() {
     let rt = runtime();
     let (behavior, heard) = collector();
-    let pid = rt.spawn(behavior).virtual_actor(Some(Duration::from_millis(5))).start().unwrap();
+    let pid = rt
+        .spawn(behavior)
+        .virtual_actor(Some(Duration::from_millis(5)))
+        .start()
+        .unwrap();
     assert_eq!(rt.info(pid).unwrap().status, Status::Reserved);
     send(&rt, pid, "hello").unwrap();
     assert_eq!(hear(&heard), "hello");
@@ -238,7 +291,10 @@ fn shutdown_drains_then_stops_and_says_what_was_left() {
     }
     assert_eq!(rt.shutdown(PATIENCE), iris::ShutdownReport::default());
     assert_eq!(heard.try_iter().count(), 1000);
-    assert!(matches!(send(&rt, pid, "late"), Err(SendError::NoProc { .. })));
+    assert!(matches!(
+        send(&rt, pid, "late"),
+        Err(SendError::NoProc { .. })
+    ));
     let error = rt.spawn(handler(|_, _| Step::Done)).start().unwrap_err();
     assert!(matches!(error, SpawnError::ShutDown));
 
@@ -255,7 +311,13 @@ fn shutdown_drains_then_stops_and_says_what_was_left() {
         }
         release.send(()).unwrap();
     });
-    assert_eq!(rt.shutdown(Duration::ZERO), iris::ShutdownReport { undelivered: 1, stuck: 0 });
+    assert_eq!(
+        rt.shutdown(Duration::ZERO),
+        iris::ShutdownReport {
+            undelivered: 1,
+            stuck: 0
+        }
+    );
     releaser.join().unwrap();
 }
 
@@ -274,7 +336,11 @@ fn a_dropped_runtime_leaves_no_process() {
     }
     assert_eq!(Arc::strong_count(&alive), 11);
     drop(rt);
-    assert_eq!(Arc::strong_count(&alive), 1, "nothing keeps a runtime alive but its users");
+    assert_eq!(
+        Arc::strong_count(&alive),
+        1,
+        "nothing keeps a runtime alive but its users"
+    );
 }
 
 #[test]
@@ -282,5 +348,8 @@ fn two_runtimes_do_not_mix_their_pids_up() {
     let (one, two) = (runtime(), runtime());
     let (behavior, _heard) = collector();
     let pid = one.spawn(behavior).start().unwrap();
-    assert!(matches!(send(&two, pid, "x"), Err(SendError::NoProc { .. })));
+    assert!(matches!(
+        send(&two, pid, "x"),
+        Err(SendError::NoProc { .. })
+    ));
 }

@@ -36,7 +36,8 @@ struct Offloaded {
 /// The type `iris.OffloadedFunction`.
 pub(crate) fn offloaded_type(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     static TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    TYPE.get_or_try_init(py, || make_type(py)).map(|class| class.bind(py).clone())
+    TYPE.get_or_try_init(py, || make_type(py))
+        .map(|class| class.bind(py).clone())
 }
 
 /// Makes a function into one that runs natively where it can.
@@ -47,7 +48,9 @@ pub(crate) fn offloaded_type(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
 pub(crate) fn offloaded<'py>(kernel: &Bound<'py, Kernel>) -> PyResult<Bound<'py, PyAny>> {
     let py = kernel.py();
     if !is_python_function(kernel.get().function().bind(py))? {
-        return Err(PyTypeError::new_err("offload needs a function written in Python"));
+        return Err(PyTypeError::new_err(
+            "offload needs a function written in Python",
+        ));
     }
     let class = offloaded_type(py)?;
     // SAFETY: `class` is the type made below, whose instances have the layout `Offloaded`;
@@ -138,7 +141,11 @@ unsafe fn call_kernel<'py>(
         // SAFETY: the caller's promise; a call without arguments may pass null.
         let args = unsafe {
             let count = ffi::PyVectorcall_NARGS(nargsf).unsigned_abs();
-            if count == 0 { &[] } else { slice::from_raw_parts(args, count) }
+            if count == 0 {
+                &[]
+            } else {
+                slice::from_raw_parts(args, count)
+            }
         };
         if let Some(result) = kernel.try_native(py, args)? {
             return Ok(result);
@@ -148,8 +155,7 @@ unsafe fn call_kernel<'py>(
     }
     // SAFETY: the very arguments of this call are passed on, by the same protocol.
     let result = unsafe {
-        let result =
-            ffi::PyObject_Vectorcall(kernel.function().as_ptr(), args, nargsf, kwnames);
+        let result = ffi::PyObject_Vectorcall(kernel.function().as_ptr(), args, nargsf, kwnames);
         Bound::from_owned_ptr_or_err(py, result)
     }?;
     kernel.convert(result)
@@ -329,7 +335,10 @@ fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
         name: c"iris.OffloadedFunction".as_ptr(),
         basicsize: c_int::try_from(size_of::<Offloaded>()).expect("a small struct"),
         itemsize: 0,
-        #[expect(clippy::cast_possible_truncation, reason = "all flags are in the low 32 bits")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "all flags are in the low 32 bits"
+        )]
         flags: flags as _,
         slots: slots.as_mut_ptr(),
     };

@@ -1,6 +1,7 @@
 //! One function's compiled code, by call signature, and the rules for using it.
 
 use std::collections::BTreeMap;
+use std::ffi::c_long;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -40,13 +41,15 @@ impl ReturnType {
     }
 
     /// As `float(result)`, `int(result)` or `bool(result)`.
-    fn convert<'py>(self, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn convert(self, result: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
         let py = result.py();
         match self {
             Self::Float if result.is_exact_instance_of::<PyFloat>() => Ok(result),
             Self::Float => py.get_type::<PyFloat>().call1((result,)),
             Self::Int => py.get_type::<pyo3::types::PyInt>().call1((result,)),
-            Self::Bool => Ok(pyo3::types::PyBool::new(py, result.is_truthy()?).to_owned().into_any()),
+            Self::Bool => Ok(pyo3::types::PyBool::new(py, result.is_truthy()?)
+                .to_owned()
+                .into_any()),
         }
     }
 }
@@ -93,9 +96,8 @@ impl Kernel {
     ) -> PyResult<Self> {
         let program = match refusal {
             Some(reason) => Err(reason),
-            None => Program::parse(&source, name, first_line).map_err(|refusal| {
-                format!("{name} runs as Python\n{}", refusal.render(&source))
-            }),
+            None => Program::parse(&source, name, first_line)
+                .map_err(|refusal| format!("{name} runs as Python\n{}", refusal.render(&source))),
         };
         Ok(Self {
             code_object: function.getattr("__code__")?.unbind(),
@@ -123,19 +125,23 @@ impl Kernel {
             match &known.code {
                 Ok(compiled) => out += &explain::compiled(compiled),
                 Err(refusal) => {
-                    out += &explain::refused(program.name(), Some(&signature), refusal, &self.source);
+                    out +=
+                        &explain::refused(program.name(), Some(&signature), refusal, &self.source);
                 }
             }
         }
         if out.is_empty() {
-            out = format!("{} has not been called: it is compiled by its first call\n", program.name());
+            out = format!(
+                "{} has not been called: it is compiled by its first call\n",
+                program.name()
+            );
         }
         let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         if !reasons.is_empty() {
             out += "calls that ran as Python:\n";
         }
         for (reason, count) in &*reasons {
-            out += &format!("  {count} x {reason}\n");
+            out.extend(["  ", &count.to_string(), " x ", reason, "\n"]);
         }
         out
     }
@@ -205,9 +211,13 @@ impl Kernel {
         py: Python<'py>,
         args: &[*mut ffi::PyObject],
     ) -> Result<Bound<'py, PyAny>, Fallback> {
-        let Ok(program) = &self.program else { return Err(None) };
+        let Ok(program) = &self.program else {
+            return Err(None);
+        };
         if args.len() != program.params().len() || args.len() > MOST_PARAMS {
-            return Err(Some("the call does not give each parameter one positional argument".into()));
+            return Err(Some(
+                "the call does not give each parameter one positional argument".into(),
+            ));
         }
         let mut words = [0_u64; MOST_PARAMS];
         let mut tags = [Type::I64; MOST_PARAMS];
@@ -218,7 +228,9 @@ impl Kernel {
             (tags[index], words[index]) = (tag, word);
         }
         let known = self.specialized(py, program, &tags[..args.len()])?;
-        let Ok(code) = &known.code else { return Err(None) };
+        let Ok(code) = &known.code else {
+            return Err(None);
+        };
         self.check(py, known)?;
         let mut result = 0;
         // SAFETY: `words` has one word for each parameter, of the type that `tags` says,
@@ -226,11 +238,14 @@ impl Kernel {
         let status = unsafe { code.call_raw(words.as_ptr(), &raw mut result) };
         if status != 0 {
             let bailout = code.bailout(status);
-            return Err(Some(bailout.map_or_else(|| "unknown guard".into(), |why| why.to_string())));
+            return Err(Some(
+                bailout.map_or_else(|| "unknown guard".into(), |why| why.to_string()),
+            ));
         }
         // SAFETY: the interpreter is attached; the constructors return a new reference, or
         // null with MemoryError set.
-        let object = unsafe { Bound::from_owned_ptr_or_err(py, object(code.prototype().ret, result)) };
+        let object =
+            unsafe { Bound::from_owned_ptr_or_err(py, object(code.prototype().ret, result)) };
         object.map_err(|_| Some("out of memory".into()))
     }
 
@@ -255,13 +270,15 @@ impl Kernel {
                 return Ok(known);
             }
         }
-        Err(Some(format!("it was called with more than {MOST_SIGNATURES} signatures")))
+        Err(Some(format!(
+            "it was called with more than {MOST_SIGNATURES} signatures"
+        )))
     }
 
     #[cold]
     fn specialize(&self, py: Python<'_>, program: &Program, tags: &[Type]) -> Specialization {
-        let resolved = Scope::of(self.function.bind(py))
-            .and_then(|scope| scope.resolve(program.free_names()));
+        let resolved =
+            Scope::of(self.function.bind(py)).and_then(|scope| scope.resolve(program.free_names()));
         let (env, assumptions) = match resolved {
             Ok(resolved) => resolved,
             // A name that cannot be read now: unbound, the compiler refuses it with its place.
@@ -272,7 +289,11 @@ impl Kernel {
             Ok(compiler) => program.compile(&compiler, &signature, &env),
             Err(_) => program.compile(&iris::jit::Interpreter, &signature, &env),
         };
-        Specialization { tags: tags.to_vec(), code, assumptions }
+        Specialization {
+            tags: tags.to_vec(),
+            code,
+            assumptions,
+        }
     }
 
     /// Whether all that the code took for granted still holds.
@@ -281,7 +302,11 @@ impl Kernel {
         if !self.same_code(py) {
             return Err(Some("the function's __code__ was replaced".into()));
         }
-        match known.assumptions.iter().find(|assumption| !assumption.holds(py)) {
+        match known
+            .assumptions
+            .iter()
+            .find(|assumption| !assumption.holds(py))
+        {
             None => Ok(()),
             Some(broken) => Err(Some(format!("{} was bound again", broken.name(py)))),
         }
@@ -351,7 +376,7 @@ unsafe fn object(ty: Type, word: u64) -> *mut ffi::PyObject {
         match ty {
             Type::F64 => ffi::PyFloat_FromDouble(f64::from_bits(word)),
             Type::I64 => ffi::PyLong_FromLongLong(word.cast_signed()),
-            Type::Bool => ffi::PyBool_FromLong(word as _),
+            Type::Bool => ffi::PyBool_FromLong(c_long::from(word != 0)),
         }
     }
 }

@@ -19,7 +19,11 @@ pub(crate) struct Scope<'py> {
 /// Something that compiled code took for granted.
 pub(crate) enum Assumption {
     /// `dict[key]` is this object; with `None`, there is no such key.
-    Entry { dict: Py<PyDict>, key: Py<PyString>, value: Option<Py<PyAny>> },
+    Entry {
+        dict: Py<PyDict>,
+        key: Py<PyString>,
+        value: Option<Py<PyAny>>,
+    },
     /// The cell holds this object.
     Cell { cell: Py<PyAny>, value: Py<PyAny> },
 }
@@ -70,9 +74,17 @@ impl<'py> Scope<'py> {
         let cells = if closure.is_none() {
             Vec::new()
         } else {
-            names.into_iter().zip(closure.cast_into::<PyTuple>()?.iter()).collect()
+            names
+                .into_iter()
+                .zip(closure.cast_into::<PyTuple>()?.iter())
+                .collect()
         };
-        Ok(Self { globals, builtins, math: py.import("math")?, cells })
+        Ok(Self {
+            globals,
+            builtins,
+            math: py.import("math")?,
+            cells,
+        })
     }
 
     /// What all of `names` mean now, and what must go on holding for that.
@@ -131,7 +143,11 @@ impl<'py> Scope<'py> {
             let narrow = value.extract::<i64>().map(Binding::Int);
             return Ok(narrow.unwrap_or_else(|_| Binding::Other("int beyond 64 bits".to_owned())));
         }
-        for class in [py.get_type::<PyBool>(), py.get_type::<PyInt>(), py.get_type::<PyFloat>()] {
+        for class in [
+            py.get_type::<PyBool>(),
+            py.get_type::<PyInt>(),
+            py.get_type::<PyFloat>(),
+        ] {
             if value.is(&class) {
                 return Ok(Binding::Builtin(class.name()?.to_string()));
             }
