@@ -67,7 +67,11 @@ impl Mailbox {
     /// after its end for signals.
     pub fn push(&self, lane: Lane, envelope: Envelope) -> Result<(), PushError> {
         let mut inner = self.lock();
-        let last_open = if lane == Lane::User { Gate::Open } else { Gate::Stopping };
+        let last_open = if lane == Lane::User {
+            Gate::Open
+        } else {
+            Gate::Stopping
+        };
         if inner.gate > last_open {
             return Err(PushError(envelope));
         }
@@ -82,7 +86,11 @@ impl Mailbox {
     /// `false` if it was already stopping as fast or faster.
     pub fn seal(&self, lane: Lane, exit: Exit) -> bool {
         let mut inner = self.lock();
-        let gate = if lane == Lane::User { Gate::Draining } else { Gate::Stopping };
+        let gate = if lane == Lane::User {
+            Gate::Draining
+        } else {
+            Gate::Stopping
+        };
         if inner.gate >= gate {
             return false;
         }
@@ -206,7 +214,9 @@ mod tests {
         assert!(!mailbox.seal(Lane::User, ExitReason::Shutdown.into()));
         assert!(!mailbox.seal(Lane::Signal, ExitReason::Killed.into()));
         assert!(!mailbox.is_alive());
-        let Some(Envelope::Stop(exit)) = mailbox.pop() else { panic!("the stop comes first") };
+        let Some(Envelope::Stop(exit)) = mailbox.pop() else {
+            panic!("the stop comes first")
+        };
         assert_eq!(exit.reason, ExitReason::Killed);
     }
 
@@ -216,8 +226,11 @@ mod tests {
         mailbox.push(Lane::User, mail("one")).unwrap();
         mailbox.push(Lane::Signal, Envelope::Wake).unwrap();
         mailbox.push(Lane::User, mail("two")).unwrap();
-        let left: Vec<_> =
-            mailbox.close().into_iter().map(|m| text(Some(Envelope::Message(m)))).collect();
+        let left: Vec<_> = mailbox
+            .close()
+            .into_iter()
+            .map(|m| text(Some(Envelope::Message(m))))
+            .collect();
         assert_eq!(left, ["one", "two"]);
         assert_eq!(mailbox.len(), 0);
         assert!(mailbox.push(Lane::Signal, Envelope::Wake).is_err());

@@ -419,7 +419,10 @@ impl PyRuntime {
         let report = py.detach(|| {
             let report = runtime.shutdown(Duration::ZERO);
             lane.stop();
-            lane.wait_ended(LANE_PATIENCE);
+            // A thread that is stuck in a handler will not end for being waited for.
+            if report.stuck == 0 {
+                lane.wait_ended(LANE_PATIENCE);
+            }
             report
         });
         Ok(report.undelivered)

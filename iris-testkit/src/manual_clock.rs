@@ -14,7 +14,10 @@ pub struct ManualClock {
 
 impl Default for ManualClock {
     fn default() -> Self {
-        Self { start: Instant::now(), nanos: AtomicU64::new(0) }
+        Self {
+            start: Instant::now(),
+            nanos: AtomicU64::new(0),
+        }
     }
 }
 

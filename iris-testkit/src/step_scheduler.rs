@@ -35,7 +35,13 @@ impl StepScheduler {
     pub fn new(seed: u64) -> Self {
         // Zero would stay zero in the generator below.
         let random = seed ^ 0x9E37_79B9_7F4A_7C15;
-        Self { inner: Mutex::new(Inner { ready: Vec::new(), futures: Vec::new(), random }) }
+        Self {
+            inner: Mutex::new(Inner {
+                ready: Vec::new(),
+                futures: Vec::new(),
+                random,
+            }),
+        }
     }
 
     /// Runs one slice of one ready process or polls one future; `false` if there was
@@ -69,7 +75,10 @@ impl StepScheduler {
     /// other busy for ever.
     pub fn run_until_idle(&self, limit: usize) -> usize {
         let steps = (0..limit).take_while(|_| self.step()).count();
-        assert!(steps < limit || self.lock().ready.is_empty(), "still busy after {limit} steps");
+        assert!(
+            steps < limit || self.lock().ready.is_empty(),
+            "still busy after {limit} steps"
+        );
         steps
     }
 

@@ -61,9 +61,17 @@ impl World {
     pub fn spawn(&self, behavior: impl Behavior, options: ProcessOptions) -> Pid {
         let behavior = Arc::new(behavior);
         let make = |pid| {
-            Process::new(pid, behavior, options, self.scheduler.clone(), self.env.clone())
+            Process::new(
+                pid,
+                behavior,
+                options,
+                self.scheduler.clone(),
+                self.env.clone(),
+            )
         };
-        self.table.insert(make).expect("a test has fewer than 16 million processes")
+        self.table
+            .insert(make)
+            .expect("a test has fewer than 16 million processes")
     }
 
     /// The process itself.
@@ -93,7 +101,8 @@ impl World {
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
         for pid in self.timers.take_due(self.clock.now()).0 {
-            self.table.with(pid, |process| process.signal(Envelope::Wake));
+            self.table
+                .with(pid, |process| process.signal(Envelope::Wake));
         }
         self.run();
     }
@@ -112,19 +121,23 @@ impl World {
 impl Host for World {
     fn send(&self, to: Pid, message: Message) -> Result<(), SendError> {
         match self.table.get(to) {
-            Some(process) => {
-                process.send(message).map_err(|message| SendError::Closed { to, message })
-            }
+            Some(process) => process
+                .send(message)
+                .map_err(|message| SendError::Closed { to, message }),
             None => Err(SendError::NoProc { to, message }),
         }
     }
 
     fn stop(&self, pid: Pid, exit: Exit) -> bool {
-        self.table.get(pid).is_some_and(|process| process.stop(Lane::Signal, exit))
+        self.table
+            .get(pid)
+            .is_some_and(|process| process.stop(Lane::Signal, exit))
     }
 
     fn is_alive(&self, pid: Pid) -> bool {
-        self.table.get(pid).is_some_and(|process| process.is_alive())
+        self.table
+            .get(pid)
+            .is_some_and(|process| process.is_alive())
     }
 
     fn wake_at(&self, pid: Pid, at: Instant) {
@@ -139,6 +152,9 @@ impl Host for World {
 impl ExitSink for World {
     fn exited(&self, exited: Exited) {
         self.table.remove(exited.pid);
-        self.exits.lock().unwrap_or_else(PoisonError::into_inner).push(exited);
+        self.exits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(exited);
     }
 }
