@@ -60,9 +60,10 @@ impl fmt::Debug for Step {
 /// The scheduler calls `handle` for one message of a process at a time, on whatever
 /// thread has taken the process up; two calls for one process never overlap. A call
 /// that blocks holds up the thread that it runs on, since no runtime can preempt it.
-/// A panic in any method ends the process with reason `panic`.
+/// A panic in `init`, `handle` or `migrate` ends the process with reason `panic`.
 pub trait Behavior: Send + Sync + 'static {
-    /// The state of a new process, made just before its first message.
+    /// The state of a process, made just before its first message; for a virtual actor
+    /// that is reactivated, before the first message after each time it was given up.
     fn init(&self) -> State {
         Box::new(())
     }
@@ -81,7 +82,9 @@ pub trait Behavior: Send + Sync + 'static {
         Ok(old)
     }
 
-    /// Called once when the process ends, unless it was never activated or panicked.
+    /// Called when a state that `init` made is about to be dropped, because the process
+    /// ends or a virtual actor gives its state up; not after a panic of `handle`. A panic
+    /// in here is logged, and the exit goes on.
     fn on_stop(&self, state: &mut State, exit: &Exit) {
         let _ = (state, exit);
     }

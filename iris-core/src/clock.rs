@@ -4,8 +4,8 @@ use std::time::Instant;
 
 /// A source of time that tests can move by hand.
 ///
-/// Called on any thread, up to once for each slice of a process; must not block. Time
-/// never goes back.
+/// Called on any thread, once for each slice of a process and once more for every few
+/// messages in it; must not block. Time never goes back.
 pub trait Clock: Send + Sync {
     /// The present.
     fn now(&self) -> Instant;

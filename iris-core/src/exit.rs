@@ -171,9 +171,9 @@ impl fmt::Debug for Exited {
 /// Where the end of a process is reported: the one exit pipeline of a runtime.
 ///
 /// Called by the scheduler on the thread that ran the process, once for each
-/// process, after its mailbox was closed and with no lock held. An implementor may
-/// take its own locks and may run the behavior's `on_stop`; it must not run other
-/// processes.
+/// process, after its mailbox was closed and with no lock held that anybody else waits
+/// for. An implementor may take its own locks and may run the behavior's `on_stop`; it
+/// must not run other processes.
 pub trait ExitSink: Send + Sync {
     /// `exited.pid` has ended: its handler will never run again.
     fn exited(&self, exited: Exited);

@@ -27,7 +27,8 @@ pub trait Host: Send + Sync {
     /// A handler that is running finishes first. What is queued becomes dead letters.
     fn stop(&self, pid: Pid, exit: Exit) -> bool;
 
-    /// Whether `pid` exists and has not begun to end.
+    /// Whether `pid` exists and still handles what is queued: it was not stopped, though it
+    /// may be draining.
     fn is_alive(&self, pid: Pid) -> bool;
 
     /// Gives `pid` an [`Envelope::Wake`](crate::Envelope::Wake) once `at` has come, if

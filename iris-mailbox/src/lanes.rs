@@ -45,5 +45,5 @@ impl Lanes {
     }
 }
 
-/// Slots of the user lane that an emptied mailbox keeps: about 40 KiB.
+/// Slots of the user lane that an emptied mailbox keeps: about 48 KiB.
 const RETAINED_SLOTS: usize = 1024;

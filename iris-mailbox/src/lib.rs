@@ -3,12 +3,12 @@
 //! A [`Mailbox`] holds what was sent to one process and not yet taken up by it. Any
 //! thread pushes; the one thread that runs the process pops.
 //!
-//! **Invariant:** what was accepted comes out again, through [`Mailbox::pop`] or as the
-//! remainder that [`Mailbox::close`] returns; what is not accepted comes back in the
-//! [`PushError`].
+//! **Invariant:** a message that was accepted comes out again, through [`Mailbox::pop`] or
+//! in the remainder that [`Mailbox::close`] returns; what is not accepted comes back in
+//! the [`PushError`].
 //!
-//! The lanes sit behind one mutex. Its critical sections move a few words and call
-//! nothing, so a pusher waits for tens of nanoseconds at most.
+//! The lanes sit behind one mutex. Its critical sections move a few words, now and then
+//! let a queue grow, and call no code of others.
 
 #![forbid(unsafe_code)]
 

@@ -125,6 +125,11 @@ impl Mailbox {
         empty
     }
 
+    /// Whether user messages are still accepted: neither draining nor stopped.
+    pub fn is_open(&self) -> bool {
+        self.lock().gate == Gate::Open
+    }
+
     /// User messages that no handler has been given yet; signals do not count.
     pub fn len(&self) -> usize {
         self.lock().lanes.user_messages()

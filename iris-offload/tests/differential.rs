@@ -6,7 +6,7 @@
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `IRIS_PYTHON` | interpreters, separated by commas | `python3` |
+//! | `IRIS_DIFF_PYTHONS` | interpreters, separated by commas | `python3` |
 //! | `IRIS_DIFF_PROGRAMS` | number of random programs | 300 |
 //! | `IRIS_DIFF_SEED` | seed of the first program | 1 |
 //!
@@ -345,7 +345,7 @@ fn random_programs_answer_as_cpython_does() {
         setting("IRIS_DIFF_SEED", 1),
     );
     let calls = lines.lines().count();
-    let pythons = std::env::var("IRIS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let pythons = std::env::var("IRIS_DIFF_PYTHONS").unwrap_or_else(|_| "python3".to_owned());
     for python in pythons.split(',') {
         match check(python, &lines) {
             None => println!("no {python} here: compared the back ends only"),

@@ -129,6 +129,18 @@ fn formatted(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     Ok(lines.extract::<Vec<String>>()?.concat())
 }
 
+/// Writes a warning to the logger `iris`.
+pub(crate) fn warn(py: Python<'_>, text: &str) {
+    let logged = py.import("logging").and_then(|logging| {
+        logging
+            .call_method1("getLogger", ("iris",))?
+            .call_method1("warning", ("%s", text))
+    });
+    if let Err(broken_logging) = logged {
+        broken_logging.write_unraisable(py, None);
+    }
+}
+
 /// Writes an exception that no caller is there to catch to the logger `iris`, which
 /// prints it to stderr if nobody has configured logging.
 pub(crate) fn log(py: Python<'_>, text: &str, error: &PyErr) {

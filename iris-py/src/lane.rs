@@ -3,7 +3,7 @@
 //! ```text
 //!   ready ──► queue ──► leader: takes the GIL once, runs slices of many actors,
 //!                       lets go after 1 ms or when the queue is empty
-//!                          │ the same handler call for 10 ms, and others wait
+//!                          │ the same slice at two looks, 10 ms apart, and others wait
 //!                          ▼
 //!             watch: declares the lead vacant ──► a spare thread takes it
 //! ```
@@ -15,6 +15,7 @@
 //! handler that holds the GIL cannot stop it.
 
 use std::collections::VecDeque;
+use std::ffi::c_long;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,13 +23,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use iris::{BoxFuture, Ready, Scheduler};
+use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// The longest that the GIL is held over several slices. Python's own switch interval is
 /// 5 ms: other Python threads get their turn in a fraction of it.
 const HOLD: Duration = Duration::from_millis(1);
 
-/// How long a handler may run before the lane's other actors move to another thread.
+/// How long a handler may run, at least, before the lane's other actors move to another
+/// thread; at most twice as long.
 const BLOCKED: Duration = Duration::from_millis(10);
 
 /// How long a spare thread waits for something to do before it ends.
@@ -69,6 +72,8 @@ struct LaneState {
     watched: bool,
     stopped: bool,
     threads: usize,
+    /// What Python calls the threads: for interrupting those that are stuck at its exit.
+    idents: Vec<c_long>,
     spares: usize,
     /// Numbers for threads and slices, never used twice.
     last_number: u64,
@@ -131,6 +136,21 @@ impl GuestLane {
     }
 }
 
+impl GuestLane {
+    /// Raises `SystemExit` in handlers that are still running: once the interpreter has
+    /// begun to finalize, a thread that comes back to Python is killed in the midst of
+    /// Rust code, which ends the process with an abort. A handler that waits in C code
+    /// sees it when that returns.
+    pub(crate) fn interrupt_handlers(&self, _: Python<'_>) {
+        let idents = self.shared.lock().idents.clone();
+        for ident in idents {
+            // SAFETY: the interpreter is attached; an ident that has ended is ignored, and
+            // SystemExit lives for ever.
+            unsafe { ffi::PyThreadState_SetAsyncExc(ident, ffi::PyExc_SystemExit) };
+        }
+    }
+}
+
 impl Drop for GuestLane {
     fn drop(&mut self) {
         self.stop();
@@ -179,7 +199,12 @@ impl Shared {
                 // The outer attach makes the thread state, the detach parks it: every
                 // attach inside only takes the GIL. Without an interpreter there is
                 // nothing to run.
-                Python::try_attach(|py| py.detach(|| own.serve(me)));
+                Python::try_attach(|py| {
+                    let ident = thread_ident();
+                    own.lock().idents.push(ident);
+                    py.detach(|| own.serve(me));
+                    own.lock().idents.retain(|known| *known != ident);
+                });
                 own.lock().threads -= 1;
                 own.ended.notify_all();
             })?;
@@ -311,4 +336,11 @@ impl Shared {
             shared.vacancy.notify_one();
         }
     }
+}
+
+/// What `threading.get_ident()` says on the calling thread, which must be attached.
+fn thread_ident() -> c_long {
+    // SAFETY: it asks the operating system only.
+    let ident = unsafe { ffi::PyThread_get_thread_ident() };
+    ident.cast_signed()
 }

@@ -19,7 +19,7 @@ use crate::lane::GuestLane;
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a shutdown waits for the lane's threads.
-const LANE_PATIENCE: Duration = Duration::from_secs(2);
+const LANE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Actors, their scheduler and all that is around them.
 ///
@@ -144,8 +144,7 @@ impl PyRuntime {
     /// `normal`); an exception is logged and ends it (reason `crash`) unless
     /// `on_error="resume"`.
     ///
-    /// `budget` is the number of messages and sends after which other actors get their
-    /// turn. `name` registers the actor before anybody can send to it.
+    /// `budget` is the number of messages after which other actors get their turn. `name` registers the actor before anybody can send to it.
     ///
     /// Returns the pid. Raises `TypeError` for a handler that is not callable,
     /// `ValueError` for a budget of 0, `NameTakenError` for a name that is in use.
@@ -195,7 +194,8 @@ impl PyRuntime {
     /// Puts `data`, which must be bytes-like, into the mailbox of `pid`. Never waits.
     ///
     /// Returns whether it was accepted: `False` for a pid that nobody has or whose actor is
-    /// stopping. What is accepted is handled, or counted by `dead_letters()`.
+    /// stopping. What is accepted is handled, or counted by `dead_letters()` once its actor
+    /// has ended.
     fn send(&self, py: Python<'_>, pid: u64, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (runtime, pid) = self.target(py, pid)?;
         let payload = convert::payload(data)?;
@@ -208,7 +208,8 @@ impl PyRuntime {
         Ok(self.runtime(py)?.send_named(name, payload).is_ok())
     }
 
-    /// Ends an actor; `False` if nobody has the pid or it is ending already.
+    /// Ends an actor; `False` if nobody has the pid or it was stopped already. One that drains
+    /// can still be stopped.
     ///
     /// A handler that is running finishes first. What is queued becomes dead letters; with
     /// `drain=True` it is handled first. Either way nothing more is accepted.
@@ -244,7 +245,7 @@ impl PyRuntime {
         })
     }
 
-    /// Whether an actor with this pid exists and has not begun to end.
+    /// Whether an actor with this pid exists and was not stopped; one that drains is alive.
     fn is_alive(&self, py: Python<'_>, pid: u64) -> PyResult<bool> {
         let (runtime, pid) = self.target(py, pid)?;
         Ok(pid.is_some_and(|pid| runtime.is_alive(pid)))
@@ -258,8 +259,7 @@ impl PyRuntime {
 
     /// What an actor is doing, or `None` if nobody has the pid.
     ///
-    /// A dict with `status` (`"reserved"`, `"idle"`, `"scheduled"`, `"running"`,
-    /// `"exited"`), `mailbox_size`, `handled`, `behavior_version`, `behavior`, `names` and
+    /// A dict with `status` (`"reserved"`, `"idle"`, `"scheduled"`, `"running"`), `mailbox_size`, `handled`, `behavior_version`, `behavior`, `names` and
     /// `paths`.
     fn info<'py>(&self, py: Python<'py>, pid: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (runtime, pid) = self.target(py, pid)?;
@@ -399,7 +399,8 @@ impl PyRuntime {
     }
 
     /// Waits up to `drain` seconds for all that is queued to be handled, then stops every
-    /// actor and the runtime's threads. Returns how many messages became dead letters.
+    /// actor and the runtime's threads. Returns how many messages were not handled. An actor
+    /// that is still inside its handler 1 s later is left behind with a logged warning.
     ///
     /// Releases the GIL and heeds Ctrl-C while it drains. A second call returns 0. Raises
     /// `RuntimeError` inside a handler, which would wait for itself.
@@ -425,7 +426,33 @@ impl PyRuntime {
             }
             report
         });
+        if report.stuck > 0 {
+            error::warn(
+                py,
+                &format!(
+                    "{} actors were still inside a handler at shutdown",
+                    report.stuck
+                ),
+            );
+        }
         Ok(report.undelivered)
+    }
+
+    /// Waits for the threads of a runtime that was shut down, interrupts handlers that are
+    /// still running, and waits again; says whether all have ended. For the interpreter's
+    /// exit.
+    fn _end_threads(&self, py: Python<'_>) -> PyResult<bool> {
+        let lane = &self.parts(py)?.lane;
+        if py.detach(|| lane.wait_ended(LANE_PATIENCE / 4)) {
+            return Ok(true);
+        }
+        lane.interrupt_handlers(py);
+        Ok(py.detach(|| lane.wait_ended(LANE_PATIENCE)))
+    }
+
+    /// Whether the threads of a runtime that was shut down have ended.
+    fn _ended(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.parts(py)?.lane.wait_ended(Duration::ZERO))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

@@ -219,6 +219,17 @@ def test_a_raising_dead_letter_hook_is_logged_and_harms_nobody(
     assert rt.dead_letters() == 1
 
 
+def test_a_hook_may_be_replaced_by_a_hook_s_end(rt: iris.Runtime) -> None:
+    class Hook:
+        def __call__(self, *letter: object) -> None: ...
+
+        def __del__(self) -> None:
+            rt.on_dead_letter(print)
+
+    rt.on_dead_letter(Hook())
+    rt.on_dead_letter(print)
+
+
 def test_stopping_drops_nothing_silently(rt: iris.Runtime, gate: Gate) -> None:
     letters: list[bytes] = []
     rt.on_dead_letter(lambda pid, data, reason: letters.append(data))

@@ -97,7 +97,31 @@ def test_a_handler_that_never_returns_does_not_keep_the_process(run_script: Run)
         entered.wait()
     """)
     assert done.returncode == 0
+    assert "1 actors were still inside a handler" in done.stderr
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "loop", ["time.sleep(0.001)", "pass", "event.wait(0.01)"], ids=["sleeps", "spins", "waits"]
+)
+def test_a_handler_that_loops_for_ever_is_interrupted_at_the_exit(
+    run_script: Run, loop: str
+) -> None:
+    done = run_script(f"""
+        import iris, threading, time
+        event = threading.Event()
+        rt = iris.Runtime()
+        entered = threading.Event()
+        def forever(data):
+            entered.set()
+            while True:
+                {loop}
+        for _ in range(3):
+            rt.send(rt.spawn(forever), b"x")
+        entered.wait()
+    """)
+    assert done.returncode == 0, done.stderr
+    assert "SystemExit" in done.stderr
 
 
 def test_a_forked_child_is_told_what_to_do(run_script: Run) -> None:
@@ -130,6 +154,66 @@ def test_a_forked_child_is_told_what_to_do(run_script: Run) -> None:
         """),
         "b'from the parent'",
     )
+
+
+def test_a_forked_child_leaves_what_only_the_parent_holds_alone(run_script: Run) -> None:
+    check(
+        run_script("""
+            import gc, os, sys
+            import iris
+            def make():
+                rt = iris.Runtime()
+                rt.send(rt.spawn(lambda data: None), b"x")
+            for _ in range(3):
+                make()
+            child = os.fork()
+            if child == 0:
+                gc.collect()
+                sys.exit(0)
+            _, status = os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(status) == 0, status
+        """)
+    )
+
+
+def test_a_runtime_that_nobody_refers_to_loses_nothing(run_script: Run) -> None:
+    check(
+        run_script("""
+            import gc
+            import iris
+            seen = []
+            def make():
+                rt = iris.Runtime()
+                pid = rt.spawn(seen.append)
+                for n in range(1000):
+                    rt.send(pid, b"x")
+            import atexit
+            make()
+            gc.collect()
+            import iris._lifecycle
+            iris._lifecycle._shut_all_down()
+            assert len(seen) == 1000, len(seen)
+        """)
+    )
+
+
+def test_messages_behind_a_stuck_handler_are_counted(run_script: Run) -> None:
+    done = run_script("""
+        import iris, threading
+        rt = iris.Runtime()
+        entered, release = threading.Event(), threading.Event()
+        def handler(data):
+            entered.set()
+            release.wait()
+        pid = rt.spawn(handler)
+        for _ in range(3):
+            rt.send(pid, b"x")
+        entered.wait()
+        print(rt.shutdown(drain=0))
+        release.set()
+    """)
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert done.stderr == "1 actors were still inside a handler at shutdown\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")

@@ -547,6 +547,23 @@ def test_a_collected_function_frees_all_it_held() -> None:
     assert [ref() for ref in refs] == [None, None]
 
 
+def test_a_module_with_an_offloaded_function_can_be_collected(tmp_path) -> None:
+    path = tmp_path / "collected.py"
+    path.write_text("K = 2\ndef f(x):\n    return x * K\n")
+    scope: dict[str, object] = {"__name__": "collected"}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    scope["f"] = offloaded = iris.offload(scope["f"])
+    assert (offloaded(3), offloaded.stats["native"]) == (6, 1)
+
+    class Marker: ...
+
+    scope["marker"] = Marker()
+    gone = weakref.ref(scope["marker"])
+    del scope, offloaded
+    gc.collect()
+    assert gone() is None
+
+
 def test_many_threads_may_make_the_first_call() -> None:
     for _ in range(50):
 

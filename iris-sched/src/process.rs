@@ -114,8 +114,8 @@ pub struct Process {
     pub(crate) handled: AtomicU64,
     /// The version in force, for readers outside; the runner keeps its own reference.
     pub(crate) in_force: ArcSwap<BehaviorVersion>,
-    /// The last version given out. The lock also keeps swaps in the order of their
-    /// numbers on their way into the mailbox.
+    /// The last version given out. The lock also keeps the swaps of one lane in the order
+    /// of their numbers.
     newest_version: Mutex<u32>,
     /// Only the runner locks it, so it never waits.
     pub(crate) body: Mutex<Body>,
@@ -217,7 +217,8 @@ impl Process {
     ///
     /// In [`Lane::User`] the swap keeps its place among the messages: what was sent
     /// before is handled by the old behavior, what is sent after by the new. In
-    /// [`Lane::Signal`] it applies to what is queued, too.
+    /// [`Lane::Signal`] it applies to what is queued, too; a swap that still waits in the
+    /// queue is older then and passed over when its turn comes.
     pub fn swap(self: &Arc<Self>, lane: Lane, behavior: Arc<dyn Behavior>) -> Option<u32> {
         let mut newest = self
             .newest_version
@@ -225,9 +226,9 @@ impl Process {
             .unwrap_or_else(PoisonError::into_inner);
         let version = *newest + 1;
         let next = Arc::new(BehaviorVersion { version, behavior });
-        // Sealed mailboxes still take signals; a swap for a process that is on its way
-        // out is refused in either lane.
-        if !self.is_alive() || self.push(lane, Envelope::Swap(next)).is_err() {
+        // Sealed mailboxes still take signals, but a process on its way out, be it by
+        // draining, is not swapped any more.
+        if !self.mailbox.is_open() || self.push(lane, Envelope::Swap(next)).is_err() {
             return None;
         }
         *newest = version;
@@ -247,6 +248,11 @@ impl Process {
             }
         }
         sealed
+    }
+
+    /// Closes the mailbox of a process that nobody will run again; what was in it.
+    pub fn abandon(&self) -> Vec<Message> {
+        self.mailbox.close()
     }
 
     /// Whether it can still handle what is queued: neither stopped nor ended.

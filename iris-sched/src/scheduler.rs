@@ -1,6 +1,7 @@
 //! The scheduler port.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use iris_core::{BoxFuture, Pid};
@@ -50,9 +51,13 @@ impl Ready {
     /// back through [`Scheduler::ready`] before this returns.
     ///
     /// Never panics over user code: a panic ends the process.
-    #[inline]
     pub fn run(self) {
-        Process::run_slice(self.0);
+        let pid = self.pid();
+        // Handlers are guarded one by one. What is left is a behavior or a state that
+        // panics while it is dropped: it must not take the worker along.
+        if catch_unwind(AssertUnwindSafe(|| Process::run_slice(self.0))).is_err() {
+            tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
+        }
     }
 }
 

@@ -212,6 +212,55 @@ fn a_swap_in_the_signal_lane_applies_to_the_backlog() {
 }
 
 #[test]
+fn a_swap_that_was_overtaken_is_passed_over() {
+    let world = World::new(7);
+    let (pid, log) = scribe(&world, ProcessOptions::default());
+    let process = world.process(pid);
+    world.send(pid, "one").unwrap();
+    process.swap(Lane::User, Arc::new(Scribe::new("B", &log)));
+    world.send(pid, "two").unwrap();
+    assert_eq!(
+        process.swap(Lane::Signal, Arc::new(Scribe::new("C", &log))),
+        Some(3)
+    );
+    world.run();
+    assert_eq!(lines(&log), ["C init", "C one 1", "C two 2"]);
+    assert_eq!(process.behavior_version(), 3);
+}
+
+#[test]
+fn a_draining_process_is_not_swapped() {
+    let world = World::new(7);
+    let (pid, log) = scribe(&world, ProcessOptions::default());
+    let process = world.process(pid);
+    world.send(pid, "one").unwrap();
+    process.stop(Lane::User, ExitReason::Shutdown.into());
+    for lane in [Lane::User, Lane::Signal] {
+        assert_eq!(process.swap(lane, Arc::new(Scribe::new("B", &log))), None);
+    }
+    world.run();
+    assert_eq!(lines(&log), ["A init", "A one 1"]);
+}
+
+#[test]
+fn charging_more_than_there_is_is_no_overflow() {
+    let world = World::new(7);
+    let costly = handler(|cx, _| {
+        cx.charge(u32::MAX);
+        cx.charge(u32::MAX);
+        Step::Done
+    });
+    let pid = world.spawn(costly, ProcessOptions::default());
+    world.send(pid, "x").unwrap();
+    world.send(pid, "x").unwrap();
+    assert_eq!(
+        world.run(),
+        3,
+        "a slice for each, and a look at the empty mailbox"
+    );
+}
+
+#[test]
 fn a_failed_migration_leaves_the_old_behavior_with_its_state() {
     let world = World::new(7);
     let (pid, log) = scribe(&world, ProcessOptions::default());

@@ -6,7 +6,7 @@ use iris_core::{ExitInfo, ExitReason, Pid};
 
 /// Decides what follows from the end of a process.
 ///
-/// The runtime's exit pipeline calls [`handle_exit`](Self::handle_exit) once for each
+/// What a caller owes it: the exit pipeline calls [`handle_exit`](Self::handle_exit) once for each
 /// process that ends, after its names have stopped resolving, on the thread that ran
 /// it; and [`handle_timeout`](Self::handle_timeout) when the instant that
 /// [`next_timeout`](Self::next_timeout) named has come. Actions are carried out in

@@ -44,7 +44,7 @@ impl StepScheduler {
         }
     }
 
-    /// Runs one slice of one ready process or polls one future; `false` if there was
+    /// Runs one slice of one ready process or else polls all futures once; `false` if there was
     /// neither, or only futures that are not ready.
     pub fn step(&self) -> bool {
         let ready = {

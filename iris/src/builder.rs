@@ -44,7 +44,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Threads that run Rust handlers, timers and the mesh; at least one is started.
+    /// Threads that run Rust handlers and timers; at least one is started.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
         self

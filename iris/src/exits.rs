@@ -59,13 +59,14 @@ impl Exits {
         }
         self.bury(pid, remaining);
         inner.registry.forget(pid);
-        self.count(pid, &exit, behavior.behavior.name());
+        let name = catch_unwind(AssertUnwindSafe(|| behavior.behavior.name().to_owned()));
+        self.count(pid, &exit, &name.unwrap_or_default());
         inner.table.remove(pid);
         self.wake_joiners();
     }
 
     /// Counts and reports what was queued.
-    fn bury(&self, to: Pid, remaining: Vec<Message>) {
+    pub(crate) fn bury(&self, to: Pid, remaining: Vec<Message>) {
         if remaining.is_empty() {
             return;
         }
@@ -118,7 +119,11 @@ impl Exits {
     }
 
     pub(crate) fn set_hook(&self, hook: Option<Arc<DeadLetterHook>>) {
-        *self.hook.write().unwrap_or_else(PoisonError::into_inner) = hook;
+        let mut current = self.hook.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, hook);
+        drop(current);
+        // The old one is the user's code, and may ask for anything while it is dropped.
+        drop(old);
     }
 
     fn wake_joiners(&self) {

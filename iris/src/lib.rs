@@ -1,4 +1,4 @@
-//! A runtime fabric: actors, native compute offload and a mesh of nodes.
+//! A runtime fabric: actors and native compute offload in one engine.
 //!
 //! [`Runtime`] puts the parts together: processes that are cheap enough to have by the
 //! hundred thousand, a scheduler that keeps busy ones from starving the others, names
@@ -36,8 +36,8 @@
 //!
 //! # Features
 //!
-//! Both are on by default and only switch optional dependencies: `mesh` (nodes over a
-//! network) and `offload` (Python functions to machine code).
+//! Both are on by default and only switch optional dependencies: `mesh` (so far the port
+//! of transports) and `offload` (Python functions to machine code).
 
 #![forbid(unsafe_code)]
 

@@ -20,8 +20,8 @@ use crate::spawn::SpawnBuilder;
 
 /// Actors, their scheduler and all that is around them. Cheap to clone.
 ///
-/// Dropping the last clone ends the runtime's threads without waiting for what is
-/// queued; [`shutdown`](Self::shutdown) waits. All methods may be called on any thread,
+/// Dropping the last clone ends the runtime's threads, and what is queued becomes dead
+/// letters; [`shutdown`](Self::shutdown) waits for it. All methods may be called on any thread,
 /// inside handlers too unless they say that they block.
 #[derive(Clone)]
 pub struct Runtime {
@@ -64,7 +64,7 @@ pub struct ProcessInfo {
 /// What a shutdown left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Messages that were queued and became dead letters.
+    /// Messages that became dead letters, and those that still wait behind stuck handlers.
     pub undelivered: u64,
     /// Processes that were still inside a handler when the time was over.
     pub stuck: usize,
@@ -80,7 +80,7 @@ pub enum JoinError {
 }
 
 /// How long [`Runtime::shutdown`] waits for running handlers once it has drained.
-const STOP_PATIENCE: Duration = Duration::from_secs(2);
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Runtime {
     /// A runtime of default parts.
@@ -195,7 +195,7 @@ impl Runtime {
             .wait_gone(timeout, || table.get(pid).is_none()))
     }
 
-    /// Whether `pid` exists and has not begun to end. A process that drains is alive.
+    /// Whether `pid` exists and was not stopped. A process that drains is alive.
     pub fn is_alive(&self, pid: Pid) -> bool {
         Host::is_alive(&*self.inner, pid)
     }
@@ -231,7 +231,7 @@ impl Runtime {
     }
 
     /// As [`hot_swap`](Self::hot_swap), but what is queued is handled by the new
-    /// behavior, too.
+    /// behavior, too. It also replaces a swap that is still queued.
     pub fn hot_swap_now(&self, pid: Pid, behavior: impl Behavior) -> Option<u32> {
         self.swap(Lane::Signal, pid, Arc::new(behavior))
     }
@@ -273,7 +273,7 @@ impl Runtime {
     }
 
     /// Waits up to `drain` for all that is queued to be handled, then stops every process
-    /// and waits up to 2 s more for handlers that are still running. Blocks; must not be
+    /// and waits up to 1 s more for handlers that are still running. Blocks; must not be
     /// called inside a handler. A second call finds nothing to do.
     ///
     /// Sends fail from the end of the draining on.
@@ -291,9 +291,16 @@ impl Runtime {
             }
         }
         let stuck = self.inner.env.activity.busy();
+        let behind: usize = self
+            .inner
+            .table
+            .snapshot()
+            .iter()
+            .map(|p| p.mailbox_size())
+            .sum();
         self.inner.end_threads();
         ShutdownReport {
-            undelivered: self.dead_letters() - before,
+            undelivered: self.dead_letters() - before + behind as u64,
             stuck,
         }
     }
@@ -364,8 +371,12 @@ impl Inner {
 }
 
 impl Drop for Inner {
+    /// What is still queued is nobody's to handle any more: it is counted and shown.
     fn drop(&mut self) {
         self.end_threads();
+        for process in self.table.snapshot() {
+            self.exits.bury(process.pid(), process.abandon());
+        }
     }
 }
 

@@ -105,7 +105,8 @@ impl<'a> SpawnBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// A [`SpawnError`]; nothing is left behind then.
+    /// A [`SpawnError`]. A process that was already made for it is stopped then, and counts
+    /// among the clean exits.
     pub fn start(self) -> Result<Pid, SpawnError> {
         if self.options.budget_reductions == 0 {
             return Err(SpawnError::NoBudget);

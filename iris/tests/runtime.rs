@@ -34,7 +34,7 @@ fn send(rt: &Runtime, to: Pid, text: &'static str) -> Result<(), SendError> {
     rt.send(to, text.as_bytes())
 }
 
-/// A process that ends when the test says so, and until then is inside its handler.
+/// A process that is inside its handler until the test says so; one message each slice.
 fn blocked(rt: &Runtime) -> (Pid, Sender<()>, Receiver<String>) {
     let (release, gate) = channel::<()>();
     let (tell, entered) = channel();
@@ -46,6 +46,7 @@ fn blocked(rt: &Runtime) -> (Pid, Sender<()>, Receiver<String>) {
             gate.lock().unwrap().recv().ok();
             Step::Done
         }))
+        .budget(1)
         .start()
         .unwrap();
     (pid, release, entered)
@@ -322,6 +323,25 @@ fn shutdown_drains_then_stops_and_says_what_was_left() {
 }
 
 #[test]
+fn shutdown_counts_what_waits_behind_a_stuck_handler() {
+    let rt = runtime();
+    let (pid, release, entered) = blocked(&rt);
+    for text in ["stuck", "one", "two"] {
+        send(&rt, pid, text).unwrap();
+    }
+    hear(&entered);
+    let report = rt.shutdown(Duration::ZERO);
+    assert_eq!(
+        report,
+        iris::ShutdownReport {
+            undelivered: 2,
+            stuck: 1
+        }
+    );
+    release.send(()).unwrap();
+}
+
+#[test]
 fn a_dropped_runtime_leaves_no_process() {
     let alive = Arc::new(());
     let rt = runtime();
@@ -352,4 +372,62 @@ fn two_runtimes_do_not_mix_their_pids_up() {
         send(&two, pid, "x"),
         Err(SendError::NoProc { .. })
     ));
+}
+
+#[test]
+fn a_dropped_runtime_buries_what_is_queued() {
+    let rt = runtime();
+    let (tell, buried) = channel();
+    let tell = Mutex::new(tell);
+    rt.on_dead_letter(move |letter| tell.lock().unwrap().send(letter.message.clone()).unwrap());
+    let (pid, release, entered) = blocked(&rt);
+    for text in ["running", "one", "two"] {
+        send(&rt, pid, text).unwrap();
+    }
+    hear(&entered);
+    // The handler that is running keeps the runtime until its slice is over.
+    drop(rt);
+    release.send(()).unwrap();
+    for text in ["one", "two"] {
+        let letter = buried.recv_timeout(PATIENCE).expect("it was queued");
+        assert_eq!(letter, Message::from(text.as_bytes()));
+    }
+}
+
+/// Panics wherever a behavior can.
+struct Brittle;
+
+impl Behavior for Brittle {
+    fn handle(&self, _: &mut State, _: &mut Context<'_>, _: Message) -> Step {
+        Step::stop()
+    }
+
+    fn on_stop(&self, _: &mut State, _: &Exit) {
+        panic!("in on_stop, on purpose");
+    }
+
+    fn name(&self) -> &'static str {
+        panic!("in name, on purpose");
+    }
+}
+
+impl Drop for Brittle {
+    fn drop(&mut self) {
+        panic!("in drop, on purpose");
+    }
+}
+
+#[test]
+fn a_behavior_that_panics_everywhere_ends_alone() {
+    let rt = Runtime::builder().workers(1).start().unwrap();
+    for _ in 0..3 {
+        let pid = rt.spawn(Brittle).start().unwrap();
+        send(&rt, pid, "x").unwrap();
+        assert_eq!(rt.join(pid, Some(PATIENCE)), Ok(true));
+    }
+    let (behavior, heard) = collector();
+    let pid = rt.spawn(behavior).start().unwrap();
+    send(&rt, pid, "the one worker is still there").unwrap();
+    hear(&heard);
+    assert!(rt.wait_quiet(PATIENCE));
 }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! **Invariant:** a crate uses only the crates that its row of [`CRATES`] names, all of them on
-//! floors below its own. Development dependencies may also go to iris-testkit.
+//! floors below its own. Development dependencies may go
+//! to any crate on a lower floor, and to iris-testkit.
 //! A new edge or a new outside crate is a decision: it changes the table here, with its reason.
 
 use std::fmt;

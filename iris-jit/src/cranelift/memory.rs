@@ -38,7 +38,7 @@ impl Drop for CodeMemory {
         let module = self.module.get_mut().ok().and_then(Option::take);
         if let Some(module) = module {
             // SAFETY: the only pointer into this memory is `Body::Native::entry`, which lives and
-            // dies with this owner behind one `Arc`; a running call holds a clone of that `Arc`.
+            // dies with this owner behind one `Arc`; a running call borrows a clone of that `Arc`.
             unsafe { module.free_memory() };
         }
     }

@@ -1,4 +1,4 @@
-"""Iris: actors, native compute offload and a mesh of nodes.
+"""Iris: actors and native compute offload.
 
 >>> import iris
 >>> with iris.Runtime() as rt:

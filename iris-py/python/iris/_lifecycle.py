@@ -5,11 +5,12 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import weakref
 
 from iris import _iris
 
-_live: weakref.WeakSet[Runtime] = weakref.WeakSet()
+_live: set[Runtime] = set()
+"""Runtimes whose threads have not all ended. Held, so that what is queued in one that nobody refers to
+any more is handled all the same, as a thread goes on without its ``Thread`` object."""
 
 
 class Runtime(_iris.Runtime):
@@ -17,6 +18,17 @@ class Runtime(_iris.Runtime):
 
     def __init__(self) -> None:
         _live.add(self)
+
+    def shutdown(self, drain: float = 2.0) -> int:
+        undelivered = super().shutdown(drain)
+        if self._ended():
+            _live.discard(self)
+        return undelivered
+
+    shutdown.__doc__ = _iris.Runtime.shutdown.__doc__
+
+    def __exit__(self, *exception: object) -> None:
+        self.shutdown()
 
 
 Runtime.__module__ = "iris"
@@ -31,12 +43,14 @@ def _shut_all_down() -> None:
             logging.getLogger("iris").warning(
                 "%d messages were not delivered before the interpreter exited", undelivered
             )
+        runtime._end_threads()
 
 
 def _forget_all() -> None:
     """In a forked child: the parent's runtimes are not ours to shut down."""
-    _live.clear()
+    # First, so that those that are freed here are left as they are.
     _iris._after_fork_in_child()
+    _live.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -49,9 +49,11 @@ def offload(
     - ``stats``: ``{"native": calls, "python": calls}``;
     - ``explain()``: back end and guards for each signature, and why calls ran as Python.
 
-    Compiled are functions of ``float``, ``int`` and ``bool`` scalars, made of arithmetic,
-    comparisons, ``and``/``or``/``not``, the ternary, locals and calls of ``math``.
+    Compiled are functions of ``float``, ``int`` (of 64 bits) and ``bool`` scalars, made of
+    arithmetic, comparisons, ``and``/``or``/``not``, the ternary, ``if``, locals, and calls of
+    ``math`` and of ``abs bool float int max min pow round``.
 
+    >>> import iris
     >>> @iris.offload
     ... def magnitude(x, y, z):
     ...     return (x * x + y * y + z * z) ** 0.5

@@ -11,6 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat};
+use pyo3::{PyTraverseError, PyVisit};
 
 use super::names::{Assumption, Scope};
 
@@ -153,6 +154,17 @@ impl Kernel {
         dict.set_item("native", self.native.load(Ordering::Relaxed))?;
         dict.set_item("python", self.python.load(Ordering::Relaxed))?;
         Ok(dict)
+    }
+
+    /// Shows the garbage collector what is held. There is nothing to clear: every cycle
+    /// goes through the callable or the function, which can be.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        visit.call(&self.code_object)?;
+        let assumptions = self.known().flat_map(|known| &known.assumptions);
+        assumptions
+            .into_iter()
+            .try_for_each(|assumption| assumption.traverse(&visit))
     }
 
     /// The plain function.

@@ -6,6 +6,7 @@ use iris::offload::{Binding, Env, FreeName};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyModule, PyString, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit};
 
 /// Where names of one function are looked up.
 pub(crate) struct Scope<'py> {
@@ -45,6 +46,20 @@ impl Assumption {
                 .bind(py)
                 .getattr("cell_contents")
                 .is_ok_and(|now| ptr::eq(now.as_ptr(), value.as_ptr())),
+        }
+    }
+
+    /// Shows the garbage collector what is held.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Entry { dict, value, .. } => {
+                visit.call(dict)?;
+                visit.call(value)
+            }
+            Self::Cell { cell, value } => {
+                visit.call(cell)?;
+                visit.call(value)
+            }
         }
     }
 
