@@ -64,6 +64,8 @@ pub enum GuardKind {
     Shift,
     /// An integer has a negative power, which is a float.
     NegativePower,
+    /// A result is NaN, whose sign depends on how each build of `CPython` propagates it.
+    NanResult,
 }
 
 impl fmt::Display for GuardKind {
@@ -77,6 +79,7 @@ impl fmt::Display for GuardKind {
             Self::Precision => "integer above 2**53",
             Self::Shift => "shift out of range",
             Self::NegativePower => "negative integer power",
+            Self::NanResult => "NaN as the result",
         })
     }
 }

@@ -53,24 +53,27 @@ fn the_second_operand_of_or_stands_behind_a_branch() {
     check(
         "x or 1 / x",
         &[Type::F64],
-        expect![[r"
-        fn f(f64) -> f64
-        b0(v0: f64):
-            v2: f64 = const 0.0
-            v3: bool = ne v0, v2
-            branch v3, b1(v0), b2
-        b1(v1: f64):
-            return v1
-        b2:
-            v4: i64 = const 1
-            v5: f64 = const 1.0
-            v6: f64 = const 0.0
-            v7: bool = ne v0, v6
-            guard v7 else g0
-            v8: f64 = float.div v5, v0
-            jump b1(v8)
-        g0: zero division at 2:17
-    "]],
+        expect![[r#"
+            fn f(f64) -> f64
+            b0(v0: f64):
+                v2: f64 = const 0.0
+                v3: bool = ne v0, v2
+                branch v3, b1(v0), b2
+            b1(v1: f64):
+                v9: bool = eq v1, v1
+                guard v9 else g1
+                return v1
+            b2:
+                v4: i64 = const 1
+                v5: f64 = const 1.0
+                v6: f64 = const 0.0
+                v7: bool = ne v0, v6
+                guard v7 else g0
+                v8: f64 = float.div v5, v0
+                jump b1(v8)
+            g0: zero division at 2:17
+            g1: NaN as the result at 2:12
+        "#]],
     );
 }
 
@@ -79,25 +82,28 @@ fn a_libm_call_is_followed_by_its_guards() {
     check(
         "math.log(x)",
         &[Type::I64],
-        expect![[r"
-        fn f(i64) -> f64
-        b0(v0: i64):
-            v1: f64 = int.to_float v0
-            v2: f64 = log v1
-            v3: bool = float.is_nan v2
-            v4: bool = eq v1, v1
-            v5: bool = bool.and v3, v4
-            v6: bool = bool.not v5
-            guard v6 else g0
-            v7: bool = float.is_inf v2
-            v8: bool = float.is_finite v1
-            v9: bool = bool.and v7, v8
-            v10: bool = bool.not v9
-            guard v10 else g1
-            return v2
-        g0: domain error at 2:12
-        g1: float range error at 2:12
-    "]],
+        expect![[r#"
+            fn f(i64) -> f64
+            b0(v0: i64):
+                v1: f64 = int.to_float v0
+                v2: f64 = log v1
+                v3: bool = float.is_nan v2
+                v4: bool = eq v1, v1
+                v5: bool = bool.and v3, v4
+                v6: bool = bool.not v5
+                guard v6 else g0
+                v7: bool = float.is_inf v2
+                v8: bool = float.is_finite v1
+                v9: bool = bool.and v7, v8
+                v10: bool = bool.not v9
+                guard v10 else g1
+                v11: bool = eq v2, v2
+                guard v11 else g2
+                return v2
+            g0: domain error at 2:12
+            g1: float range error at 2:12
+            g2: NaN as the result at 2:12
+        "#]],
     );
 }
 

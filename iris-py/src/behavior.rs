@@ -3,10 +3,11 @@
 use iris::{Behavior, Context, Exit, Failure, Message, State, Step};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyType};
 
 use crate::convert::OnError;
 use crate::error;
+use crate::fork::{self, Birthplace};
 
 /// Calls `handler(bytes)` for each user message.
 ///
@@ -16,6 +17,7 @@ pub(crate) struct PyBehavior {
     handler: Py<PyAny>,
     name: String,
     on_error: OnError,
+    born: Birthplace,
 }
 
 impl PyBehavior {
@@ -28,6 +30,7 @@ impl PyBehavior {
             handler: handler.clone().unbind(),
             name,
             on_error,
+            born: Birthplace::here(),
         }
     }
 
@@ -59,7 +62,9 @@ impl PyBehavior {
 
 /// A coroutine that a handler returned would never be awaited, and its body never run.
 fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
-    if error::type_name(returned) == "coroutine" {
+    static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let coroutine = COROUTINE.import(returned.py(), "types", "CoroutineType")?;
+    if returned.is_exact_instance(coroutine) {
         returned.call_method0("close")?;
         return Err(pyo3::exceptions::PyTypeError::new_err(
             "the handler returned a coroutine, which nobody awaits: async handlers are not in \
@@ -75,8 +80,11 @@ impl Behavior for PyBehavior {
             return Step::Done;
         };
         let called = Python::try_attach(|py| {
-            self.call(py, &bytes)
-                .unwrap_or_else(|raised| self.failed(cx, py, &raised))
+            let called = self.call(py, &bytes);
+            if !self.born.is_here() {
+                fork::leave_child(py, called.err());
+            }
+            called.unwrap_or_else(|raised| self.failed(cx, py, &raised))
         });
         called.unwrap_or_else(|| {
             Step::Stop(Exit::crash(Failure {

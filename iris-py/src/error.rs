@@ -4,7 +4,7 @@ use iris::{Failure, JoinError, PlaceError, RegisterError, SpawnError, StartError
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyString, PyType};
 
 /// An exception class of the package's own, made in `iris/_errors.py`.
 fn own(py: Python<'_>, class: &'static PyOnceLock<Py<PyType>>, name: &str, text: String) -> PyErr {
@@ -126,7 +126,9 @@ fn formatted(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     let lines = py
         .import("traceback")?
         .call_method1("format_exception", arguments)?;
-    Ok(lines.extract::<Vec<String>>()?.concat())
+    // Joined by Python, since text with lone surrogates is none of Rust's.
+    let text = PyString::new(py, "").call_method1("join", (lines,))?;
+    Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
 }
 
 /// Writes a warning to the logger `iris`.

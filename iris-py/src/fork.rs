@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 
 /// How many forks lie between this process and the one that loaded the module. A global,
@@ -16,6 +17,7 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 #[pyo3(name = "_after_fork_in_child")]
 pub(crate) fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    iris::forget_current_pid();
 }
 
 /// The process, as far as forks are concerned, that something was made in.
@@ -32,4 +34,39 @@ impl Birthplace {
     pub(crate) fn is_here(self) -> bool {
         self.0 == FORKS.load(Ordering::Relaxed)
     }
+}
+
+/// Ends a child that a handler has forked and in which that handler has returned.
+///
+/// The thread that it is on was the lane's; to go on would be to handle messages that are
+/// the parent's. As a thread's end is the end of such a process, so is the handler's: with
+/// the status of a `SystemExit`, or 1 and a traceback for other exceptions.
+pub(crate) fn leave_child(py: Python<'_>, raised: Option<PyErr>) -> ! {
+    let status = raised.map_or(0, |raised| {
+        if raised.is_instance_of::<PySystemExit>(py) {
+            let code = raised.value(py).getattr("code");
+            code.map_or(1, |code| {
+                if code.is_none() {
+                    0
+                } else {
+                    code.extract().unwrap_or(1)
+                }
+            })
+        } else {
+            raised.print(py);
+            1
+        }
+    });
+    let left = py.import("sys").and_then(|sys| {
+        for stream in ["stdout", "stderr"] {
+            sys.getattr(stream)?.call_method0("flush")?;
+        }
+        Ok(())
+    });
+    drop(left);
+    drop(
+        py.import("os")
+            .and_then(|os| os.call_method1("_exit", (status,))),
+    );
+    std::process::abort()
 }

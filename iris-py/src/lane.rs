@@ -34,6 +34,9 @@ const HOLD: Duration = Duration::from_millis(1);
 /// thread; at most twice as long.
 const BLOCKED: Duration = Duration::from_millis(10);
 
+/// When the watch looks again if it found the leader between two slices.
+const SOON: Duration = Duration::from_millis(1);
+
 /// How long a spare thread waits for something to do before it ends.
 const SPARE_LIFE: Duration = Duration::from_secs(5);
 
@@ -312,10 +315,12 @@ impl Shared {
                 continue;
             }
             let before = self.slice.load(Ordering::Relaxed);
+            // Right after a hand-over the new leader is not inside a slice yet, but will be.
+            let look_again = if before == 0 { SOON } else { BLOCKED };
             // Woken early only by a stop; a look too soon would do no harm.
             state = self
                 .waiting
-                .wait_timeout(state, BLOCKED)
+                .wait_timeout(state, look_again)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
             if state.ready.is_empty() {

@@ -408,7 +408,7 @@ impl PyRuntime {
     fn shutdown(&self, py: Python<'_>, drain: f64) -> PyResult<u64> {
         let drain = convert::seconds("drain", drain)?;
         let Parts { runtime, lane } = self.parts(py)?;
-        if iris::current_pid().is_some() {
+        if runtime.inside_handler() {
             return Err(PyRuntimeError::new_err(
                 "shutdown() inside a handler would wait for that handler; call it elsewhere",
             ));

@@ -185,6 +185,32 @@ def test_exceptions_that_are_no_errors_are_crashes_too(
     assert error.__name__ in caplog.text
 
 
+def test_text_with_lone_surrogates_is_no_obstacle(
+    rt: iris.Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handler(data: bytes) -> None:
+        raise ValueError("\ud800")
+
+    pid = rt.spawn(handler)
+    rt.send(pid, b"x")
+    assert rt.join(pid, PATIENCE)
+    assert len(caplog.records) == 1
+
+
+def test_a_class_that_is_called_coroutine_is_none(rt: iris.Runtime, inbox: Inbox) -> None:
+    class coroutine: ...
+
+    def handler(data: bytes) -> object:
+        inbox(data)
+        return coroutine()
+
+    pid = rt.spawn(handler)
+    rt.send(pid, b"one")
+    rt.send(pid, b"two")
+    assert inbox.take(2) == [b"one", b"two"]
+    assert rt.is_alive(pid)
+
+
 def test_on_error_resume_goes_on_with_the_next_message(
     rt: iris.Runtime, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -176,6 +176,137 @@ def test_a_forked_child_leaves_what_only_the_parent_holds_alone(run_script: Run)
     )
 
 
+@pytest.mark.parametrize(
+    ("ending", "status", "trace"),
+    [("return", 0, ""), ("sys.exit(7)", 7, ""), ("raise ValueError('child')", 1, "ValueError")],
+)
+def test_a_handler_s_forked_child_ends_with_the_handler(
+    run_script: Run, ending: str, status: int, trace: str
+) -> None:
+    done = run_script(f"""
+        import os, sys, queue
+        import iris
+        results = queue.SimpleQueue()
+        def handler(data):
+            if data == b"fork":
+                child = os.fork()
+                if child == 0:
+                    {ending}
+                _, status = os.waitpid(child, 0)
+                results.put(os.waitstatus_to_exitcode(status))
+            else:
+                print("handled by", os.getpid() == parent, flush=True)
+        parent = os.getpid()
+        rt = iris.Runtime()
+        pid = rt.spawn(handler)
+        rt.send(pid, b"fork")
+        rt.send(pid, b"once")
+        assert results.get(timeout=20) == {status}
+    """)
+    assert (done.returncode, done.stdout) == (0, "handled by True\n")
+    assert trace in done.stderr
+    assert bool(done.stderr) == bool(trace)
+
+
+def test_a_child_forked_in_a_handler_can_have_a_runtime(run_script: Run) -> None:
+    check(
+        run_script("""
+            import os, queue
+            import iris
+            results = queue.SimpleQueue()
+            def handler(data):
+                child = os.fork()
+                if child == 0:
+                    seen = []
+                    with iris.Runtime() as mine:
+                        mine.send(mine.spawn(seen.append), b"x")
+                    os._exit(len(seen))
+                _, status = os.waitpid(child, 0)
+                results.put(os.waitstatus_to_exitcode(status))
+            rt = iris.Runtime()
+            rt.send(rt.spawn(handler), b"fork")
+            assert results.get(timeout=20) == 1
+        """)
+    )
+
+
+def test_a_subclass_that_forgets_its_parent_is_drained_too(run_script: Run) -> None:
+    check(
+        run_script("""
+            import iris
+            class Mine(iris.Runtime):
+                def __init__(self, extra):
+                    self.extra = extra
+            rt = Mine("x")
+            rt.send(rt.spawn(lambda data: print(data.decode())), b"drained")
+        """),
+        "drained",
+    )
+
+
+def test_it_is_too_late_for_a_runtime_after_the_exit_began(run_script: Run) -> None:
+    check(
+        run_script("""
+            import atexit
+            def late():
+                try:
+                    iris.Runtime()
+                except RuntimeError as error:
+                    print(error)
+                print(rt.send(pid, b"x"))
+            atexit.register(late)
+            import iris
+            rt = iris.Runtime()
+            pid = rt.spawn(print)
+        """),
+        "the interpreter is exiting: it is too late for a Runtime\nFalse",
+    )
+
+
+def test_a_handler_may_shut_another_runtime_down(run_script: Run) -> None:
+    check(
+        run_script("""
+            import iris
+            def handler(data):
+                with iris.Runtime() as inner:
+                    inner.send(inner.spawn(lambda data: print("inner")), b"x")
+                print("outer")
+            with iris.Runtime() as rt:
+                rt.send(rt.spawn(handler), b"x")
+        """),
+        "inner\nouter",
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_ctrl_c_at_the_exit_ends_all_runtimes() -> None:
+    text = """
+import iris, threading
+entered = threading.Semaphore(0)
+def forever(data):
+    entered.release()
+    while True:
+        threading.Event().wait(0.01)
+runtimes = [iris.Runtime() for _ in range(3)]
+for rt in runtimes:
+    rt.send(rt.spawn(forever), b"x")
+for _ in runtimes:
+    entered.acquire()
+print("exiting", flush=True)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "exiting\n"
+    # Some time into the first runtime's drain.
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode in (0, 1, -signal.SIGINT), err
+    assert "FATAL" not in err
+
+
 def test_a_runtime_that_nobody_refers_to_loses_nothing(run_script: Run) -> None:
     check(
         run_script("""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import functools
 import gc
 import linecache
 import math
+import pickle
 import struct
 import threading
 import types
@@ -30,7 +32,7 @@ def outcome(function, *args):
     except Exception as error:
         return type(error), str(error)
     if type(result) is float:
-        return float, "nan" if math.isnan(result) else struct.pack("<d", result)
+        return float, struct.pack("<d", result)
     return type(result), result
 
 
@@ -328,6 +330,107 @@ def test_a_function_patched_before_its_first_call_is_taken_as_it_is(
 
     monkeypatch.setattr(math, "sin", math.cos)
     assert wave(1.0) == math.cos(1.0)
+
+
+def test_a_function_keeps_the_builtins_it_was_made_with(tmp_path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text("def f(x):\n    return abs(x)\n")
+    scope: dict[str, object] = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    f = iris.offload(scope["f"])
+    scope["__builtins__"] = {"abs": math.floor}
+    check(f, -1.5)
+
+
+class Looked(dict):
+    def __getitem__(self, key):
+        return 8.0 if key == "K" else super().__getitem__(key)
+
+
+def test_globals_of_a_dict_s_subclass_are_python_s_to_look_up(tmp_path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text("K = 2.0\ndef f(x):\n    return x * K\n")
+    plain: dict[str, object] = {}
+    exec(compile(path.read_text(), str(path), "exec"), plain)
+    f = iris.offload(types.FunctionType(plain["f"].__code__, Looked(plain)))
+    check(f, 1.0)
+
+
+def test_a_module_that_computes_its_attributes_is_asked(run_script: Run, tmp_path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import math, types, iris\n"
+        "@iris.offload\n"
+        "def f(x):\n"
+        "    return math.sin(x)\n"
+        "assert f(1.0) == math.sin(1.0) and f.stats['native'] == 1\n"
+        "class Mine(types.ModuleType):\n"
+        "    sin = property(lambda self: lambda x: 'mine')\n"
+        "math.__class__ = Mine\n"
+        "assert f(1.0) == 'mine', f(1.0)\n"
+    )
+    done = run_script(f"import runpy; runpy.run_path({str(path)!r})")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_key_that_cannot_be_compared_raises_as_in_python(tmp_path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text("def f(x):\n    return abs(x)\n")
+    scope: dict[object, object] = {}
+    exec(compile(path.read_text(), str(path), "exec"), scope)
+    f = iris.offload(scope["f"])
+    assert f(-1.5) == 1.5
+
+    class Key:
+        def __hash__(self):
+            return hash("abs")
+
+        def __eq__(self, other):
+            raise ValueError("not comparable")
+
+    scope[Key()] = 1
+    with pytest.raises(ValueError, match="not comparable"):
+        f(-1.5)
+    with pytest.raises(ValueError, match="not comparable"):
+        iris.offload(f.py)(-1.5)
+
+
+def test_the_first_call_needs_no_stack_of_the_caller_s(run_script: Run, tmp_path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import threading, iris\n"
+        "@iris.offload\n"
+        "def f(x):\n"
+        "    return x * 2.0 + 1.0\n"
+        "threading.stack_size(64 * 1024)\n"
+        "results = []\n"
+        "thread = threading.Thread(target=lambda: results.append(f(1.0)))\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "assert results == [3.0] and f.stats['native'] == 1\n"
+    )
+    done = run_script(f"import runpy; runpy.run_path({str(path)!r})")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_pickles_and_copies_as_functions_do() -> None:
+    assert pickle.loads(pickle.dumps(magnitude)) is magnitude
+    assert copy.copy(magnitude) is copy.deepcopy(magnitude) is magnitude
+    assert pickle.loads(pickle.dumps(iris.STOP)) is copy.deepcopy(iris.STOP) is iris.STOP
+    assert magnitude.__code__ is magnitude.py.__code__
+    assert (magnitude.__defaults__, magnitude.__kwdefaults__, magnitude.__closure__) == (None,) * 3
+    assert magnitude.__globals__ is globals()
+    assert repr(magnitude) == "<offloaded magnitude>"
+
+
+def test_compiling_the_source_again_warns_nobody(tmp_path, recwarn) -> None:
+    path = tmp_path / "module.py"
+    path.write_text("TEXT = '\\d'\ndef f(x):\n    return x + 1\n")
+    scope: dict[str, object] = {}
+    exec(compile("def f(x):\n    return x + 1\n", str(path), "exec"), scope)
+    recwarn.clear()
+    iris.offload(scope["f"])
+    assert len(recwarn) == 0
 
 
 def test_a_closure_is_taken_at_its_present_value() -> None:

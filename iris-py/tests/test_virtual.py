@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from support import PATIENCE, Inbox
 
 import iris
@@ -22,6 +24,13 @@ def test_it_ends_when_it_is_idle(rt: iris.Runtime, inbox: Inbox) -> None:
     assert inbox.get() == b"hello"
     assert rt.join(pid, PATIENCE)
     assert not rt.send(pid, b"late")
+
+
+def test_a_long_first_message_does_not_end_the_watch(rt: iris.Runtime) -> None:
+    for _ in range(3):
+        pid = rt.spawn_virtual(lambda data: time.sleep(0.03), idle_timeout_ms=1)
+        rt.send(pid, b"x")
+        assert rt.join(pid, PATIENCE)
 
 
 def test_a_reactivated_one_takes_messages_for_ever(rt: iris.Runtime, inbox: Inbox) -> None:

@@ -84,6 +84,16 @@ impl Registry for MemoryRegistry {
         Some(pid)
     }
 
+    fn release(&self, name: &str, pid: Pid) -> bool {
+        let mut tables = self.write();
+        let held = tables.names.whereis(name) == Some(pid);
+        if held {
+            tables.names.unregister(name);
+            tables.release(pid, |held| held.names.retain(|held| **held != *name));
+        }
+        held
+    }
+
     fn whereis(&self, name: &str) -> Option<Pid> {
         self.read().names.whereis(name)
     }
@@ -101,6 +111,16 @@ impl Registry for MemoryRegistry {
         let pid = tables.paths.unregister(path)?;
         tables.release(pid, |held| held.paths.retain(|held| **held != *path));
         Some(pid)
+    }
+
+    fn release_path(&self, path: &str, pid: Pid) -> bool {
+        let mut tables = self.write();
+        let held = tables.paths.whereis(path) == Some(pid);
+        if held {
+            tables.paths.unregister(path);
+            tables.release(pid, |held| held.paths.retain(|held| **held != *path));
+        }
+        held
     }
 
     fn whereis_path(&self, path: &str) -> Option<Pid> {

@@ -21,6 +21,9 @@ pub trait Registry: Send + Sync {
     /// Frees `name` and returns whom it led to.
     fn unregister(&self, name: &str) -> Option<Pid>;
 
+    /// Frees `name` if it leads to `pid`; whether it did.
+    fn release(&self, name: &str, pid: Pid) -> bool;
+
     /// Whom `name` leads to. O(1).
     fn whereis(&self, name: &str) -> Option<Pid>;
 
@@ -34,6 +37,9 @@ pub trait Registry: Send + Sync {
 
     /// Frees `path` and returns whom it led to.
     fn unregister_path(&self, path: &str) -> Option<Pid>;
+
+    /// Frees `path` if it leads to `pid`; whether it did.
+    fn release_path(&self, path: &str, pid: Pid) -> bool;
 
     /// Whom `path` leads to. O(log n).
     fn whereis_path(&self, path: &str) -> Option<Pid>;

@@ -64,6 +64,18 @@ fn forgetting_a_process_frees_all_that_leads_to_it() {
 }
 
 #[test]
+fn only_the_holder_s_name_is_released() {
+    let registry = MemoryRegistry::default();
+    registry.register("x", pid(1)).unwrap();
+    registry.register_path("/x", pid(1)).unwrap();
+    assert!(!registry.release("x", pid(2)) && !registry.release_path("/x", pid(2)));
+    assert_eq!(registry.whereis("x"), Some(pid(1)));
+    assert!(registry.release("x", pid(1)) && registry.release_path("/x", pid(1)));
+    assert!(!registry.release("x", pid(1)) && !registry.release_path("/x", pid(1)));
+    assert_eq!(registry.names_of(pid(1)), (vec![], vec![]));
+}
+
+#[test]
 fn a_branch_is_not_its_neighbours() {
     let registry = MemoryRegistry::default();
     let all = [

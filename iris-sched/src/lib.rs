@@ -33,7 +33,9 @@ pub mod timers;
 pub mod tokio;
 
 pub use activity::Activity;
-pub use process::{Activation, Environment, Process, ProcessOptions, Status, current_pid};
+pub use process::{
+    Activation, Environment, Process, ProcessOptions, Status, current_pid, forget_current_pid,
+};
 pub use scheduler::{Ready, Scheduler};
 pub use slice::SLICE_TIME;
 pub use table::{Table, TableFull};

@@ -140,6 +140,12 @@ pub fn current_pid() -> Option<Pid> {
     CURRENT.get()
 }
 
+/// Forgets whose handler the calling thread is inside of: for the child of a `fork` inside
+/// a handler, which is no actor of anybody's.
+pub fn forget_current_pid() {
+    CURRENT.set(None);
+}
+
 /// Names the running process for as long as it lives.
 pub(crate) struct Running(Option<Pid>);
 

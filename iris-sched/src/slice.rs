@@ -103,7 +103,7 @@ impl Process {
         }
         let mut future = future;
         let mut interrupted = pin!(interrupt.notified());
-        poll_fn(|cx| {
+        let step = poll_fn(|cx| {
             if interrupted.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Step::Yield);
             }
@@ -114,7 +114,11 @@ impl Process {
                 }
             }
         })
-        .await
+        .await;
+        match catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            Ok(()) => step,
+            Err(payload) => Step::Stop(Exit::panic(Failure::from_panic(&*payload))),
+        }
     }
 
     fn slice(&self, body: &mut Body) -> Outcome {
@@ -126,9 +130,8 @@ impl Process {
         };
         let started = self.env.clock.now();
         let mut spent = 0;
-        let handled_before = self.handled();
         let mut until_look = CLOCK_STRIDE;
-        let outcome = loop {
+        loop {
             let Some(envelope) = self.mailbox.pop() else {
                 break Outcome::Idle;
             };
@@ -151,14 +154,11 @@ impl Process {
                 }
                 until_look = CLOCK_STRIDE;
             }
-        };
-        if self.handled() > handled_before {
-            self.note_activity(body);
         }
-        outcome
     }
 
-    /// Starts the idle time anew; a look at the clock only for those that have one.
+    /// Starts the idle time anew, after each message, for a wake-up may be next in the
+    /// mailbox; a look at the clock only for those that have an idle time.
     fn note_activity(&self, body: &mut Body) {
         if self.idle_timeout().is_some() {
             body.last_active = Some(self.env.clock.now());
@@ -187,6 +187,7 @@ impl Process {
         if activates {
             self.activated(host, now);
         }
+        self.note_activity(body);
         match step {
             Ok(step) => self.apply(body, step),
             Err(payload) => self.panicked(body, &*payload),

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use iris_core::{DeadLetter, DeadLetterReason, Exit, Exited, Failure, Message, Pid};
 
+use iris_sched::Process;
+
 use crate::runtime::Inner;
 
 /// What a user wants to hear about messages that nobody will handle.
@@ -60,13 +62,28 @@ impl Exits {
         self.bury(pid, remaining);
         inner.registry.forget(pid);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.behavior.name().to_owned()));
-        self.count(pid, &exit, &name.unwrap_or_default());
-        inner.table.remove(pid);
+        if inner.table.remove(pid).is_some() {
+            self.count(pid, &exit, &name.unwrap_or_default());
+        }
+        self.wake_joiners();
+    }
+
+    /// The end of a process that nobody will run again, or whose handler does not return:
+    /// what can be done without it. Should the handler return, its own exit finds the work
+    /// done.
+    pub(crate) fn abandon(&self, inner: &Inner, process: &Process) {
+        let pid = process.pid();
+        self.bury(pid, process.abandon());
+        inner.registry.forget(pid);
+        if inner.table.remove(pid).is_some() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(pid = pid.raw(), "process did not end in time");
+        }
         self.wake_joiners();
     }
 
     /// Counts and reports what was queued.
-    pub(crate) fn bury(&self, to: Pid, remaining: Vec<Message>) {
+    fn bury(&self, to: Pid, remaining: Vec<Message>) {
         if remaining.is_empty() {
             return;
         }

@@ -59,7 +59,7 @@ pub use iris_core::{
     Failure, Message, MigrationError, Pid, SendError, State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
-pub use iris_sched::{Activation, Ready, Scheduler, Status, current_pid};
+pub use iris_sched::{Activation, Ready, Scheduler, Status, current_pid, forget_current_pid};
 
 pub use iris_core as core;
 #[cfg(feature = "offload")]

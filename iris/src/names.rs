@@ -36,7 +36,7 @@ impl Runtime {
         self.place(
             pid,
             |registry| registry.register(name, pid),
-            |registry| registry.unregister(name),
+            |registry, holder| registry.release(name, holder),
         )
     }
 
@@ -49,7 +49,7 @@ impl Runtime {
         self.place(
             pid,
             |registry| registry.register_path(path, pid),
-            |registry| registry.unregister_path(path),
+            |registry, holder| registry.release_path(path, holder),
         )
     }
 
@@ -57,7 +57,7 @@ impl Runtime {
         &self,
         pid: Pid,
         register: impl Fn(&dyn Registry) -> Result<(), RegisterError>,
-        unregister: impl Fn(&dyn Registry) -> Option<Pid>,
+        release: impl Fn(&dyn Registry, Pid) -> bool,
     ) -> Result<(), PlaceError> {
         let registry = self.registry();
         if !self.is_alive(pid) {
@@ -67,14 +67,14 @@ impl Runtime {
             // A holder that is stopping keeps its place in the table until its handler
             // returns, but no name: the successor need not wait.
             Err(RegisterError::NameTaken { holder, .. }) if !self.is_alive(holder) => {
-                unregister(registry);
+                release(registry, holder);
                 register(registry)?;
             }
             other => other?,
         }
         if !self.is_alive(pid) {
             // It ended in between, perhaps after the pipeline had freed its names.
-            unregister(registry);
+            release(registry, pid);
             return Err(PlaceError::NoProc(pid));
         }
         Ok(())

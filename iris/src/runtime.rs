@@ -64,7 +64,7 @@ pub struct ProcessInfo {
 /// What a shutdown left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
-    /// Messages that became dead letters, and those that still wait behind stuck handlers.
+    /// Messages that became dead letters, those behind stuck handlers included.
     pub undelivered: u64,
     /// Processes that were still inside a handler when the time was over.
     pub stuck: usize,
@@ -291,16 +291,10 @@ impl Runtime {
             }
         }
         let stuck = self.inner.env.activity.busy();
-        let behind: usize = self
-            .inner
-            .table
-            .snapshot()
-            .iter()
-            .map(|p| p.mailbox_size())
-            .sum();
+        self.inner.abandon_stuck();
         self.inner.end_threads();
         ShutdownReport {
-            undelivered: self.dead_letters() - before + behind as u64,
+            undelivered: self.dead_letters() - before,
             stuck,
         }
     }
@@ -311,6 +305,11 @@ impl Runtime {
         for process in self.inner.table.snapshot() {
             process.stop(Lane::Signal, ExitReason::Shutdown.into());
         }
+    }
+
+    /// Whether the calling thread is inside a handler of this runtime.
+    pub fn inside_handler(&self) -> bool {
+        current_pid().is_some_and(|pid| self.inner.table.get(pid).is_some())
     }
 
     /// Whether [`shutdown`](Self::shutdown) has stopped taking work.
@@ -355,6 +354,14 @@ impl Inner {
         self.shut_down.load(Ordering::SeqCst)
     }
 
+    /// Gives up the processes that did not end in time: what they have queued is buried,
+    /// and nobody waits for them any more.
+    fn abandon_stuck(&self) {
+        for process in self.table.snapshot() {
+            self.exits.abandon(self, &process);
+        }
+    }
+
     /// Tells the runtime's own threads to end, and does not wait for them: the caller may
     /// be one of them.
     fn end_threads(&self) {
@@ -374,9 +381,7 @@ impl Drop for Inner {
     /// What is still queued is nobody's to handle any more: it is counted and shown.
     fn drop(&mut self) {
         self.end_threads();
-        for process in self.table.snapshot() {
-            self.exits.bury(process.pid(), process.abandon());
-        }
+        self.abandon_stuck();
     }
 }
 

@@ -179,8 +179,8 @@ impl Lowerer<'_> {
     fn math2(&mut self, function: MathFn, x: Val, y: Val, at: Span) -> Val {
         let op = match function {
             MathFn::Copysign => {
-                // The sign of a NaN depends on how each build propagates NaNs; only this function
-                // would show it.
+                // The sign of a NaN depends on how each build propagates NaNs. A result that is
+                // NaN never leaves native code; this function would show it in another.
                 let number = self.b.compare(Comparison::Eq, y, y);
                 self.b.guard(number, GuardKind::Domain, at);
                 return self.b.binary(BinaryOp::FloatCopysign, x, y);

@@ -1,7 +1,7 @@
 //! Statements: local names as SSA values, joined by block parameters.
 
-use iris_jit::Type;
-use iris_jit::ir::{Block, Val};
+use iris_jit::ir::{Block, Comparison, GuardKind, Val};
+use iris_jit::{Type, Value};
 
 use super::{Lowerer, Operand, Slot, refuse};
 use crate::hir::{Expr, Stmt, StmtKind};
@@ -87,6 +87,14 @@ impl Lowerer<'_> {
             );
         }
         self.b.set_ret(ret);
+        let settled = operand.constant.is_some_and(|constant| match constant {
+            Value::F64(value) => !value.is_nan(),
+            Value::I64(_) | Value::Bool(_) => true,
+        });
+        if ret == Type::F64 && !settled {
+            let number = self.b.compare(Comparison::Eq, operand.val, operand.val);
+            self.b.guard(number, GuardKind::NanResult, value.span);
+        }
         self.b.ret(operand.val);
         Ok(Flow::Returned)
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copyreg
 import functools
 import inspect
 import linecache
 import types
+import warnings
 from typing import Any, Callable, Literal, TypeVar, overload
 
 from iris import _iris
@@ -84,6 +86,11 @@ def offload(
     return decorate if function is None else decorate(function)
 
 
+# As functions do: by name in a pickle, and as itself in a copy.
+copyreg.pickle(_iris.OffloadedFunction, lambda function: str(getattr(function, "__qualname__")))
+copyreg.pickle(_iris.StopType, lambda stop: "STOP")
+
+
 def _read(function: types.FunctionType) -> tuple[str, int, str | None]:
     """Source, its first line, and why it is not the source of this very function."""
     code = function.__code__
@@ -118,7 +125,10 @@ def _code_objects(module: str, filename: str, futures: int) -> list[types.CodeTy
     variable, a mangled name or a call of an imported module.
     """
     flags = futures | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # as notebooks do
-    found = [compile(module, filename, "exec", flags, dont_inherit=True)]
+    with warnings.catch_warnings():
+        # Python has given them already, when it compiled the module itself.
+        warnings.simplefilter("ignore")
+        found = [compile(module, filename, "exec", flags, dont_inherit=True)]
     for code in found:
         found.extend(const for const in code.co_consts if isinstance(const, types.CodeType))
     return found

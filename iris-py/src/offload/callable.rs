@@ -226,6 +226,14 @@ unsafe extern "C" fn from_kernel(
 
 /// # Safety
 ///
+/// Called by the interpreter as `tp_repr`.
+unsafe extern "C" fn repr(this: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: `this` is live; a null kernel gives the text `<NULL>`.
+    unsafe { ffi::PyObject_Repr((*this.cast::<Offloaded>()).kernel) }
+}
+
+/// # Safety
+///
 /// Called by the garbage collector.
 unsafe extern "C" fn traverse(
     this: *mut ffi::PyObject,
@@ -306,6 +314,11 @@ fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
         closure: name.as_ptr().cast_mut().cast(),
     };
     let getters = Box::leak(Box::new([
+        getter(c"__code__"),
+        getter(c"__defaults__"),
+        getter(c"__kwdefaults__"),
+        getter(c"__globals__"),
+        getter(c"__closure__"),
         getter(c"stats"),
         getter(c"explain"),
         getter(c"py"),
@@ -323,6 +336,7 @@ fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
     let mut slots = [
         slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
         slot(ffi::Py_tp_descr_get, descr_get as *mut c_void),
+        slot(ffi::Py_tp_repr, repr as *mut c_void),
         slot(ffi::Py_tp_traverse, traverse as *mut c_void),
         slot(ffi::Py_tp_clear, clear as *mut c_void),
         slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_long;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+use std::thread;
 
 use iris::jit::CraneliftCompiler;
 use iris::offload::{Compiled, Program, Refusal, Signature, Type, explain};
@@ -97,7 +100,7 @@ impl Kernel {
     ) -> PyResult<Self> {
         let program = match refusal {
             Some(reason) => Err(reason),
-            None => Program::parse(&source, name, first_line)
+            None => on_own_stack(|| Program::parse(&source, name, first_line))
                 .map_err(|refusal| format!("{name} runs as Python\n{}", refusal.render(&source))),
         };
         Ok(Self {
@@ -154,6 +157,16 @@ impl Kernel {
         dict.set_item("native", self.native.load(Ordering::Relaxed))?;
         dict.set_item("python", self.python.load(Ordering::Relaxed))?;
         Ok(dict)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let function = self.function.bind(py);
+        Ok(format!("<offloaded {}>", function.getattr("__qualname__")?))
+    }
+
+    /// What the function itself has: `__code__`, `__defaults__` and so on.
+    fn __getattr__(&self, py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+        self.function.getattr(py, name)
     }
 
     /// Shows the garbage collector what is held. There is nothing to clear: every cycle
@@ -291,16 +304,14 @@ impl Kernel {
     fn specialize(&self, py: Python<'_>, program: &Program, tags: &[Type]) -> Specialization {
         let resolved =
             Scope::of(self.function.bind(py)).and_then(|scope| scope.resolve(program.free_names()));
-        let (env, assumptions) = match resolved {
-            Ok(resolved) => resolved,
-            // A name that cannot be read now: unbound, the compiler refuses it with its place.
-            Err(_) => (iris::offload::Env::new(), Vec::new()),
-        };
+        // Where names cannot be looked up as Python does it, none is known: the compiler
+        // refuses the first that it meets.
+        let (env, assumptions) = resolved.unwrap_or_default();
         let signature = Signature::new(tags);
-        let code = match CraneliftCompiler::new() {
+        let code = on_own_stack(|| match CraneliftCompiler::new() {
             Ok(compiler) => program.compile(&compiler, &signature, &env),
             Err(_) => program.compile(&iris::jit::Interpreter, &signature, &env),
-        };
+        });
         Specialization {
             tags: tags.to_vec(),
             code,
@@ -343,6 +354,21 @@ impl Kernel {
     fn known(&self) -> impl Iterator<Item = &Specialization> {
         self.specializations.iter().map_while(OnceLock::get)
     }
+}
+
+/// Runs `work`, which asks nothing of Python, on a thread with a stack of its own: the
+/// parser and the compiler recurse, and a thread of Python's may have as little as 32 KiB.
+fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    const STACK_BYTES: usize = 16 << 20;
+    thread::scope(|scope| {
+        let worker = thread::Builder::new()
+            .name("iris-jit".to_owned())
+            .stack_size(STACK_BYTES);
+        let worker = worker
+            .spawn_scoped(scope, work)
+            .expect("the system has a thread to give");
+        worker.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 /// Counts a call. The GIL keeps other writers out, so this is no read-modify-write.

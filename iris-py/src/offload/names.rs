@@ -3,6 +3,7 @@
 use std::ptr;
 
 use iris::offload::{Binding, Env, FreeName};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyModule, PyString, PyTuple, PyType};
@@ -25,6 +26,8 @@ pub(crate) enum Assumption {
         key: Py<PyString>,
         value: Option<Py<PyAny>>,
     },
+    /// The module reads its attributes from its dict and from nowhere else.
+    PlainModule { module: Py<PyModule> },
     /// The cell holds this object.
     Cell { cell: Py<PyAny>, value: Py<PyAny> },
 }
@@ -40,8 +43,13 @@ impl Assumption {
                 // SAFETY: both are live objects of these types, the interpreter is attached,
                 // and the borrowed result is compared before anything else can run.
                 let now = unsafe { ffi::PyDict_GetItemWithError(dict.as_ptr(), key.as_ptr()) };
+                if now.is_null() && PyErr::take(py).is_some() {
+                    // Another key's `__eq__` raised; it will raise again for the function.
+                    return false;
+                }
                 ptr::eq(now, then)
             }
+            Self::PlainModule { module } => is_plain_module(module.bind(py)),
             Self::Cell { cell, value } => cell
                 .bind(py)
                 .getattr("cell_contents")
@@ -56,6 +64,7 @@ impl Assumption {
                 visit.call(dict)?;
                 visit.call(value)
             }
+            Self::PlainModule { module } => visit.call(module),
             Self::Cell { cell, value } => {
                 visit.call(cell)?;
                 visit.call(value)
@@ -67,6 +76,7 @@ impl Assumption {
     pub(crate) fn name(&self, py: Python<'_>) -> String {
         match self {
             Self::Entry { key, .. } => key.bind(py).to_string(),
+            Self::PlainModule { .. } => "a module's class".to_owned(),
             Self::Cell { .. } => "a closure variable".to_owned(),
         }
     }
@@ -75,13 +85,11 @@ impl Assumption {
 impl<'py> Scope<'py> {
     pub(crate) fn of(function: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = function.py();
-        let globals = function.getattr("__globals__")?.cast_into::<PyDict>()?;
-        let builtins = match globals.get_item("__builtins__")? {
-            Some(module) if module.is_instance_of::<PyModule>() => {
-                module.cast_into::<PyModule>()?.dict()
-            }
-            Some(dict) => dict.cast_into::<PyDict>()?,
-            None => py.import("builtins")?.dict(),
+        let globals = plain_dict(function.getattr("__globals__")?)?;
+        // The function's own, which need not be those that its globals name now.
+        let builtins = match function.getattr_opt("__builtins__")? {
+            Some(builtins) => plain_dict(builtins)?,
+            None => Self::builtins_before_3_10(&globals)?,
         };
         let code = function.getattr("__code__")?;
         let names = code.getattr("co_freevars")?.extract::<Vec<String>>()?;
@@ -94,12 +102,26 @@ impl<'py> Scope<'py> {
                 .zip(closure.cast_into::<PyTuple>()?.iter())
                 .collect()
         };
+        let math = py.import("math")?;
+        if !is_plain_module(&math) {
+            return Err(PyTypeError::new_err("math is not a plain module"));
+        }
         Ok(Self {
             globals,
             builtins,
-            math: py.import("math")?,
+            math,
             cells,
         })
+    }
+
+    fn builtins_before_3_10(globals: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        match globals.get_item("__builtins__")? {
+            Some(module) if module.is_exact_instance_of::<PyModule>() => {
+                Ok(module.cast_into::<PyModule>()?.dict())
+            }
+            Some(dict) => plain_dict(dict),
+            None => Ok(globals.py().import("builtins")?.dict()),
+        }
     }
 
     /// What all of `names` mean now, and what must go on holding for that.
@@ -112,6 +134,9 @@ impl<'py> Scope<'py> {
                 (None, _) => Binding::Unbound,
                 (Some(value), None) => self.classify(value)?,
                 (Some(value), Some(attribute)) if value.is(&self.math) => {
+                    assumptions.push(Assumption::PlainModule {
+                        module: self.math.clone().unbind(),
+                    });
                     let found = entry(&self.math.dict(), attribute, &mut assumptions)?;
                     found.map_or(Ok(Binding::Unbound), |value| self.classify(&value))?
                 }
@@ -186,6 +211,17 @@ impl<'py> Scope<'py> {
         }
         Ok(Binding::Other(crate::error::type_name(value)))
     }
+}
+
+/// A dict that is looked up as one: not of a subclass, whose `__getitem__` Python would ask.
+fn plain_dict(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyDict>> {
+    value
+        .cast_into_exact::<PyDict>()
+        .map_err(|_| PyTypeError::new_err("names are looked up in something that is no plain dict"))
+}
+
+fn is_plain_module(module: &Bound<'_, PyModule>) -> bool {
+    module.is_exact_instance_of::<PyModule>()
 }
 
 fn is_c_function(value: &Bound<'_, PyAny>) -> bool {
