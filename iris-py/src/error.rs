@@ -1,6 +1,6 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
-use iris::{Failure, JoinError, PlaceError, RegisterError, SpawnError, StartError};
+use iris::{Failure, JoinError, PlaceError, RegisterError, SpawnError, StartError, TimerError};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -67,6 +67,13 @@ pub(crate) fn spawn(py: Python<'_>, error: &SpawnError) -> PyErr {
         SpawnError::Place(error) => place(py, error),
         SpawnError::ShutDown => shut_down(),
         other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn timer(py: Python<'_>, error: TimerError) -> PyErr {
+    match error {
+        TimerError::NoProc(pid) => dead_actor(py, pid.raw()),
+        other => PyValueError::new_err(other.to_string()),
     }
 }
 

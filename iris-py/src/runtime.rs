@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder};
+use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder, TimerId};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -206,6 +206,50 @@ impl PyRuntime {
     fn send_named(&self, py: Python<'_>, name: &str, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let payload = convert::payload(data)?;
         Ok(self.runtime(py)?.send_named(name, payload).is_ok())
+    }
+
+    /// Sends `data` to `pid` once, after `ms` milliseconds. Returns the timer's id.
+    ///
+    /// The timer ends with the actor. Raises `DeadActorError` if nobody has the pid.
+    fn send_after(
+        &self,
+        py: Python<'_>,
+        pid: u64,
+        ms: u64,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<u64> {
+        let payload = convert::payload(data)?;
+        let (runtime, pid) = self.live_target(py, pid)?;
+        let timer = runtime.send_after(pid, Duration::from_millis(ms), payload);
+        timer
+            .map(TimerId::raw)
+            .map_err(|error| error::timer(py, error))
+    }
+
+    /// Sends `data` to `pid` every `ms` milliseconds, the first time after one interval,
+    /// until it is cancelled or the actor ends. Returns the timer's id.
+    ///
+    /// Ticks that were missed are not made up for. Raises `DeadActorError` if nobody has
+    /// the pid and `ValueError` for an interval of 0.
+    fn send_interval(
+        &self,
+        py: Python<'_>,
+        pid: u64,
+        ms: u64,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<u64> {
+        let payload = convert::payload(data)?;
+        let (runtime, pid) = self.live_target(py, pid)?;
+        let timer = runtime.send_interval(pid, Duration::from_millis(ms), payload);
+        timer
+            .map(TimerId::raw)
+            .map_err(|error| error::timer(py, error))
+    }
+
+    /// Ends a timer; `False` if it has fired for the last time, was cancelled or never was.
+    fn cancel_timer(&self, py: Python<'_>, timer: u64) -> PyResult<bool> {
+        let runtime = self.runtime(py)?;
+        Ok(TimerId::from_raw(timer).is_some_and(|timer| runtime.cancel_timer(timer)))
     }
 
     /// Ends an actor; `False` if nobody has the pid or it was stopped already. One that drains

@@ -18,7 +18,7 @@
 //! | [`process`] | mailbox, behavior and state as one thing |
 //! | [`table`] | pids to processes |
 //! | [`activity`] | how many processes have work: for draining a runtime |
-//! | [`timers`] | wake-ups at a point in time |
+//! | [`timers`] | messages and wake-ups at a point in time |
 //! | [`tokio`] | the adapter over Tokio worker tasks |
 
 #![forbid(unsafe_code)]
@@ -39,5 +39,5 @@ pub use process::{
 pub use scheduler::{Ready, Scheduler};
 pub use slice::SLICE_TIME;
 pub use table::{Table, TableFull};
-pub use timers::Timers;
+pub use timers::{Due, TimerId, Timers};
 pub use tokio::TokioScheduler;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use iris_core::{
     Behavior, Clock, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError,
 };
-use iris_sched::{Activity, Environment, Process, ProcessOptions, Table, Timers};
+use iris_sched::{Activity, Due, Environment, Process, ProcessOptions, Table, Timers};
 
 use crate::{ManualClock, StepScheduler};
 
@@ -100,9 +100,14 @@ impl World {
     /// Moves time, delivers the wake-ups that are due and runs.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
-        for pid in self.timers.take_due(self.clock.now()).0 {
-            self.table
-                .with(pid, |process| process.signal(Envelope::Wake));
+        for due in self.timers.take_due(self.clock.now()).0 {
+            match due {
+                Due::Wake(pid) => drop(
+                    self.table
+                        .with(pid, |process| process.signal(Envelope::Wake)),
+                ),
+                Due::Send(to, message) => drop(Host::send(self, to, message)),
+            }
         }
         self.run();
     }

@@ -1,7 +1,7 @@
 //! The exit pipeline: the one place that every end of a process passes.
 //!
 //! In order: the mailbox is closed (by the scheduler, before it reports the exit) →
-//! `on_stop` runs → what was queued becomes dead letters → names and paths stop
+//! `on_stop` runs → its timers end → what was queued becomes dead letters → names and paths stop
 //! resolving → the exit is counted and logged → the pid leaves the table and those who
 //! joined it are woken.
 
@@ -59,6 +59,7 @@ impl Exits {
                 tracing::error!(pid = pid.raw(), %failure, "on_stop panicked; the exit goes on");
             }
         }
+        inner.timers.forget(pid);
         self.bury(pid, remaining);
         inner.registry.forget(pid);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.behavior.name().to_owned()));
@@ -73,6 +74,7 @@ impl Exits {
     /// done.
     pub(crate) fn abandon(&self, inner: &Inner, process: &Process) {
         let pid = process.pid();
+        inner.timers.forget(pid);
         self.bury(pid, process.abandon());
         inner.registry.forget(pid);
         if inner.table.remove(pid).is_some() {

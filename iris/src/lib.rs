@@ -31,7 +31,7 @@
 //! ```
 //!
 //! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
-//! runtimes and processes, [`names`] finds them, `host` answers what parts ask, `exits` is the exit pipeline.
+//! runtimes and processes, [`names`] finds them, [`timers`] write to them later, `host` answers what parts ask, `exits` is the exit pipeline.
 //! The parts themselves are re-exported below; each is usable alone.
 //!
 //! # Features
@@ -47,19 +47,23 @@ mod host;
 pub mod names;
 pub mod runtime;
 pub mod spawn;
+pub mod timers;
 
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
 pub use names::{NamedSendError, PlaceError};
 pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
+pub use timers::TimerError;
 
 pub use iris_core::{
     Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
     Failure, Message, MigrationError, Pid, SendError, State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
-pub use iris_sched::{Activation, Ready, Scheduler, Status, current_pid, forget_current_pid};
+pub use iris_sched::{
+    Activation, Ready, Scheduler, Status, TimerId, current_pid, forget_current_pid,
+};
 
 pub use iris_core as core;
 #[cfg(feature = "offload")]

@@ -10,7 +10,8 @@ use iris_core::{
 };
 use iris_registry::Registry;
 use iris_sched::{
-    Activity, Environment, Process, Scheduler, Status, Table, Timers, TokioScheduler, current_pid,
+    Activity, Due, Environment, Process, Scheduler, Status, Table, Timers, TokioScheduler,
+    current_pid,
 };
 use thiserror::Error;
 
@@ -113,11 +114,9 @@ impl Runtime {
         let timers = Arc::new(Timers::new(clock.clone()));
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
             let host = inner.clone();
-            tokio.spawn(timers.clone().run(move |pid| {
+            tokio.spawn(timers.clone().run(move |due| {
                 if let Some(inner) = host.upgrade() {
-                    inner
-                        .table
-                        .with(pid, |process| process.signal(Envelope::Wake));
+                    inner.fire(due);
                 }
             }));
             Inner {
@@ -340,6 +339,10 @@ impl Runtime {
         &self.inner.table
     }
 
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.inner.timers
+    }
+
     pub(crate) fn registry(&self) -> &dyn Registry {
         &*self.inner.registry
     }
@@ -352,6 +355,18 @@ impl Runtime {
 impl Inner {
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
+    }
+
+    /// A timer's time has come. What is sent to a process that has just ended is no loss:
+    /// its timers end with it.
+    fn fire(&self, due: Due) {
+        match due {
+            Due::Wake(pid) => drop(
+                self.table
+                    .with(pid, |process| process.signal(Envelope::Wake)),
+            ),
+            Due::Send(to, message) => drop(Host::send(self, to, message)),
+        }
     }
 
     /// Gives up the processes that did not end in time: what they have queued is buried,

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use iris::prelude::*;
-use iris::{JoinError, PlaceError, RegisterError, SendError, SpawnError, Status, handler};
+use iris::{
+    JoinError, PlaceError, RegisterError, SendError, SpawnError, Status, TimerError, handler,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -430,4 +432,39 @@ fn a_behavior_that_panics_everywhere_ends_alone() {
     send(&rt, pid, "the one worker is still there").unwrap();
     hear(&heard);
     assert!(rt.wait_quiet(PATIENCE));
+}
+
+#[test]
+fn timers_fire_in_their_order_and_end_with_their_target() {
+    let rt = runtime();
+    let (behavior, heard) = collector();
+    let pid = rt.spawn(behavior).start().unwrap();
+    let ms = Duration::from_millis;
+    let late = rt
+        .send_after(pid, Duration::from_hours(1), &b"never"[..])
+        .unwrap();
+    rt.send_after(pid, ms(4), &b"second"[..]).unwrap();
+    rt.send_after(pid, ms(1), &b"first"[..]).unwrap();
+    assert_eq!([hear(&heard), hear(&heard)], ["first", "second"]);
+    assert!(rt.cancel_timer(late));
+
+    let beat = rt.send_interval(pid, ms(1), &b"beat"[..]).unwrap();
+    assert_eq!([hear(&heard), hear(&heard)], ["beat", "beat"]);
+    rt.stop(pid, ExitReason::Killed);
+    rt.join(pid, Some(PATIENCE)).unwrap();
+    assert!(!rt.cancel_timer(beat), "it ended with its target");
+    assert_eq!(
+        rt.send_after(pid, ms(1), &b"x"[..]),
+        Err(TimerError::NoProc(pid))
+    );
+}
+
+#[test]
+fn an_interval_of_zero_is_refused() {
+    let rt = runtime();
+    let pid = rt.spawn(handler(|_, _| Step::Done)).start().unwrap();
+    assert_eq!(
+        rt.send_interval(pid, Duration::ZERO, &b"x"[..]),
+        Err(TimerError::NoInterval)
+    );
 }
