@@ -76,7 +76,12 @@ pub enum Envelope {
     /// For the behavior.
     Message(Message),
     /// Go on with this behavior.
-    Swap(Arc<BehaviorVersion>),
+    Swap {
+        /// The behavior, new or one from before.
+        to: Arc<BehaviorVersion>,
+        /// Counts the swaps of a process: one that has been overtaken is passed over.
+        order: u64,
+    },
     /// End, for this reason. In the signal lane what is queued becomes dead
     /// letters; in the user lane it is handled first.
     Stop(Exit),

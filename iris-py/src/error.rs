@@ -1,6 +1,9 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
-use iris::{Failure, JoinError, PlaceError, RegisterError, SpawnError, StartError, TimerError};
+use iris::{
+    Failure, JoinError, PlaceError, RegisterError, RollbackError, SpawnError, StartError,
+    TimerError,
+};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -66,7 +69,15 @@ pub(crate) fn spawn(py: Python<'_>, error: &SpawnError) -> PyErr {
         SpawnError::NoBudget => PyValueError::new_err(error.to_string()),
         SpawnError::Place(error) => place(py, error),
         SpawnError::ShutDown => shut_down(),
+        SpawnError::NoParent => parent_is_dead(py),
         other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn rollback(py: Python<'_>, pid: u64, error: RollbackError) -> PyErr {
+    match error {
+        RollbackError::NotAlive => dead_actor(py, pid),
+        other => PyValueError::new_err(other.to_string()),
     }
 }
 
@@ -75,6 +86,12 @@ pub(crate) fn timer(py: Python<'_>, error: TimerError) -> PyErr {
         TimerError::NoProc(pid) => dead_actor(py, pid.raw()),
         other => PyValueError::new_err(other.to_string()),
     }
+}
+
+fn parent_is_dead(py: Python<'_>) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let text = "the parent is not alive: a child cannot outlive it";
+    own(py, &CLASS, "DeadActorError", text.to_owned())
 }
 
 pub(crate) fn join(error: JoinError) -> PyErr {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder, TimerId};
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
@@ -157,12 +157,7 @@ impl PyRuntime {
         name: Option<&str>,
         on_error: &str,
     ) -> PyResult<u64> {
-        if release_gil {
-            return Err(PyNotImplementedError::new_err(
-                "release_gil=True is not in this version yet; a handler that blocks already \
-                 moves the other actors to another thread after 10 ms",
-            ));
-        }
+        refuse_release_gil(release_gil)?;
         self.start(handler, budget, name, on_error, |builder| builder)
     }
 
@@ -189,6 +184,62 @@ impl PyRuntime {
                 builder.virtual_actor(idle)
             }
         })
+    }
+
+    /// Spawns an actor that ends with `parent`: when that ends, for whatever reason, the child
+    /// is stopped (reason `shutdown`), and its exit comes before the parent's. Everything else
+    /// as `spawn`. Raises `DeadActorError` if the parent is not alive.
+    #[pyo3(signature = (parent, handler, budget=100, release_gil=false, *, name=None, on_error="crash"))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are keywords where they are used"
+    )]
+    fn spawn_child(
+        &self,
+        py: Python<'_>,
+        parent: u64,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        release_gil: bool,
+        name: Option<&str>,
+        on_error: &str,
+    ) -> PyResult<u64> {
+        refuse_release_gil(release_gil)?;
+        let (_, of) = self.live_target(py, parent)?;
+        self.start(handler, budget, name, on_error, |builder| {
+            builder.child_of(of)
+        })
+    }
+
+    /// Spawns `workers` actors with one handler that end with `parent`, and returns their
+    /// pids. Everything else as `spawn_child`; `ValueError` for no workers.
+    #[pyo3(signature = (parent, handler, workers=4, budget=100, release_gil=false))]
+    fn spawn_child_pool(
+        &self,
+        py: Python<'_>,
+        parent: u64,
+        handler: &Bound<'_, PyAny>,
+        workers: usize,
+        budget: u32,
+        release_gil: bool,
+    ) -> PyResult<Vec<u64>> {
+        if workers == 0 {
+            return Err(PyValueError::new_err("a pool needs at least 1 worker"));
+        }
+        let spawn = |_| self.spawn_child(py, parent, handler, budget, release_gil, None, "crash");
+        (0..workers).map(spawn).collect()
+    }
+
+    /// Goes back to the handler before the last `steps` swaps and returns its number.
+    ///
+    /// The original and the last 15 others are kept. What was sent before is handled by the
+    /// present handler, what is sent after by the earlier one. Raises `DeadActorError` if
+    /// nobody has the pid and `ValueError` if there is no version so far back.
+    #[pyo3(signature = (pid, steps=1))]
+    fn rollback_behavior(&self, py: Python<'_>, pid: u64, steps: usize) -> PyResult<u32> {
+        let (runtime, target) = self.live_target(py, pid)?;
+        let version = runtime.rollback_behavior(target, steps);
+        version.map_err(|error| error::rollback(py, pid, error))
     }
 
     /// Puts `data`, which must be bytes-like, into the mailbox of `pid`. Never waits.
@@ -303,8 +354,8 @@ impl PyRuntime {
 
     /// What an actor is doing, or `None` if nobody has the pid.
     ///
-    /// A dict with `status` (`"reserved"`, `"idle"`, `"scheduled"`, `"running"`), `mailbox_size`, `handled`, `behavior_version`, `behavior`, `names` and
-    /// `paths`.
+    /// A dict with `status` (`"reserved"`, `"idle"`, `"scheduled"`, `"running"`), `mailbox_size`, `handled`, `behavior_version`, `behavior`, `names`,
+    /// `paths`, `parent` (a pid or `None`) and `children`.
     fn info<'py>(&self, py: Python<'py>, pid: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let (runtime, pid) = self.target(py, pid)?;
         let Some(info) = pid.and_then(|pid| runtime.info(pid)) else {
@@ -318,6 +369,9 @@ impl PyRuntime {
         dict.set_item("behavior", info.behavior)?;
         dict.set_item("names", info.names)?;
         dict.set_item("paths", info.paths)?;
+        dict.set_item("parent", info.parent.map(Pid::raw))?;
+        let children: Vec<u64> = info.children.into_iter().map(Pid::raw).collect();
+        dict.set_item("children", children)?;
         Ok(Some(dict))
     }
 
@@ -520,6 +574,16 @@ impl PyRuntime {
             runtime.process_count()
         ))
     }
+}
+
+fn refuse_release_gil(release_gil: bool) -> PyResult<()> {
+    if release_gil {
+        return Err(PyNotImplementedError::new_err(
+            "release_gil=True is not in this version yet; a handler that blocks already \
+             moves the other actors to another thread after 10 ms",
+        ));
+    }
+    Ok(())
 }
 
 fn plain(found: Vec<(String, Pid)>) -> Vec<(String, u64)> {

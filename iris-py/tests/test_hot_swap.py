@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import pytest
 from support import PATIENCE, Gate, Inbox
 
 import iris
@@ -92,3 +93,42 @@ def test_many_swaps_under_traffic_lose_nothing(rt: iris.Runtime) -> None:
     rt.stop(pid, drain=True)
     assert rt.join(pid, PATIENCE)
     assert seen == [b"%d" % n for n in range(2_000)]
+
+
+def test_a_rollback_goes_back_in_order_with_the_messages(rt: iris.Runtime) -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    def version(name: str):
+        return lambda data: seen.append((name, data))
+
+    pid = rt.spawn(version("1"))
+    for name in ("2", "3"):
+        rt.hot_swap(pid, version(name))
+    rt.send(pid, b"three")
+    assert rt.rollback_behavior(pid) == 2
+    rt.send(pid, b"two")
+    assert rt.rollback_behavior(pid, 1) == 1
+    rt.send(pid, b"one")
+    with pytest.raises(ValueError, match="0 are kept"):
+        rt.rollback_behavior(pid)
+    assert rt.hot_swap(pid, version("4")) == 4
+    rt.send(pid, b"four")
+    rt.stop(pid, drain=True)
+    assert rt.join(pid, PATIENCE)
+    assert seen == [("3", b"three"), ("2", b"two"), ("1", b"one"), ("4", b"four")]
+    with pytest.raises(iris.DeadActorError):
+        rt.rollback_behavior(pid)
+
+
+def test_rolled_back_handlers_are_alive_after_many_swaps(rt: iris.Runtime) -> None:
+    seen: list[int] = []
+    pid = rt.spawn(lambda data: seen.append(0))
+    for n in range(1, 105):
+        rt.hot_swap(pid, lambda data, n=n: seen.append(n))
+    gc.collect()
+    for _ in range(15):
+        rt.rollback_behavior(pid)
+        rt.send(pid, b"x")
+    rt.stop(pid, drain=True)
+    assert rt.join(pid, PATIENCE)
+    assert seen == [*range(103, 89, -1), 0]

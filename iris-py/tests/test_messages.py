@@ -168,5 +168,7 @@ def test_info_shows_what_an_actor_is_doing(rt: iris.Runtime, gate: Gate) -> None
         "behavior": "Gate",
         "names": ["the gate"],
         "paths": ["/gates/1"],
+        "parent": None,
+        "children": [],
     }
     gate.open()

@@ -28,6 +28,7 @@ pub mod process;
 pub mod scheduler;
 mod slice;
 pub mod state;
+mod swap;
 pub mod table;
 pub mod timers;
 pub mod tokio;
@@ -38,6 +39,7 @@ pub use process::{
 };
 pub use scheduler::{Ready, Scheduler};
 pub use slice::SLICE_TIME;
+pub use swap::{KEPT_VERSIONS, RollbackError};
 pub use table::{Table, TableFull};
 pub use timers::{Due, TimerId, Timers};
 pub use tokio::TokioScheduler;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use crate::activity::Activity;
 use crate::scheduler::{Ready, Scheduler};
 use crate::state::{Phase, StateWord};
+use crate::swap::{History, RollbackError, Swap};
 
 /// What all processes of a runtime share.
 pub struct Environment {
@@ -114,9 +115,8 @@ pub struct Process {
     pub(crate) handled: AtomicU64,
     /// The version in force, for readers outside; the runner keeps its own reference.
     pub(crate) in_force: ArcSwap<BehaviorVersion>,
-    /// The last version given out. The lock also keeps the swaps of one lane in the order
-    /// of their numbers.
-    newest_version: Mutex<u32>,
+    /// Made with the first swap. The lock also keeps the swaps of one lane in their order.
+    history: Mutex<Option<Box<History>>>,
     /// Only the runner locks it, so it never waits.
     pub(crate) body: Mutex<Body>,
     /// Made when a handler first awaits; wakes the future's driver when the process is
@@ -127,6 +127,8 @@ pub struct Process {
 /// What only the running thread touches.
 pub(crate) struct Body {
     pub(crate) behavior: Arc<BehaviorVersion>,
+    /// The place of that swap among all swaps of the process; 0 for the original.
+    pub(crate) swap_order: u64,
     pub(crate) state: Option<State>,
     pub(crate) last_active: Option<Instant>,
 }
@@ -181,9 +183,10 @@ impl Process {
             active: AtomicBool::new(false),
             handled: AtomicU64::new(0),
             in_force: ArcSwap::new(behavior.clone()),
-            newest_version: Mutex::new(behavior.version),
+            history: Mutex::new(None),
             body: Mutex::new(Body {
                 behavior,
+                swap_order: 0,
                 state: None,
                 last_active: None,
             }),
@@ -226,19 +229,44 @@ impl Process {
     /// [`Lane::Signal`] it applies to what is queued, too; a swap that still waits in the
     /// queue is older then and passed over when its turn comes.
     pub fn swap(self: &Arc<Self>, lane: Lane, behavior: Arc<dyn Behavior>) -> Option<u32> {
-        let mut newest = self
-            .newest_version
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let version = *newest + 1;
-        let next = Arc::new(BehaviorVersion { version, behavior });
+        let mut history = self.history();
+        self.send_swap(
+            lane,
+            history
+                .get_or_insert_with(|| Box::new(self.first_history()))
+                .advance(behavior),
+        )
+    }
+
+    /// Goes back to the behavior that was to be in force `steps` swaps ago, and returns its
+    /// number. The original and the last 15 others are kept. A rollback is a swap: it takes
+    /// its place among the messages, and the state is handed to that behavior's `migrate`.
+    ///
+    /// # Errors
+    ///
+    /// [`RollbackError`].
+    pub fn roll_back(self: &Arc<Self>, lane: Lane, steps: usize) -> Result<u32, RollbackError> {
+        let mut history = self.history();
+        let history = history.get_or_insert_with(|| Box::new(self.first_history()));
+        let swap = history.go_back(steps)?;
+        self.send_swap(lane, swap).ok_or(RollbackError::NotAlive)
+    }
+
+    fn send_swap(self: &Arc<Self>, lane: Lane, swap: Swap<'_>) -> Option<u32> {
         // Sealed mailboxes still take signals, but a process on its way out, be it by
         // draining, is not swapped any more.
-        if !self.mailbox.is_open() || self.push(lane, Envelope::Swap(next)).is_err() {
+        if !self.mailbox.is_open() || self.push(lane, swap.envelope()).is_err() {
             return None;
         }
-        *newest = version;
-        Some(version)
+        Some(swap.done())
+    }
+
+    fn history(&self) -> MutexGuard<'_, Option<Box<History>>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn first_history(&self) -> History {
+        History::new(self.in_force.load_full())
     }
 
     /// Asks the process to end: after what is queued with [`Lane::User`], with its next

@@ -214,7 +214,7 @@ impl Process {
     /// Everything in a mailbox that is not a message.
     fn obey(&self, body: &mut Body, host: &dyn Host, envelope: Envelope) -> Turn {
         match envelope {
-            Envelope::Swap(next) => self.swap_in(body, next),
+            Envelope::Swap { to, order } => self.swap_in(body, to, order),
             Envelope::Stop(exit) => self.ended(body, exit),
             Envelope::Wake => self.give_up_if_idle(body, host),
             other => {
@@ -223,8 +223,8 @@ impl Process {
         }
     }
 
-    fn swap_in(&self, body: &mut Body, next: Arc<BehaviorVersion>) -> Turn {
-        if next.version < body.behavior.version {
+    fn swap_in(&self, body: &mut Body, next: Arc<BehaviorVersion>, order: u64) -> Turn {
+        if order < body.swap_order {
             // A later swap has overtaken this one in the signal lane.
             return Turn::Next;
         }
@@ -244,6 +244,7 @@ impl Process {
             }
         }
         body.behavior = next.clone();
+        body.swap_order = order;
         self.in_force.store(next);
         Turn::Next
     }

@@ -8,7 +8,7 @@ use iris_core::{
     Behavior, Context, Exit, ExitReason, Failure, Lane, Message, MigrationError, Pid, State, Step,
     handler,
 };
-use iris_sched::{Activation, ProcessOptions, Status, current_pid};
+use iris_sched::{Activation, ProcessOptions, RollbackError, Status, current_pid};
 use iris_testkit::World;
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -226,6 +226,63 @@ fn a_swap_that_was_overtaken_is_passed_over() {
     world.run();
     assert_eq!(lines(&log), ["C init", "C one 1", "C two 2"]);
     assert_eq!(process.behavior_version(), 3);
+}
+
+#[test]
+fn a_rollback_goes_back_in_order_and_to_the_original_too() {
+    let world = World::new(7);
+    let (pid, log) = scribe(&world, ProcessOptions::default());
+    let process = world.process(pid);
+    let swap = |name| process.swap(Lane::User, Arc::new(Scribe::new(name, &log)));
+    assert_eq!(
+        process.roll_back(Lane::User, 1),
+        Err(RollbackError::TooFar {
+            steps: 1,
+            available: 0
+        })
+    );
+    assert_eq!((swap("B"), swap("C")), (Some(2), Some(3)));
+    world.send(pid, "one").unwrap();
+    assert_eq!(process.roll_back(Lane::User, 2), Ok(1));
+    world.send(pid, "two").unwrap();
+    assert_eq!(swap("D"), Some(4), "numbers are not used twice");
+    assert_eq!(process.roll_back(Lane::User, 1), Ok(1), "what was before D");
+    world.send(pid, "three").unwrap();
+    world.run();
+    let handled: Vec<_> = lines(&log)
+        .into_iter()
+        .filter(|l| !l.contains("migrates"))
+        .collect();
+    assert_eq!(handled, ["C init", "C one 1", "A two 2", "A three 3"]);
+    assert_eq!(process.behavior_version(), 1);
+}
+
+#[test]
+fn the_original_outlasts_the_versions_that_are_kept() {
+    let world = World::new(7);
+    let (pid, log) = scribe(&world, ProcessOptions::default());
+    let process = world.process(pid);
+    for _ in 0..40 {
+        process.swap(Lane::User, Arc::new(Scribe::new("B", &log)));
+    }
+    assert_eq!(
+        process.roll_back(Lane::User, 16),
+        Err(RollbackError::TooFar {
+            steps: 16,
+            available: 15
+        })
+    );
+    assert_eq!(
+        process.roll_back(Lane::User, 14),
+        Ok(27),
+        "the oldest of the others"
+    );
+    assert_eq!(process.roll_back(Lane::User, 1), Ok(1), "the original");
+    process.stop(Lane::Signal, ExitReason::Killed.into());
+    assert_eq!(
+        process.roll_back(Lane::User, 0),
+        Err(RollbackError::NotAlive)
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The exit pipeline: the one place that every end of a process passes.
 //!
 //! In order: the mailbox is closed (by the scheduler, before it reports the exit) →
-//! `on_stop` runs → its timers end → what was queued becomes dead letters → names and paths stop
+//! children are stopped, depth first → `on_stop` runs → its timers end → what was queued becomes dead letters → names and paths stop
 //! resolving → the exit is counted and logged → the pid leaves the table and those who
 //! joined it are woken.
 
@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use iris_core::{DeadLetter, DeadLetterReason, Exit, Exited, Failure, Message, Pid};
+use iris_core::{
+    DeadLetter, DeadLetterReason, Exit, ExitReason, Exited, Failure, Host, Message, Pid,
+};
 
 use iris_sched::Process;
 
@@ -41,7 +43,27 @@ pub(crate) struct Exits {
 }
 
 impl Exits {
+    /// A process has ended: its children are stopped, and then it is finished, at once or
+    /// when the last of them is gone; and so may be its own parent.
     pub(crate) fn process_exited(&self, inner: &Inner, exited: Exited) {
+        let mut next = match inner.family.begin_exit(exited) {
+            Ok(exited) => Some(exited),
+            Err(children) => {
+                for child in children {
+                    Host::stop(inner, child, ExitReason::Shutdown.into());
+                }
+                None
+            }
+        };
+        while let Some(exited) = next {
+            let pid = exited.pid;
+            self.finish(inner, exited);
+            next = inner.family.gone(pid);
+        }
+    }
+
+    /// The rest of the pipeline, for a process that has no children any more.
+    pub(crate) fn finish(&self, inner: &Inner, exited: Exited) {
         let Exited {
             pid,
             exit,

@@ -43,6 +43,7 @@
 
 pub mod builder;
 mod exits;
+mod family;
 mod host;
 pub mod names;
 pub mod runtime;
@@ -62,7 +63,7 @@ pub use iris_core::{
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{
-    Activation, Ready, Scheduler, Status, TimerId, current_pid, forget_current_pid,
+    Activation, Ready, RollbackError, Scheduler, Status, TimerId, current_pid, forget_current_pid,
 };
 
 pub use iris_core as core;

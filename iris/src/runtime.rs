@@ -10,13 +10,14 @@ use iris_core::{
 };
 use iris_registry::Registry;
 use iris_sched::{
-    Activity, Due, Environment, Process, Scheduler, Status, Table, Timers, TokioScheduler,
-    current_pid,
+    Activity, Due, Environment, Process, RollbackError, Scheduler, Status, Table, Timers,
+    TokioScheduler, current_pid,
 };
 use thiserror::Error;
 
 use crate::builder::{Builder, StartError};
 use crate::exits::{ExitCounts, Exits};
+use crate::family::Family;
 use crate::spawn::SpawnBuilder;
 
 /// Actors, their scheduler and all that is around them. Cheap to clone.
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Box<dyn Registry>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) exits: Exits,
+    pub(crate) family: Family,
     pub(crate) env: Arc<Environment>,
     scheduler: Arc<TokioScheduler>,
     shut_down: AtomicBool,
@@ -60,6 +62,10 @@ pub struct ProcessInfo {
     pub names: Vec<String>,
     /// Paths that lead to the process, sorted.
     pub paths: Vec<String>,
+    /// The process that it ends with.
+    pub parent: Option<Pid>,
+    /// The processes that end with it, oldest first.
+    pub children: Vec<Pid>,
 }
 
 /// What a shutdown left behind.
@@ -124,6 +130,7 @@ impl Runtime {
                 registry,
                 timers,
                 exits: Exits::default(),
+                family: Family::default(),
                 env: Arc::new(Environment {
                     host: inner.clone(),
                     exits: inner.clone(),
@@ -209,6 +216,7 @@ impl Runtime {
     pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
         let process = self.live(pid)?;
         let (names, paths) = self.inner.registry.names_of(pid);
+        let (parent, children) = self.inner.family.of(pid);
         Some(ProcessInfo {
             status: process.status(),
             mailbox_size: process.mailbox_size(),
@@ -217,6 +225,8 @@ impl Runtime {
             behavior: process.behavior_name(),
             names,
             paths,
+            parent,
+            children,
         })
     }
 
@@ -237,6 +247,18 @@ impl Runtime {
 
     fn swap(&self, lane: Lane, pid: Pid, behavior: Arc<dyn Behavior>) -> Option<u32> {
         self.live(pid)?.swap(lane, behavior)
+    }
+
+    /// Goes back to the behavior before the last `steps` swaps and returns its number. The
+    /// original and the last 15 others are kept; the rollback keeps its place among the
+    /// messages as a swap does.
+    ///
+    /// # Errors
+    ///
+    /// [`RollbackError`]: there is no such process, or no version so far back.
+    pub fn rollback_behavior(&self, pid: Pid, steps: usize) -> Result<u32, RollbackError> {
+        let process = self.live(pid).ok_or(RollbackError::NotAlive)?;
+        process.roll_back(Lane::User, steps)
     }
 
     /// The number of the behavior in force, or `None` if there is no such process.
@@ -339,6 +361,10 @@ impl Runtime {
         &self.inner.table
     }
 
+    pub(crate) fn family(&self) -> &Family {
+        &self.inner.family
+    }
+
     pub(crate) fn timers(&self) -> &Timers {
         &self.inner.timers
     }
@@ -372,6 +398,9 @@ impl Inner {
     /// Gives up the processes that did not end in time: what they have queued is buried,
     /// and nobody waits for them any more.
     fn abandon_stuck(&self) {
+        for exited in self.family.give_up() {
+            self.exits.finish(self, exited);
+        }
         for process in self.table.snapshot() {
             self.exits.abandon(self, &process);
         }

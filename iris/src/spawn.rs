@@ -19,6 +19,7 @@ pub struct SpawnBuilder<'a> {
     scheduler: Arc<dyn Scheduler>,
     name: Option<&'a str>,
     path: Option<&'a str>,
+    parent: Option<Pid>,
 }
 
 /// A process could not be spawned.
@@ -34,6 +35,9 @@ pub enum SpawnError {
     /// The name or path that it was to have cannot be had.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The parent that it was to have is not alive.
+    #[error("the parent is not alive")]
+    NoParent,
     /// The runtime has been shut down.
     #[error("the runtime has been shut down")]
     ShutDown,
@@ -53,6 +57,7 @@ impl<'a> SpawnBuilder<'a> {
             scheduler,
             name: None,
             path: None,
+            parent: None,
         }
     }
 
@@ -72,6 +77,13 @@ impl<'a> SpawnBuilder<'a> {
     /// Registers the process under a path before anybody can send to it.
     pub fn at_path(mut self, path: &'a str) -> Self {
         self.path = Some(path);
+        self
+    }
+
+    /// Makes it a child of `parent`, to end with it: when the parent ends, for whatever
+    /// reason, the child is stopped (reason `shutdown`), and the parent's exit waits for it.
+    pub fn child_of(mut self, parent: Pid) -> Self {
+        self.parent = Some(parent);
         self
     }
 
@@ -118,6 +130,7 @@ impl<'a> SpawnBuilder<'a> {
             scheduler,
             name,
             path,
+            parent,
         } = self;
         if runtime.is_shut_down() {
             return Err(SpawnError::ShutDown);
@@ -126,6 +139,11 @@ impl<'a> SpawnBuilder<'a> {
         let pid = runtime
             .table()
             .insert(|pid| Process::new(pid, behavior, options, scheduler, env))?;
+        let adopted = parent.is_none_or(|parent| {
+            runtime
+                .family()
+                .adopt(parent, pid, || runtime.is_alive(parent))
+        });
         let named = name.map_or(Ok(()), |name| runtime.register(name, pid));
         let placed =
             named.and_then(|()| path.map_or(Ok(()), |path| runtime.register_path(path, pid)));
@@ -135,7 +153,8 @@ impl<'a> SpawnBuilder<'a> {
         } else {
             Ok(())
         };
-        if let Err(error) = open.and(placed.map_err(SpawnError::from)) {
+        let adopted = adopted.then_some(()).ok_or(SpawnError::NoParent);
+        if let Err(error) = open.and(adopted).and(placed.map_err(SpawnError::from)) {
             runtime.stop(pid, ExitReason::Killed);
             return Err(error);
         }

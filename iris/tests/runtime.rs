@@ -468,3 +468,139 @@ fn an_interval_of_zero_is_refused() {
         Err(TimerError::NoInterval)
     );
 }
+
+/// Notes its end under a name.
+struct Mourned(&'static str, Arc<Mutex<Vec<&'static str>>>);
+
+impl Behavior for Mourned {
+    fn handle(&self, _: &mut State, _: &mut Context<'_>, _: Message) -> Step {
+        Step::Done
+    }
+
+    fn on_stop(&self, _: &mut State, exit: &Exit) {
+        assert!(matches!(
+            exit.reason,
+            ExitReason::Shutdown | ExitReason::Killed
+        ));
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+#[test]
+fn a_tree_ends_from_the_leaves_with_its_root() {
+    let rt = runtime();
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let spawn = |name, parent: Option<Pid>| {
+        let builder = rt.spawn(Mourned(name, ends.clone()));
+        let pid = match parent {
+            Some(parent) => builder.child_of(parent).start().unwrap(),
+            None => builder.start().unwrap(),
+        };
+        // `on_stop` is for processes that have a state.
+        send(&rt, pid, "wake up").unwrap();
+        pid
+    };
+    let root = spawn("root", None);
+    let left = spawn("left", Some(root));
+    let right = spawn("right", Some(root));
+    let leaf = spawn("leaf", Some(left));
+    assert!(rt.wait_quiet(PATIENCE));
+    let info = rt.info(left).unwrap();
+    assert_eq!((info.parent, info.children), (Some(root), vec![leaf]));
+
+    rt.stop(root, ExitReason::Killed);
+    assert_eq!(rt.join(root, Some(PATIENCE)), Ok(true));
+    assert_eq!(rt.process_count(), 0);
+    let ends = ends.lock().unwrap();
+    let place = |name| ends.iter().position(|end| *end == name).unwrap();
+    assert_eq!(ends.len(), 4);
+    assert!(place("leaf") < place("left"));
+    assert!(place("left") < place("root") && place("right") < place("root"));
+    assert!(!rt.is_alive(right));
+}
+
+#[test]
+fn a_child_that_ends_first_leaves_its_parent_alone() {
+    let rt = runtime();
+    let parent = rt.spawn(handler(|_, _| Step::Done)).start().unwrap();
+    for _ in 0..100 {
+        let child = rt
+            .spawn(handler(|_, _| Step::stop()))
+            .child_of(parent)
+            .start()
+            .unwrap();
+        rt.stop(child, ExitReason::Killed);
+        // The last child of its parent, again and again: where others have deadlocked.
+        assert_eq!(rt.join(child, Some(PATIENCE)), Ok(true));
+    }
+    assert!(rt.is_alive(parent));
+    assert_eq!(rt.info(parent).unwrap().children, []);
+    rt.stop(parent, ExitReason::Killed);
+    rt.join(parent, Some(PATIENCE)).unwrap();
+    let error = rt
+        .spawn(handler(|_, _| Step::Done))
+        .child_of(parent)
+        .start()
+        .unwrap_err();
+    assert!(matches!(error, SpawnError::NoParent));
+    assert!(rt.wait_quiet(PATIENCE));
+    assert_eq!(rt.process_count(), 0);
+}
+
+#[test]
+fn a_deep_family_ends_without_recursion() {
+    let rt = runtime();
+    let root = rt.spawn(handler(|_, _| Step::Done)).start().unwrap();
+    let mut youngest = root;
+    for _ in 0..20_000 {
+        let child = rt.spawn(handler(|_, _| Step::Done)).child_of(youngest);
+        youngest = child.start().unwrap();
+    }
+    rt.stop(root, ExitReason::Killed);
+    assert_eq!(rt.join(root, Some(PATIENCE)), Ok(true));
+    assert_eq!(rt.process_count(), 0);
+}
+
+#[test]
+fn children_born_while_their_parent_dies_die_with_it() {
+    for _ in 0..200 {
+        let rt = runtime();
+        let parent = rt.spawn(handler(|_, _| Step::Done)).start().unwrap();
+        let mother = rt.clone();
+        let births = std::thread::spawn(move || {
+            let child = || {
+                mother
+                    .spawn(handler(|_, _| Step::Done))
+                    .child_of(parent)
+                    .start()
+            };
+            (0..10).filter(|_| child().is_ok()).count()
+        });
+        rt.stop(parent, ExitReason::Killed);
+        births.join().unwrap();
+        rt.join(parent, Some(PATIENCE)).unwrap();
+        assert!(rt.wait_quiet(PATIENCE));
+        assert_eq!(rt.process_count(), 0);
+    }
+}
+
+#[test]
+fn a_shutdown_does_not_forget_a_parent_that_waits_for_a_stuck_child() {
+    let rt = runtime();
+    let parent = rt.spawn(handler(|_, _| Step::Done)).start().unwrap();
+    let (tell, entered) = channel();
+    let (release, gate) = channel::<()>();
+    let (tell, gate) = (Mutex::new(tell), Mutex::new(gate));
+    let stuck = handler(move |_, _| {
+        tell.lock().unwrap().send(()).unwrap();
+        gate.lock().unwrap().recv().ok();
+        Step::Done
+    });
+    let child = rt.spawn(stuck).child_of(parent).start().unwrap();
+    send(&rt, child, "x").unwrap();
+    entered.recv_timeout(PATIENCE).unwrap();
+    let report = rt.shutdown(Duration::ZERO);
+    assert_eq!((report.undelivered, report.stuck), (0, 1));
+    assert_eq!(rt.process_count(), 0, "both are given up");
+    release.send(()).unwrap();
+}

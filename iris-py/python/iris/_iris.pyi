@@ -29,6 +29,8 @@ class _Info(TypedDict):
     behavior: str
     names: list[str]
     paths: list[str]
+    parent: int | None
+    children: list[int]
 
 @final
 class StopType: ...
@@ -55,6 +57,25 @@ class Runtime:
         name: str | None = None,
         on_error: _OnError = "crash",
     ) -> int: ...
+    def spawn_child(
+        self,
+        parent: int,
+        handler: _Handler,
+        budget: int = 100,
+        release_gil: bool = False,
+        *,
+        name: str | None = None,
+        on_error: _OnError = "crash",
+    ) -> int: ...
+    def spawn_child_pool(
+        self,
+        parent: int,
+        handler: _Handler,
+        workers: int = 4,
+        budget: int = 100,
+        release_gil: bool = False,
+    ) -> list[int]: ...
+    def rollback_behavior(self, pid: int, steps: int = 1) -> int: ...
     def send(self, pid: int, data: Buffer) -> bool: ...
     def send_named(self, name: str, data: Buffer) -> bool: ...
     def send_after(self, pid: int, ms: int, data: Buffer) -> int: ...

@@ -1,0 +1,89 @@
+"""Structured concurrency: a child ends with its parent."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from support import PATIENCE, Gate, Inbox
+
+import iris
+
+
+def test_children_end_with_their_parent(rt: iris.Runtime, inbox: Inbox) -> None:
+    parent = rt.spawn(print)
+    child = rt.spawn_child(parent, inbox, budget=50)
+    grandchild = rt.spawn_child(child, inbox, name="grandchild")
+    rt.send(grandchild, b"hello")
+    assert inbox.get() == b"hello"
+    assert rt.info(child)["parent"] == parent
+    assert rt.info(child)["children"] == [grandchild]
+    rt.stop(parent)
+    assert rt.join(parent, PATIENCE)
+    assert not any(map(rt.is_alive, (parent, child, grandchild)))
+    assert rt.whereis("grandchild") is None
+
+
+def test_a_crash_takes_the_children_along(rt: iris.Runtime, caplog) -> None:
+    def crash(data: bytes) -> None:
+        raise ValueError(data)
+
+    parent = rt.spawn(crash)
+    children = [rt.spawn_child(parent, print) for _ in range(10)]
+    rt.send(parent, b"x")
+    assert rt.join(parent, PATIENCE)
+    assert not any(map(rt.is_alive, children))
+
+
+def test_a_child_that_ends_leaves_the_parent_and_its_siblings(rt: iris.Runtime) -> None:
+    parent = rt.spawn(print)
+    sibling = rt.spawn_child(parent, print)
+    child = rt.spawn_child(parent, print)
+    rt.stop(child)
+    assert rt.join(child, PATIENCE)
+    assert rt.is_alive(parent) and rt.is_alive(sibling)
+    assert rt.info(parent)["children"] == [sibling]
+
+
+def test_the_last_child_that_stops_wedges_nothing(rt: iris.Runtime) -> None:
+    parent = rt.spawn(print)
+    for _ in range(100):
+        child = rt.spawn_child(parent, print)
+        rt.stop(child)
+        assert rt.join(child, PATIENCE)
+
+
+def test_a_dead_parent_gets_no_child(rt: iris.Runtime) -> None:
+    parent = rt.spawn(print)
+    rt.stop(parent)
+    for pid in (parent, 17):
+        with pytest.raises(iris.DeadActorError):
+            rt.spawn_child(pid, print)
+        with pytest.raises(iris.DeadActorError):
+            rt.spawn_child_pool(pid, print, 2)
+
+
+def test_a_parent_s_end_waits_for_a_busy_child(rt: iris.Runtime, gate: Gate) -> None:
+    parent = rt.spawn(print)
+    child = rt.spawn_child(parent, gate)
+    rt.send(child, b"x")
+    gate.wait_entered()
+    rt.stop(parent)
+    assert not rt.is_alive(parent)
+    assert rt.join(parent, 0.05) is False
+    gate.open()
+    assert rt.join(parent, PATIENCE)
+
+
+def test_a_pool_shares_the_work_and_ends_with_its_parent(rt: iris.Runtime, inbox: Inbox) -> None:
+    parent = rt.spawn(print)
+    workers = rt.spawn_child_pool(parent, inbox, 4)
+    assert len(set(workers)) == 4
+    for n, pid in zip(range(100), itertools.cycle(workers)):
+        rt.send(pid, b"%d" % n)
+    assert sorted(map(int, inbox.take(100))) == list(range(100))
+    with pytest.raises(ValueError, match="at least 1 worker"):
+        rt.spawn_child_pool(parent, inbox, 0)
+    rt.stop(parent)
+    assert rt.join(parent, PATIENCE)
+    assert not any(map(rt.is_alive, workers))

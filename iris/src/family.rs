@@ -1,0 +1,94 @@
+//! Parents and children: who ends with whom.
+//!
+//! A child ends before its parent does: when a parent's exit begins, its children are told
+//! to stop, youngest first, and the parent's exit goes on when the last of them is gone. So
+//! a tree ends from the leaves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use iris_core::{Exited, Pid};
+
+/// The families of a runtime. Costs nothing for processes without parent and children.
+#[derive(Default)]
+pub(crate) struct Family {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By age, oldest first.
+    children: HashMap<Pid, BTreeMap<u64, Pid>>,
+    parents: HashMap<Pid, (Pid, u64)>,
+    /// Parents whose exit waits for their children.
+    ending: HashMap<Pid, Exited>,
+    births: u64,
+}
+
+impl Family {
+    /// Makes `child` a child of `parent` if `alive` says that the parent is; it is asked
+    /// while no exit can begin.
+    pub(crate) fn adopt(&self, parent: Pid, child: Pid, alive: impl FnOnce() -> bool) -> bool {
+        let mut inner = self.lock();
+        // A parent's exit begins with its mailbox closed and takes this lock next. So either
+        // it is seen here, or it will see the child.
+        if !alive() {
+            return false;
+        }
+        inner.births += 1;
+        let birth = inner.births;
+        inner.parents.insert(child, (parent, birth));
+        inner
+            .children
+            .entry(parent)
+            .or_default()
+            .insert(birth, child);
+        true
+    }
+
+    /// An exit begins: it can be finished at once, or these children, youngest first, must
+    /// be stopped, and [`gone`](Self::gone) gives the exit back after the last of them.
+    pub(crate) fn begin_exit(&self, exited: Exited) -> Result<Exited, Vec<Pid>> {
+        let mut inner = self.lock();
+        let Some(children) = inner.children.get(&exited.pid) else {
+            return Ok(exited);
+        };
+        let children = children.values().rev().copied().collect();
+        inner.ending.insert(exited.pid, exited);
+        Err(children)
+    }
+
+    /// A process is gone. The exit of its parent, if that waited for this one.
+    pub(crate) fn gone(&self, child: Pid) -> Option<Exited> {
+        let mut inner = self.lock();
+        let (parent, birth) = inner.parents.remove(&child)?;
+        let siblings = inner.children.get_mut(&parent)?;
+        siblings.remove(&birth);
+        if !siblings.is_empty() {
+            return None;
+        }
+        inner.children.remove(&parent);
+        inner.ending.remove(&parent)
+    }
+
+    /// All exits that still wait, and the end of all families: for a runtime that gives up.
+    pub(crate) fn give_up(&self) -> Vec<Exited> {
+        let inner = std::mem::take(&mut *self.lock());
+        inner.ending.into_values().collect()
+    }
+
+    /// The parent, and the children by age, oldest first.
+    pub(crate) fn of(&self, pid: Pid) -> (Option<Pid>, Vec<Pid>) {
+        let inner = self.lock();
+        let parent = inner.parents.get(&pid).map(|(parent, _)| *parent);
+        let children = inner.children.get(&pid);
+        (
+            parent,
+            children.map_or_else(Vec::new, |children| children.values().copied().collect()),
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
