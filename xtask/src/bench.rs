@@ -1,49 +1,132 @@
 //! `cargo xtask bench`: measurements that print JSON lines.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use crate::py;
 use crate::tools::{self, Error, Workspace};
 
 /// What can be measured.
-const AREAS: [&str; 1] = ["python"];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Area {
+    /// The process core in Rust: `bench/core`, a workspace of its own.
+    Core,
+    /// The Python binding: `bench/python`, on the installed wheel.
+    Python,
+}
+
+/// The areas by their names.
+const AREAS: [(&str, Area); 2] = [("core", Area::Core), ("python", Area::Python)];
 
 /// Areas of the plan that later versions bring.
-const LATER: [&str; 4] = ["core", "offload", "mesh", "node"];
+const LATER: [&str; 3] = ["offload", "mesh", "node"];
 
-/// The flags that the bench programs understand.
-const FLAGS: [&str; 2] = ["--json", "--quick"];
+/// Where `bench/core` is built, so that it shares nothing with the product's builds.
+const CORE_TARGET: &str = "target/bench-core";
+
+impl Area {
+    /// The flags that the area's program understands.
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Self::Core => &["--json", "--quick", "--full"],
+            Self::Python => &["--json", "--quick"],
+        }
+    }
+}
 
 /// A checked command line of `cargo xtask bench`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options<'a> {
+    area: Area,
     flags: &'a [String],
 }
 
 impl<'a> Options<'a> {
     /// Reads the area and its flags.
     pub(crate) fn parse(args: &'a [String]) -> Result<Self, Error> {
-        let Some((area, flags)) = args.split_first() else {
+        let names = AREAS.map(|(name, _)| name);
+        let Some((wanted, flags)) = args.split_first() else {
             return Err(Error::usage(format!(
                 "`bench` needs an area: {}",
-                AREAS.join(", ")
+                names.join(", ")
             )));
         };
-        if LATER.contains(&area.as_str()) {
-            return Err(Error::not_yet(format!("bench {area}")));
+        if LATER.contains(&wanted.as_str()) {
+            return Err(Error::not_yet(format!("bench {wanted}")));
         }
-        if !AREAS.contains(&area.as_str()) {
-            return Err(tools::unknown_argument("bench", area, &AREAS));
-        }
-        tools::check_flags("bench python", flags, &FLAGS)?;
-        Ok(Self { flags })
+        let Some((name, area)) = AREAS.into_iter().find(|(name, _)| name == wanted) else {
+            return Err(tools::unknown_argument("bench", wanted, &names));
+        };
+        tools::check_flags(&format!("bench {name}"), flags, area.flags())?;
+        Ok(Self { area, flags })
     }
 }
 
-/// Builds the wheel and measures on it.
+/// Builds what the area needs and measures on it.
 pub(crate) fn run(workspace: &Workspace, options: Options<'_>) -> Result<(), Error> {
+    let mut command = match options.area {
+        Area::Core => core(workspace)?,
+        Area::Python => python(workspace)?,
+    };
+    command.args(options.flags);
+    tools::run(&mut command, "the bench")
+}
+
+/// Builds `bench/core`; the program is to be run with the bench's flags.
+fn core(workspace: &Workspace) -> Result<Command, Error> {
+    let target = workspace.path(CORE_TARGET);
+    let mut cargo = workspace.cargo(None);
+    cargo
+        .args(["build", "--release", "--locked", "--bins"])
+        .arg("--manifest-path")
+        .arg(workspace.path("bench/core/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target);
+    tools::run_aside(&mut cargo, "cargo build of bench/core")?;
+    Ok(Command::new(program(&target)))
+}
+
+/// The program of `bench/core` under a target folder.
+fn program(target: &Path) -> PathBuf {
+    target
+        .join("release/bench-core")
+        .with_extension(std::env::consts::EXE_EXTENSION)
+}
+
+/// Builds and installs the wheel.
+fn python(workspace: &Workspace) -> Result<Command, Error> {
     let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
     let mut command = venv.command();
-    command
-        .arg(workspace.path("bench/python/main.py"))
-        .args(options.flags);
-    tools::run(&mut command, "the bench")
+    command.arg(workspace.path("bench/python/main.py"));
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Area, String> {
+        let args: Vec<String> = line.split_whitespace().map(String::from).collect();
+        let options = Options::parse(&args).map_err(|error| error.to_string())?;
+        Ok(options.area)
+    }
+
+    #[test]
+    fn each_area_knows_its_own_flags() {
+        assert_eq!(parse("core --json --quick --full"), Ok(Area::Core));
+        assert_eq!(parse("python --json --quick"), Ok(Area::Python));
+        assert_eq!(
+            parse("python --full"),
+            Err("unknown argument `--full` of `bench python`; valid ones: --json, --quick".into())
+        );
+    }
+
+    #[test]
+    fn a_missing_or_unknown_area_is_answered_with_the_valid_ones() {
+        assert_eq!(parse(""), Err("`bench` needs an area: core, python".into()));
+        assert_eq!(
+            parse("cores"),
+            Err("unknown argument `cores` of `bench`; valid ones: core, python".into())
+        );
+    }
 }

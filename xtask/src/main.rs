@@ -33,12 +33,15 @@ usage: cargo xtask COMMAND
   demo [--quick] [--data-dir DIR] [--repeat N] [--threshold X]
                                   the fleet of 2013's flights on actors; --quick needs no network
   test                            everything that must pass; what .ci/run calls
+  bench core [--json] [--quick] [--full]
+                                  measures the process core against raw Tokio channels, ractor and
+                                  kameo; --full adds the workloads with a million actors
   bench python [--json] [--quick] measures against asyncio.Queue and others
   help                            this text
 
 not in this version yet:
   node, fuzz, soak
-  bench core|offload|mesh|node
+  bench offload|mesh|node
   demo --chaos, --mesh, --gateway
 
 environment:
@@ -143,6 +146,10 @@ mod tests {
                 "unknown argument `--csv` of `bench python`; valid ones: --json, --quick",
             ),
             (
+                "bench core --csv",
+                "unknown argument `--csv` of `bench core`; valid ones: --json, --quick, --full",
+            ),
+            (
                 "demo --slow",
                 "unknown argument `--slow` of `demo`; valid ones: --quick, --data-dir, --repeat, --threshold",
             ),
@@ -162,7 +169,7 @@ mod tests {
             "demo --chaos",
             "demo --quick --mesh",
             "demo --gateway",
-            "bench core",
+            "bench offload",
             "bench mesh --json",
         ] {
             let error = error_of(line);

@@ -1,0 +1,152 @@
+//! Iris, through its facade.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::iris::{Behavior, Context, Message, Pid, Runtime, State, Step};
+use bytes::Bytes;
+
+use super::{Payload, Peer, Swaps, first_word};
+use crate::producer::{Next, Producer};
+use crate::role::{Reaction, Role};
+
+/// An Iris runtime whose messages are made by `M`.
+#[derive(Debug)]
+pub struct Iris<M> {
+    runtime: Runtime,
+    messages: PhantomData<fn() -> M>,
+}
+
+/// How a message of 32 bytes is made.
+pub trait MakeMessage: Send + Sync + 'static {
+    /// A message that begins with `word`, if it has contents of its own.
+    fn message(word: u64) -> Message;
+}
+
+/// 32 static bytes: no allocation and no contents of its own.
+///
+/// This is where a message that holds 32 bytes inline goes once the core has one.
+#[derive(Debug)]
+pub struct Prepared;
+
+static PREPARED: [u8; 32] = [7; 32];
+
+impl MakeMessage for Prepared {
+    #[inline]
+    fn message(_: u64) -> Message {
+        Message::from(&PREPARED[..])
+    }
+}
+
+/// A fresh allocation for each message.
+impl MakeMessage for Bytes {
+    #[inline]
+    fn message(word: u64) -> Message {
+        Message::from(<Bytes as Payload>::new(word))
+    }
+}
+
+/// Begins with a copy of a role, which is its state.
+struct Acting(Role<Pid>);
+
+impl Behavior for Acting {
+    fn init(&self) -> State {
+        Box::new(self.0.clone())
+    }
+
+    #[inline]
+    fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
+        let role: &mut Role<Pid> = state.downcast_mut().expect("`init` made it");
+        let word = message.as_user().map_or(0, |bytes| first_word(bytes));
+        if let Reaction::Forward(next) = role.on(word) {
+            cx.send(*next, message).expect("the next one lives");
+        }
+        Step::Done
+    }
+}
+
+/// A producer as an actor: one burst for each message, which it sends to itself.
+///
+/// So it gives way after every burst, where a task goes on until its window is full: that is
+/// how an actor is written that keeps to its budget.
+struct Producing<M> {
+    /// Until it becomes the state.
+    producer: Mutex<Option<Producer<Pid>>>,
+    messages: PhantomData<fn() -> M>,
+}
+
+impl<M: MakeMessage> Behavior for Producing<M> {
+    fn init(&self) -> State {
+        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::new(producer.take().expect("a process is activated once"))
+    }
+
+    fn handle(&self, state: &mut State, cx: &mut Context<'_>, tick: Message) -> Step {
+        let producer: &mut Producer<Pid> = state.downcast_mut().expect("`init` made it");
+        let next = producer.burst(|to, word| {
+            cx.send(*to, M::message(word)).expect("the target lives");
+        });
+        if next == Next::Finished {
+            return Step::stop();
+        }
+        cx.send(cx.pid(), tick).expect("this process lives");
+        Step::Done
+    }
+}
+
+impl<M: MakeMessage> Peer for Iris<M> {
+    type Address = Pid;
+
+    fn start(workers: usize) -> Self {
+        let runtime = Runtime::builder()
+            .workers(workers)
+            .start()
+            .expect("the system gives threads");
+        Self {
+            runtime,
+            messages: PhantomData,
+        }
+    }
+
+    fn spawn(&self, role: Role<Pid>) -> Pid {
+        let spawned = self.runtime.spawn(Acting(role)).start();
+        spawned.expect("the table has room")
+    }
+
+    /// From the main thread; all of them share the behavior.
+    fn spawn_many(&self, role: &Role<Pid>, count: usize) -> Vec<Pid> {
+        let behavior: Arc<dyn Behavior> = Arc::new(Acting(role.clone()));
+        let spawn = |_| {
+            let spawned = self.runtime.spawn_shared(behavior.clone()).start();
+            spawned.expect("the table has room")
+        };
+        (0..count).map(spawn).collect()
+    }
+
+    #[inline]
+    fn send(&self, to: &Pid, word: u64) {
+        let sent = self.runtime.send(*to, M::message(word));
+        sent.expect("the target lives");
+    }
+
+    fn produce(&self, producer: Producer<Pid>) {
+        let behavior: Producing<M> = Producing {
+            producer: Mutex::new(Some(producer)),
+            messages: PhantomData,
+        };
+        let spawned = self.runtime.spawn(behavior).start();
+        self.send(&spawned.expect("the table has room"), 0);
+    }
+}
+
+impl<M: MakeMessage> Swaps for Iris<M> {
+    fn swap(&self, to: &Pid, role: &Role<Pid>) {
+        let version = self.runtime.hot_swap(*to, Acting(role.clone()));
+        version.expect("the target lives");
+    }
+
+    fn swaps_applied(&self, to: &Pid) -> u64 {
+        let version = self.runtime.behavior_version(*to);
+        u64::from(version.expect("the target lives")) - 1
+    }
+}
