@@ -22,16 +22,21 @@ pub(crate) struct PyBehavior {
 
 impl PyBehavior {
     pub(crate) fn new(handler: &Bound<'_, PyAny>, on_error: OnError) -> Self {
-        let name = handler
-            .getattr("__qualname__")
-            .and_then(|name| name.extract::<String>())
-            .unwrap_or_else(|_| error::type_name(handler));
+        let name = Self::name_of(handler);
         Self {
             handler: handler.clone().unbind(),
             name,
             on_error,
             born: Birthplace::here(),
         }
+    }
+
+    /// What to call a handler in logs.
+    pub(crate) fn name_of(handler: &Bound<'_, PyAny>) -> String {
+        handler
+            .getattr("__qualname__")
+            .and_then(|name| name.extract::<String>())
+            .unwrap_or_else(|_| error::type_name(handler))
     }
 
     fn call(&self, py: Python<'_>, message: &[u8]) -> PyResult<Step> {
@@ -61,7 +66,7 @@ impl PyBehavior {
 }
 
 /// A coroutine that a handler returned would never be awaited, and its body never run.
-fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
     static COROUTINE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let coroutine = COROUTINE.import(returned.py(), "types", "CoroutineType")?;
     if returned.is_exact_instance(coroutine) {

@@ -94,6 +94,23 @@ fn parent_is_dead(py: Python<'_>) -> PyErr {
     own(py, &CLASS, "DeadActorError", text.to_owned())
 }
 
+fn mailbox_closed_class(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "iris._errors", "MailboxClosed")
+}
+
+/// A pull actor was told to stop.
+pub(crate) fn mailbox_closed(py: Python<'_>) -> PyErr {
+    match mailbox_closed_class(py) {
+        Ok(class) => PyErr::from_type(class.clone(), "the actor was told to stop"),
+        Err(error) => error,
+    }
+}
+
+pub(crate) fn is_mailbox_closed(py: Python<'_>, raised: &PyErr) -> bool {
+    mailbox_closed_class(py).is_ok_and(|class| raised.is_instance(py, class))
+}
+
 pub(crate) fn join(error: JoinError) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

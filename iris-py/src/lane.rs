@@ -43,6 +43,12 @@ const SPARE_LIFE: Duration = Duration::from_secs(5);
 /// Threads of one lane at most. Handlers that block beyond that wait for each other.
 const MOST_THREADS: usize = 256;
 
+/// Pull actors of one runtime at most: each is a thread of the operating system.
+const MOST_ALONE: usize = 10_000;
+
+/// Stack of a pull actor's thread: enough for a thousand nested calls on any Python.
+const ALONE_STACK_BYTES: usize = 1 << 20;
+
 /// Stack of a lane thread; reserved, not used, until a handler recurses.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -75,6 +81,8 @@ struct LaneState {
     watched: bool,
     stopped: bool,
     threads: usize,
+    /// Threads of pull actors.
+    alone: usize,
     /// What Python calls the threads: for interrupting those that are stuck at its exit.
     idents: Vec<c_long>,
     spares: usize,
@@ -122,6 +130,37 @@ impl GuestLane {
         Ok(Self { shared, rust })
     }
 
+    /// Runs `work` on a thread of its own that a shutdown waits for as for the lane's.
+    ///
+    /// # Errors
+    ///
+    /// There are too many, or the operating system gave no thread.
+    pub(crate) fn run_alone(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if state.alone >= MOST_ALONE {
+            let text = format!("{MOST_ALONE} pull actors are running, which is the limit");
+            return Err(io::Error::other(text));
+        }
+        let own = Arc::clone(&self.shared);
+        thread::Builder::new()
+            .name("iris-pull".to_owned())
+            .stack_size(ALONE_STACK_BYTES)
+            .spawn(move || {
+                Python::try_attach(|py| {
+                    let ident = thread_ident();
+                    own.lock().idents.push(ident);
+                    py.detach(work);
+                    own.lock().idents.retain(|known| *known != ident);
+                });
+                let mut state = own.lock();
+                state.alone -= 1;
+                drop(state);
+                own.ended.notify_all();
+            })?;
+        state.alone += 1;
+        Ok(())
+    }
+
     /// Lets running handlers finish and ends the threads. Does not wait.
     pub(crate) fn stop(&self) {
         self.shared.stop();
@@ -134,8 +173,9 @@ impl GuestLane {
         let waited = self
             .shared
             .ended
-            .wait_timeout_while(state, timeout, |state| state.threads > 0);
-        waited.unwrap_or_else(PoisonError::into_inner).0.threads == 0
+            .wait_timeout_while(state, timeout, |state| state.threads + state.alone > 0);
+        let state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.threads + state.alone == 0
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`runtime`] | the class `Runtime` |
 //! | [`behavior`] | a callable as a behavior |
 //! | [`lane`] | the threads that run handlers |
+//! | [`mailbox`] | pull actors, and what they receive from |
 //! | [`convert`] | pids, payloads and durations from Python |
 //! | [`error`] | the one map from errors to exceptions |
 //! | [`fork`] | noticing that the process was forked |
@@ -23,6 +24,7 @@ mod convert;
 mod error;
 mod fork;
 mod lane;
+mod mailbox;
 mod offload;
 mod runtime;
 
@@ -41,6 +43,8 @@ mod _iris {
     use crate::behavior::Stop;
     #[pymodule_export]
     use crate::fork::after_fork_in_child;
+    #[pymodule_export]
+    use crate::mailbox::Mailbox;
     #[pymodule_export]
     use crate::runtime::PyRuntime;
 

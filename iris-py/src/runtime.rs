@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder, TimerId};
+use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder, SpawnError, TimerId};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -14,6 +14,7 @@ use crate::convert::{self, OnError};
 use crate::error;
 use crate::fork::Birthplace;
 use crate::lane::GuestLane;
+use crate::mailbox;
 
 /// How often a wait looks for signals such as Ctrl-C.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -100,6 +101,37 @@ impl PyRuntime {
     }
 }
 
+impl PyRuntime {
+    fn start_pull(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        name: Option<&str>,
+        parent: Option<Pid>,
+    ) -> PyResult<u64> {
+        let py = handler.py();
+        let Parts { runtime, lane } = self.parts(py)?;
+        convert::check_handler(handler)?;
+        if budget == 0 {
+            return Err(error::spawn(py, &SpawnError::NoBudget));
+        }
+        let called = PyBehavior::name_of(handler);
+        let mut builder = runtime.receiver(called.clone());
+        if let Some(name) = name {
+            builder = builder.named(name);
+        }
+        if let Some(parent) = parent {
+            builder = builder.child_of(parent);
+        }
+        let handler = handler.clone().unbind();
+        let body = move |receiver| mailbox::run(&handler, &called, receiver);
+        let started = builder.start_thread(|work| lane.run_alone(work), body);
+        started
+            .map(Pid::raw)
+            .map_err(|error| error::spawn(py, &error))
+    }
+}
+
 /// Calls `wait` with the GIL released, in steps short enough for Ctrl-C, until it says
 /// yes or `timeout` is over; returns which.
 fn wait_interruptibly(
@@ -125,7 +157,9 @@ fn wait_interruptibly(
 impl PyRuntime {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
-        let runtime = Runtime::new().map_err(|error| error::start(&error))?;
+        let runtime = Runtime::builder()
+            .start()
+            .map_err(|error| error::start(&error))?;
         let lane = py.detach(|| GuestLane::start(runtime.rust_scheduler()))?;
         let parts = ManuallyDrop::new(Parts {
             runtime,
@@ -184,6 +218,35 @@ impl PyRuntime {
                 builder.virtual_actor(idle)
             }
         })
+    }
+
+    /// Runs `handler(mailbox)` as an actor on a thread of its own, where it may block.
+    ///
+    /// The actor ends when the function returns (reason `normal`) or raises (`crash`, logged);
+    /// a `MailboxClosed` that leaves it after a stop is no crash. `budget` has no effect: the
+    /// operating system shares the time between threads. 10,000 of them at most.
+    #[pyo3(signature = (handler, budget=100, *, name=None))]
+    fn spawn_with_mailbox(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        name: Option<&str>,
+    ) -> PyResult<u64> {
+        self.start_pull(handler, budget, name, None)
+    }
+
+    /// As `spawn_with_mailbox`, for an actor that ends with `parent`.
+    #[pyo3(signature = (parent, handler, budget=100, *, name=None))]
+    fn spawn_child_with_mailbox(
+        &self,
+        py: Python<'_>,
+        parent: u64,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        name: Option<&str>,
+    ) -> PyResult<u64> {
+        let (_, parent) = self.live_target(py, parent)?;
+        self.start_pull(handler, budget, name, Some(parent))
     }
 
     /// Spawns an actor that ends with `parent`: when that ends, for whatever reason, the child

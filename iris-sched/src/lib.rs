@@ -19,6 +19,7 @@
 //! | [`table`] | pids to processes |
 //! | [`activity`] | how many processes have work: for draining a runtime |
 //! | [`timers`] | messages and wake-ups at a point in time |
+//! | [`turn`] | for actors that receive instead of being called |
 //! | [`tokio`] | the adapter over Tokio worker tasks |
 
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ mod swap;
 pub mod table;
 pub mod timers;
 pub mod tokio;
+pub mod turn;
 
 pub use activity::Activity;
 pub use process::{
@@ -43,3 +45,4 @@ pub use swap::{KEPT_VERSIONS, RollbackError};
 pub use table::{Table, TableFull};
 pub use timers::{Due, TimerId, Timers};
 pub use tokio::TokioScheduler;
+pub use turn::{Received, Turn};

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,9 @@ pub struct ProcessOptions {
     pub budget_reductions: u32,
     /// When its state comes and goes.
     pub activation: Activation,
+    /// Whether its code receives by hand, through [`Turn`](crate::Turn)s. Such a process has
+    /// no behavior that could be swapped.
+    pub receives: bool,
 }
 
 impl Default for ProcessOptions {
@@ -70,6 +73,7 @@ impl Default for ProcessOptions {
         Self {
             budget_reductions: 100,
             activation: Activation::Permanent,
+            receives: false,
         }
     }
 }
@@ -113,6 +117,8 @@ pub struct Process {
     pub(crate) env: Arc<Environment>,
     pub(crate) active: AtomicBool,
     pub(crate) handled: AtomicU64,
+    /// Messages that a receiving actor took out and passed over; they are still to be handled.
+    pub(crate) set_aside: AtomicUsize,
     /// The version in force, for readers outside; the runner keeps its own reference.
     pub(crate) in_force: ArcSwap<BehaviorVersion>,
     /// Made with the first swap. The lock also keeps the swaps of one lane in their order.
@@ -182,6 +188,7 @@ impl Process {
             env,
             active: AtomicBool::new(false),
             handled: AtomicU64::new(0),
+            set_aside: AtomicUsize::new(0),
             in_force: ArcSwap::new(behavior.clone()),
             history: Mutex::new(None),
             body: Mutex::new(Body {
@@ -222,7 +229,7 @@ impl Process {
     }
 
     /// Replaces the behavior and returns the new version's number, or `None` if the
-    /// process is ending.
+    /// process is ending or receives by hand.
     ///
     /// In [`Lane::User`] the swap keeps its place among the messages: what was sent
     /// before is handled by the old behavior, what is sent after by the new. In
@@ -255,7 +262,10 @@ impl Process {
     fn send_swap(self: &Arc<Self>, lane: Lane, swap: Swap<'_>) -> Option<u32> {
         // Sealed mailboxes still take signals, but a process on its way out, be it by
         // draining, is not swapped any more.
-        if !self.mailbox.is_open() || self.push(lane, swap.envelope()).is_err() {
+        if self.options.receives
+            || !self.mailbox.is_open()
+            || self.push(lane, swap.envelope()).is_err()
+        {
             return None;
         }
         Some(swap.done())
@@ -284,9 +294,24 @@ impl Process {
         sealed
     }
 
+    /// Waits until the process is told to stop at once, which overtakes its messages.
+    pub async fn told_to_stop(&self) {
+        let interrupt = self.interrupt.get_or_init(Notify::new);
+        // Told before there was anything to notify, or else the notification is kept.
+        if self.mailbox.is_alive() {
+            interrupt.notified().await;
+        }
+    }
+
     /// Closes the mailbox of a process that nobody will run again; what was in it.
-    pub fn abandon(&self) -> Vec<Message> {
-        self.mailbox.close()
+    ///
+    /// A receiving actor is woken, to find that nothing more will come.
+    pub fn abandon(self: &Arc<Self>) -> Vec<Message> {
+        let left = self.mailbox.close();
+        if self.options.receives {
+            self.wake();
+        }
+        left
     }
 
     /// Whether it can still handle what is queued: neither stopped nor ended.
@@ -297,7 +322,7 @@ impl Process {
 
     /// User messages not yet handed to the handler.
     pub fn mailbox_size(&self) -> usize {
-        self.mailbox.len()
+        self.mailbox.len() + self.set_aside.load(Ordering::Relaxed)
     }
 
     /// Messages handed to the handler so far, system messages included.

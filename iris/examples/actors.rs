@@ -6,7 +6,7 @@ use std::time::Duration;
 use iris::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let rt = Runtime::new()?;
+    let rt = Runtime::new();
     let printer = rt
         .spawn(handler(|_, text| say("A", &text)))
         .named("printer")

@@ -94,7 +94,7 @@ impl Exits {
     /// The end of a process that nobody will run again, or whose handler does not return:
     /// what can be done without it. Should the handler return, its own exit finds the work
     /// done.
-    pub(crate) fn abandon(&self, inner: &Inner, process: &Process) {
+    pub(crate) fn abandon(&self, inner: &Inner, process: &Arc<Process>) {
         let pid = process.pid();
         inner.timers.forget(pid);
         self.bury(pid, process.abandon());

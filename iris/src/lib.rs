@@ -15,7 +15,7 @@
 //!
 //! use iris::{Runtime, Step, handler};
 //!
-//! let rt = Runtime::new()?;
+//! let rt = Runtime::new();
 //! let greeter = rt
 //!     .spawn(handler(|cx, bytes| {
 //!         println!("{} got {}", cx.pid(), String::from_utf8_lossy(&bytes));
@@ -31,7 +31,7 @@
 //! ```
 //!
 //! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
-//! runtimes and processes, [`names`] finds them, [`timers`] write to them later, `host` answers what parts ask, `exits` is the exit pipeline.
+//! runtimes and processes, [`names`] finds them, [`receive`] is for actors that receive, [`timers`] write later, `host` answers what parts ask, `exits` is the exit pipeline.
 //! The parts themselves are re-exported below; each is usable alone.
 //!
 //! # Features
@@ -46,6 +46,7 @@ mod exits;
 mod family;
 mod host;
 pub mod names;
+pub mod receive;
 pub mod runtime;
 pub mod spawn;
 pub mod timers;
@@ -53,6 +54,7 @@ pub mod timers;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
 pub use names::{NamedSendError, PlaceError};
+pub use receive::{Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
 pub use timers::TimerError;

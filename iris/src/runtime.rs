@@ -92,11 +92,17 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 impl Runtime {
     /// A runtime of default parts.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// [`StartError`] if the operating system gives no threads.
-    pub fn new() -> Result<Self, StartError> {
-        Builder::default().start()
+    /// If the operating system gives no threads; [`Builder::start`] gives an error instead.
+    #[expect(
+        clippy::new_without_default,
+        reason = "it starts threads, which a default does not"
+    )]
+    pub fn new() -> Self {
+        Builder::default()
+            .start()
+            .expect("the operating system gives threads")
     }
 
     /// A runtime of chosen parts.

@@ -35,6 +35,9 @@ pub enum SpawnError {
     /// The name or path that it was to have cannot be had.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The operating system gave no thread for it, or a limit is reached.
+    #[error("no thread for the actor: {0}")]
+    NoThread(#[source] std::io::Error),
     /// The parent that it was to have is not alive.
     #[error("the parent is not alive")]
     NoParent,
@@ -104,6 +107,12 @@ impl<'a> SpawnBuilder<'a> {
             idle_timeout,
             reactivate: true,
         };
+        self
+    }
+
+    /// Makes it an actor that receives by hand.
+    pub(crate) fn receiving(mut self) -> Self {
+        self.options.receives = true;
         self
     }
 

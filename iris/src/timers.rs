@@ -33,7 +33,7 @@ impl Runtime {
     /// ```
     /// # use std::time::Duration;
     /// # use iris::prelude::*;
-    /// let rt = Runtime::new()?;
+    /// let rt = Runtime::new();
     /// let pid = rt.spawn(handler(|_, _| Step::stop())).start()?;
     /// let timer = rt.send_after(pid, Duration::from_millis(5), &b"tick"[..])?;
     /// assert_eq!(rt.join(pid, Some(Duration::from_secs(10))), Ok(true));

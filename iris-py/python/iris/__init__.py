@@ -9,8 +9,8 @@ got hello
 
 from __future__ import annotations
 
-from iris._errors import DeadActorError, ForkError, IrisError, NameTakenError
-from iris._iris import STOP, __version__
+from iris._errors import DeadActorError, ForkError, IrisError, MailboxClosed, NameTakenError
+from iris._iris import STOP, Mailbox, __version__
 from iris._lifecycle import Runtime
 from iris._offload import offload
 
@@ -19,6 +19,8 @@ __all__ = [
     "DeadActorError",
     "ForkError",
     "IrisError",
+    "Mailbox",
+    "MailboxClosed",
     "NameTakenError",
     "Runtime",
     "__version__",

@@ -17,3 +17,10 @@ class NameTakenError(IrisError, ValueError):
 
 class ForkError(IrisError, RuntimeError):
     """The runtime was made before ``os.fork()`` and cannot be used in the child."""
+
+
+class MailboxClosed(IrisError):
+    """The actor was told to stop, and its mailbox gives nothing more.
+
+    It may leave the function of a pull actor: that is its quiet end, not a crash.
+    """

@@ -1,5 +1,5 @@
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, TypedDict, final
 
 from typing_extensions import Buffer, Self, disjoint_base
@@ -7,6 +7,7 @@ from typing_extensions import Buffer, Self, disjoint_base
 __all__ = [
     "STOP",
     "Kernel",
+    "Mailbox",
     "OffloadedFunction",
     "Runtime",
     "StopType",
@@ -35,6 +36,18 @@ class _Info(TypedDict):
 @final
 class StopType: ...
 
+@final
+class Mailbox:
+    @property
+    def pid(self) -> int: ...
+    def recv(self, timeout: float | None = None) -> bytes | None: ...
+    def selective_recv(
+        self, matcher: Callable[[bytes], object], timeout: float | None = None
+    ) -> bytes | None: ...
+    def recv_many(self, max: int, timeout: float | None = None) -> list[bytes]: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+
 @disjoint_base
 class Runtime:
     def __new__(cls) -> Self: ...
@@ -56,6 +69,17 @@ class Runtime:
         reactivate: bool = False,
         name: str | None = None,
         on_error: _OnError = "crash",
+    ) -> int: ...
+    def spawn_with_mailbox(
+        self, handler: Callable[[Mailbox], object], budget: int = 100, *, name: str | None = None
+    ) -> int: ...
+    def spawn_child_with_mailbox(
+        self,
+        parent: int,
+        handler: Callable[[Mailbox], object],
+        budget: int = 100,
+        *,
+        name: str | None = None,
     ) -> int: ...
     def spawn_child(
         self,

@@ -1,0 +1,213 @@
+//! Pull actors: a Python function on a thread of its own, with a mailbox to receive from.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use iris::{Exit, Failure, Message, Receiver, RecvError, Verdict};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::behavior::refuse_coroutine;
+use crate::convert;
+use crate::error;
+
+/// The mailbox of a pull actor. It belongs to the thread of its actor.
+#[pyclass(module = "iris._iris", frozen)]
+pub(crate) struct Mailbox {
+    /// Taken out when the actor ends, however long somebody keeps the object.
+    receiver: Mutex<Option<Receiver>>,
+    pid: u64,
+}
+
+#[pymethods]
+impl Mailbox {
+    /// The pid of the actor whose mailbox it is.
+    #[getter]
+    fn pid(&self) -> u64 {
+        self.pid
+    }
+
+    /// The next message, or `None` if none came within `timeout` seconds (`None`: for ever).
+    ///
+    /// Releases the GIL while it waits. Raises `MailboxClosed` once the actor was told to
+    /// stop; it may leave the actor's function, which is then a quiet end.
+    #[pyo3(signature = (timeout=None))]
+    fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let timeout = wait_time(timeout)?;
+        let received = self.with(py, |receiver| py.detach(|| receiver.recv_blocking(timeout)))?;
+        answer(py, received)
+    }
+
+    /// The first message for which `matcher(data)` is true, as `recv`. Those before it keep
+    /// their order for later calls. What `matcher` raises is raised here, and the message
+    /// that it looked at stays where it is.
+    #[pyo3(signature = (matcher, timeout=None))]
+    fn selective_recv<'py>(
+        &self,
+        py: Python<'py>,
+        matcher: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if !matcher.is_callable() {
+            return Err(error::not_callable(matcher));
+        }
+        let timeout = wait_time(timeout)?;
+        let matcher = matcher.clone().unbind();
+        let mut raised = None;
+        let received = self.with(py, |receiver| {
+            py.detach(|| {
+                let choose = |message: &Message| choose(&matcher, message, &mut raised);
+                receiver.recv_chosen_blocking(choose, timeout)
+            })
+        })?;
+        match raised {
+            Some(raised) => Err(raised),
+            None => answer(py, received),
+        }
+    }
+
+    /// Up to `max` messages: waits for the first as `recv` does, and takes what is there
+    /// then. An empty list if none came in time.
+    #[pyo3(signature = (max, timeout=None))]
+    fn recv_many<'py>(
+        &self,
+        py: Python<'py>,
+        max: usize,
+        timeout: Option<f64>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        if max == 0 {
+            return Err(PyValueError::new_err("max must be at least 1"));
+        }
+        let Some(first) = self.recv(py, timeout)? else {
+            return Ok(Vec::new());
+        };
+        let mut batch = vec![first];
+        while batch.len() < max {
+            // What comes first, a message or the order to stop, is for the next call then.
+            let next = self.with(py, |receiver| receiver.recv_blocking(Some(Duration::ZERO)))?;
+            match next {
+                Ok(message) => batch.extend(bytes(py, &message)),
+                Err(_) => break,
+            }
+        }
+        Ok(batch)
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    /// The next message; the iteration ends when the actor is told to stop.
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let received = self.with(py, |receiver| py.detach(|| receiver.recv_blocking(None)))?;
+        Ok(received.ok().and_then(|message| bytes(py, &message)))
+    }
+}
+
+impl Mailbox {
+    fn new(receiver: Receiver) -> Self {
+        let pid = receiver.pid().raw();
+        Self {
+            receiver: Mutex::new(Some(receiver)),
+            pid,
+        }
+    }
+
+    /// Uses the receiver, which only one call at a time can.
+    fn with<T>(&self, py: Python<'_>, receive: impl FnOnce(&mut Receiver) -> T) -> PyResult<T> {
+        let mut guard: MutexGuard<'_, _> = match self.receiver.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(PyRuntimeError::new_err(
+                    "the mailbox is in use, by another thread or by the matcher of a receive",
+                ));
+            }
+        };
+        guard
+            .as_mut()
+            .map(receive)
+            .ok_or_else(|| error::mailbox_closed(py))
+    }
+
+    /// Gives the receiver back; nothing can be received any more.
+    fn close(&self) {
+        // Another thread that was handed the mailbox and waits in it keeps it until the
+        // actor is stopped.
+        let receiver = self
+            .receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(receiver);
+    }
+}
+
+/// Runs the function of a pull actor; how the actor ends.
+pub(crate) fn run(handler: &Py<PyAny>, name: &str, receiver: Receiver) -> Exit {
+    let pid = receiver.pid();
+    let ended = Python::try_attach(|py| {
+        let mailbox = Py::new(py, Mailbox::new(receiver));
+        let result = mailbox.and_then(|mailbox| {
+            let returned = handler.bind(py).call1((&mailbox,));
+            py.detach(|| mailbox.get().close());
+            refuse_coroutine(&returned?)
+        });
+        match result {
+            Ok(()) => Exit::default(),
+            Err(raised) if error::is_mailbox_closed(py, &raised) => Exit::default(),
+            Err(raised) => {
+                let text = format!("actor {pid} ({name}) raised; it is stopped (crash)");
+                error::log(py, &text, &raised);
+                Exit::crash(error::failure(py, &raised))
+            }
+        }
+    });
+    ended.unwrap_or_else(|| Exit::crash(Failure::default()))
+}
+
+fn wait_time(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    timeout
+        .map(|timeout| convert::seconds("timeout", timeout))
+        .transpose()
+}
+
+fn bytes<'py>(py: Python<'py>, message: &Message) -> Option<Bound<'py, PyBytes>> {
+    message.as_user().map(|data| PyBytes::new(py, data))
+}
+
+fn answer(
+    py: Python<'_>,
+    received: Result<Message, RecvError>,
+) -> PyResult<Option<Bound<'_, PyBytes>>> {
+    match received {
+        Ok(message) => Ok(bytes(py, &message)),
+        Err(RecvError::Closed) => Err(error::mailbox_closed(py)),
+        Err(_) => Ok(None),
+    }
+}
+
+fn choose(matcher: &Py<PyAny>, message: &Message, raised: &mut Option<PyErr>) -> Verdict {
+    let Some(data) = message.as_user() else {
+        return Verdict::Leave;
+    };
+    let matched = Python::try_attach(|py| {
+        matcher
+            .bind(py)
+            .call1((PyBytes::new(py, data),))?
+            .is_truthy()
+    });
+    match matched {
+        Some(Ok(matched)) => matched.into(),
+        Some(Err(error)) => {
+            *raised = Some(error);
+            Verdict::Abort
+        }
+        None => Verdict::Abort,
+    }
+}

@@ -1,0 +1,538 @@
+//! Actors that receive: async ones, and ones on a thread of their own.
+//!
+//! ```text
+//!   send ──► mailbox ──► Inbox::ready: keeps the right to receive, wakes who waits
+//!                          │
+//!            Receiver::recv takes it, receives, and gives it up when there is nothing
+//! ```
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use iris_core::{
+    Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Pid, State, Step,
+};
+use iris_sched::{Process, Ready, Received, Scheduler, Turn};
+
+use crate::runtime::Runtime;
+use crate::spawn::{SpawnBuilder, SpawnError};
+
+/// What a receiving actor is in the process table: a name. Its code is elsewhere.
+struct Receiving(String);
+
+impl Behavior for Receiving {
+    fn handle(&self, _: &mut State, _: &mut Context<'_>, _: Message) -> Step {
+        Step::Done
+    }
+
+    fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The scheduler of one receiving actor: hands the right to receive to who waits for it.
+#[derive(Default)]
+struct Inbox {
+    state: Mutex<InboxState>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct InboxState {
+    ready: Option<Ready>,
+    waker: Option<Waker>,
+    /// Whether the receiver has seen the order to stop.
+    order_received: bool,
+    /// What a receiver that was dropped had set aside, and how it was told to stop.
+    left: Left,
+}
+
+#[derive(Default)]
+struct Left {
+    turn: Option<Turn>,
+    set_aside: VecDeque<Message>,
+    stopped: Option<Exit>,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Scheduler for Inbox {
+    fn ready(&self, process: Ready) {
+        let mut state = self.lock();
+        state.ready = Some(process);
+        let waker = state.waker.take();
+        drop(state);
+        self.arrived.notify_one();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Never asked for: only handlers return futures.
+    fn drive(&self, _: BoxFuture<()>) {}
+}
+
+/// Why nothing was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// Nothing came in time.
+    #[error("no message came in time")]
+    Timeout,
+    /// The actor was told to stop. It gets nothing more; what is queued becomes dead letters.
+    #[error("the actor was told to stop")]
+    Closed,
+    /// Who chooses has given up on a message; it stays where it is.
+    #[error("choosing a message was given up")]
+    Aborted,
+}
+
+/// What becomes of a message that a selective receive looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Receive it.
+    Take,
+    /// Leave it for a later receive.
+    Leave,
+    /// Leave it, and give up with [`RecvError::Aborted`].
+    Abort,
+}
+
+impl From<bool> for Verdict {
+    fn from(matches: bool) -> Self {
+        if matches { Self::Take } else { Self::Leave }
+    }
+}
+
+/// The receiving end of an actor's mailbox.
+///
+/// Messages come in the order of each sender. What [`selective`](Self::recv_matching)
+/// receives pass over stays in its place for later ones.
+pub struct Receiver {
+    inbox: Arc<Inbox>,
+    pid: Pid,
+    turn: Option<Turn>,
+    set_aside: VecDeque<Message>,
+    stopped: Option<Exit>,
+}
+
+impl Receiver {
+    /// Whose mailbox it is.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The next message, or `None` once the actor was told to stop. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Message> {
+        self.recv_matching(|_| true).await
+    }
+
+    /// The first message for which `matches` holds, or `None` once the actor was told to
+    /// stop. Messages before it are kept in their order. Cancel safe.
+    pub async fn recv_matching(
+        &mut self,
+        mut matches: impl FnMut(&Message) -> bool,
+    ) -> Option<Message> {
+        let mut seen = 0;
+        poll_fn(|cx| {
+            loop {
+                let mut verdict = |message: &Message| matches(message).into();
+                match self.poll_once(&mut seen, &mut verdict) {
+                    Ok(found) => return Poll::Ready(Some(found)),
+                    Err(RecvError::Timeout) => {}
+                    Err(_) => return Poll::Ready(None),
+                }
+                let mut state = self.inbox.lock();
+                let Some(ready) = state.ready.take() else {
+                    state.waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                };
+                self.turn = Some(ready.take_turn());
+            }
+        })
+        .await
+    }
+
+    /// The next message; blocks the calling thread for it, at most `timeout` (`None`: for
+    /// ever). Not for async actors, whose thread others need.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    pub fn recv_blocking(&mut self, timeout: Option<Duration>) -> Result<Message, RecvError> {
+        self.recv_matching_blocking(|_| true, timeout)
+    }
+
+    /// As [`recv_matching`](Self::recv_matching), blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    pub fn recv_matching_blocking(
+        &mut self,
+        mut matches: impl FnMut(&Message) -> bool,
+        timeout: Option<Duration>,
+    ) -> Result<Message, RecvError> {
+        self.recv_chosen_blocking(|message| matches(message).into(), timeout)
+    }
+
+    /// As [`recv_matching_blocking`](Self::recv_matching_blocking), where choosing can fail.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    pub fn recv_chosen_blocking(
+        &mut self,
+        mut choose: impl FnMut(&Message) -> Verdict,
+        timeout: Option<Duration>,
+    ) -> Result<Message, RecvError> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut seen = 0;
+        loop {
+            match self.poll_once(&mut seen, &mut choose) {
+                Err(RecvError::Timeout) => {}
+                other => return other,
+            }
+            let mut state = self.inbox.lock();
+            while state.ready.is_none() {
+                let Some(deadline) = deadline else {
+                    let waited = self.inbox.arrived.wait(state);
+                    state = waited.unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                };
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(RecvError::Timeout);
+                }
+                let waited = self.inbox.arrived.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+            self.turn = state.ready.take().map(Ready::take_turn);
+        }
+    }
+
+    /// Looks through what was set aside, from `seen` on, and then through the mailbox.
+    /// `Timeout` stands for nothing at present; the turn is given up then.
+    fn poll_once(
+        &mut self,
+        seen: &mut usize,
+        choose: &mut impl FnMut(&Message) -> Verdict,
+    ) -> Result<Message, RecvError> {
+        if self.stopped.is_some() {
+            return Err(RecvError::Closed);
+        }
+        if self.turn.is_none() {
+            self.turn = self.inbox.lock().ready.take().map(Ready::take_turn);
+        }
+        // An order to stop overtakes what was set aside, too.
+        let stopped = self.turn.as_ref().is_some_and(Turn::is_stopped);
+        while let Some(message) = self.set_aside.get(*seen).filter(|_| !stopped) {
+            match choose(message) {
+                Verdict::Leave => *seen += 1,
+                Verdict::Abort => return Err(RecvError::Aborted),
+                Verdict::Take => {
+                    let found = self.set_aside.remove(*seen);
+                    self.note_set_aside();
+                    return found.ok_or(RecvError::Timeout);
+                }
+            }
+        }
+        while let Some(mut turn) = self.turn.take() {
+            match turn.receive() {
+                Received::Message(message) => {
+                    self.turn = Some(turn);
+                    let verdict = choose(&message);
+                    if verdict == Verdict::Take {
+                        return Ok(message);
+                    }
+                    self.set_aside.push_back(message);
+                    *seen = self.set_aside.len();
+                    self.note_set_aside();
+                    if verdict == Verdict::Abort {
+                        return Err(RecvError::Aborted);
+                    }
+                }
+                Received::Empty => self.turn = turn.rest(),
+                Received::Stop(exit) => {
+                    self.turn = Some(turn);
+                    self.stopped = Some(exit);
+                    self.inbox.lock().order_received = true;
+                    return Err(RecvError::Closed);
+                }
+            }
+        }
+        Err(RecvError::Timeout)
+    }
+
+    fn note_set_aside(&self) {
+        if let Some(turn) = &self.turn {
+            turn.set_aside(self.set_aside.len());
+        }
+    }
+}
+
+impl Drop for Receiver {
+    /// The actor may go on without it; whoever drives the actor ends the process.
+    fn drop(&mut self) {
+        let left = Left {
+            turn: self.turn.take(),
+            set_aside: std::mem::take(&mut self.set_aside),
+            stopped: self.stopped.take(),
+        };
+        self.inbox.lock().left = left;
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends a receiving actor, when its code has returned.
+struct Ender {
+    inbox: Arc<Inbox>,
+    process: Weak<Process>,
+}
+
+impl Ender {
+    /// `own` is how the code ended by itself; an order to stop that it has followed comes
+    /// first.
+    fn end(&self, own: Exit) {
+        let Some(process) = self.process.upgrade() else {
+            return;
+        };
+        let Left {
+            turn,
+            set_aside,
+            stopped,
+        } = std::mem::take(&mut self.inbox.lock().left);
+        let exit = match stopped {
+            Some(stopped) if !own.reason.is_failure() => stopped,
+            _ => own,
+        };
+        // Without a turn the process is at rest, and an order to stop brings one.
+        let turn = turn.or_else(|| {
+            process.stop(Lane::Signal, exit.clone());
+            self.inbox.lock().ready.take().map(Ready::take_turn)
+        });
+        if let Some(turn) = turn {
+            turn.end(exit, set_aside);
+        }
+    }
+}
+
+impl Drop for Ender {
+    /// What is left in the inbox refers to the process, and that to the inbox.
+    fn drop(&mut self) {
+        let mut state = self.inbox.lock();
+        let ready = state.ready.take();
+        let left = std::mem::take(&mut state.left);
+        drop(state);
+        drop((ready, left));
+    }
+}
+
+impl Runtime {
+    /// Begins an actor that receives by itself: finish with
+    /// [`start_async`](ReceiverBuilder::start_async) or
+    /// [`start_thread`](ReceiverBuilder::start_thread). `name` is what logs call it.
+    pub fn receiver(&self, name: impl Into<String>) -> ReceiverBuilder<'_> {
+        let inbox = Arc::new(Inbox::default());
+        let builder = self.spawn(Receiving(name.into())).on(inbox.clone());
+        ReceiverBuilder {
+            runtime: self,
+            builder: builder.receiving(),
+            inbox,
+        }
+    }
+
+    /// Spawns an async actor: one task, which ends with the future that `actor` returns.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime has been shut down or 16 million processes are alive;
+    /// [`receiver`](Self::receiver) gives errors instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use iris::prelude::*;
+    /// let rt = Runtime::new();
+    /// let echo = rt.spawn_actor(|mut rx| async move {
+    ///     while let Some(message) = rx.recv().await {
+    ///         println!("{message:?}");
+    ///     }
+    /// });
+    /// rt.send(echo, &b"hello"[..])?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spawn_actor<F, Fut>(&self, actor: F) -> Pid
+    where
+        F: FnOnce(Receiver) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let started = self.receiver(std::any::type_name::<F>()).start_async(actor);
+        started.expect("the runtime has been shut down or is full")
+    }
+
+    /// As [`spawn_actor`](Self::spawn_actor), for an actor that ends with `parent`.
+    ///
+    /// # Panics
+    ///
+    /// As there, and if `parent` is not alive.
+    pub fn spawn_child<F, Fut>(&self, parent: Pid, actor: F) -> Pid
+    where
+        F: FnOnce(Receiver) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let receiver = self.receiver(std::any::type_name::<F>()).child_of(parent);
+        receiver
+            .start_async(actor)
+            .expect("the parent and the runtime are alive")
+    }
+}
+
+/// A receiving actor that is about to be.
+#[must_use = "nothing is spawned until it is started"]
+#[derive(Debug)]
+pub struct ReceiverBuilder<'a> {
+    runtime: &'a Runtime,
+    builder: SpawnBuilder<'a>,
+    inbox: Arc<Inbox>,
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
+impl<'a> ReceiverBuilder<'a> {
+    /// Registers the actor under a name before anybody can send to it.
+    pub fn named(mut self, name: &'a str) -> Self {
+        self.builder = self.builder.named(name);
+        self
+    }
+
+    /// Makes it a child of `parent`, to end with it.
+    pub fn child_of(mut self, parent: Pid) -> Self {
+        self.builder = self.builder.child_of(parent);
+        self
+    }
+
+    /// Runs the actor as a task on the runtime's threads.
+    ///
+    /// The process ends when the future does (reason `normal`) or panics (`panic`). Told to
+    /// stop, the actor gets `None` from its receiver and may finish what it is at; one that
+    /// waits for something else is dropped where it waits.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpawnError`].
+    pub fn start_async<F, Fut>(self, actor: F) -> Result<Pid, SpawnError>
+    where
+        F: FnOnce(Receiver) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = self.runtime;
+        let (pid, receiver, ender) = self.begin()?;
+        let future = actor(receiver);
+        runtime.drive(Box::pin(drive(future, ender)));
+        Ok(pid)
+    }
+
+    /// Hands the receiver to `start`, which must see to it that `body` runs on a thread of
+    /// its own, once; the process ends with what `body` returns. The thread's stack, name
+    /// and limits are the caller's.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpawnError`]; [`SpawnError::NoThread`] with what `start` says if it cannot.
+    pub fn start_thread(
+        self,
+        start: impl FnOnce(Box<dyn FnOnce() + Send>) -> std::io::Result<()>,
+        body: impl FnOnce(Receiver) -> Exit + Send + 'static,
+    ) -> Result<Pid, SpawnError> {
+        let (pid, receiver, ender) = self.begin()?;
+        let inbox = ender.inbox.clone();
+        let process = ender.process.clone();
+        let run = Box::new(move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| body(receiver)));
+            ender.end(ended.unwrap_or_else(|panic| Exit::panic(Failure::from_panic(&*panic))));
+        });
+        start(run).map_err(|error| {
+            // The closure was dropped, and its receiver with it.
+            Ender { inbox, process }.end(ExitReason::Killed.into());
+            SpawnError::NoThread(error)
+        })?;
+        Ok(pid)
+    }
+
+    fn begin(self) -> Result<(Pid, Receiver, Ender), SpawnError> {
+        let Self {
+            runtime,
+            builder,
+            inbox,
+        } = self;
+        let pid = builder.start()?;
+        let process = runtime
+            .table()
+            .get(pid)
+            .as_ref()
+            .map_or_else(Weak::new, Arc::downgrade);
+        let receiver = Receiver {
+            inbox: inbox.clone(),
+            pid,
+            turn: None,
+            set_aside: VecDeque::new(),
+            stopped: None,
+        };
+        Ok((pid, receiver, Ender { inbox, process }))
+    }
+}
+
+/// Polls an async actor to its end, and ends its process.
+async fn drive(future: impl Future<Output = ()>, ender: Ender) {
+    let mut future = Box::pin(future);
+    let process = ender.process.upgrade();
+    let mut stop_order = pin!(async {
+        if let Some(process) = &process {
+            process.told_to_stop().await;
+        }
+    });
+    let mut ordered = false;
+    let ended = poll_fn(|cx| {
+        ordered = ordered || stop_order.as_mut().poll(cx).is_ready();
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        match polled {
+            Ok(Poll::Ready(())) => return Poll::Ready(Exit::default()),
+            Err(panic) => return Poll::Ready(Exit::panic(Failure::from_panic(&*panic))),
+            Ok(Poll::Pending) => {}
+        }
+        // An actor that waits for a message has just received the order, and may finish what
+        // it is at. One that has not is at something else, and ends there.
+        if ordered && !ender.inbox.lock().order_received {
+            return Poll::Ready(ExitReason::Killed.into());
+        }
+        Poll::Pending
+    })
+    .await;
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(future)));
+    ender.end(match dropped {
+        Ok(()) => ended,
+        Err(panic) => Exit::panic(Failure::from_panic(&*panic)),
+    });
+}
