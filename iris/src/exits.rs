@@ -56,14 +56,13 @@ impl Exits {
             }
         };
         while let Some(exited) = next {
-            let pid = exited.pid;
-            self.finish(inner, exited);
-            next = inner.family.gone(pid);
+            next = self.finish(inner, exited);
         }
     }
 
-    /// The rest of the pipeline, for a process that has no children any more.
-    pub(crate) fn finish(&self, inner: &Inner, exited: Exited) {
+    /// The rest of the pipeline, for a process that has no children any more. Returns the
+    /// exit of its parent, if that waited for this one.
+    pub(crate) fn finish(&self, inner: &Inner, exited: Exited) -> Option<Exited> {
         let Exited {
             pid,
             exit,
@@ -84,11 +83,13 @@ impl Exits {
         inner.timers.forget(pid);
         self.bury(pid, remaining);
         inner.registry.forget(pid);
+        let parent = inner.family.gone(pid);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.behavior.name().to_owned()));
         if inner.table.remove(pid).is_some() {
             self.count(pid, &exit, &name.unwrap_or_default());
         }
         self.wake_joiners();
+        parent
     }
 
     /// The end of a process that nobody will run again, or whose handler does not return:

@@ -405,6 +405,7 @@ impl Inner {
     /// and nobody waits for them any more.
     fn abandon_stuck(&self) {
         for exited in self.family.give_up() {
+            // The families are gone: no parent waits any more.
             self.exits.finish(self, exited);
         }
         for process in self.table.snapshot() {
