@@ -9,6 +9,8 @@
 //! | module | says |
 //! |---|---|
 //! | [`runtime`] | the class `Runtime` |
+//! | [`spawn`] | how it makes actors of callables |
+//! | [`wait`] | waits that heed Ctrl-C |
 //! | [`behavior`] | a callable as a behavior |
 //! | [`lane`] | the threads that run handlers |
 //! | [`mailbox`] | pull actors, and what they receive from |
@@ -27,6 +29,8 @@ mod lane;
 mod mailbox;
 mod offload;
 mod runtime;
+mod spawn;
+mod wait;
 
 // Messages are allocated by one thread and freed by another, which costs glibc's
 // allocator about 180 ns and this one a tenth of that.

@@ -2,10 +2,10 @@
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use iris::{ExitReason, Pid, Runtime, Scheduler, SpawnBuilder, SpawnError, TimerId};
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyValueError};
+use iris::{ExitReason, Pid, Runtime, TimerId};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
@@ -14,10 +14,8 @@ use crate::convert::{self, OnError};
 use crate::error;
 use crate::fork::Birthplace;
 use crate::lane::GuestLane;
-use crate::mailbox;
-
-/// How often a wait looks for signals such as Ctrl-C.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+use crate::spawn::refuse_release_gil;
+use crate::wait;
 
 /// How long a shutdown waits for the lane's threads.
 const LANE_PATIENCE: Duration = Duration::from_secs(1);
@@ -34,9 +32,9 @@ pub(crate) struct PyRuntime {
     born: Birthplace,
 }
 
-struct Parts {
-    runtime: Runtime,
-    lane: Arc<GuestLane>,
+pub(crate) struct Parts {
+    pub(crate) runtime: Runtime,
+    pub(crate) lane: Arc<GuestLane>,
 }
 
 impl Drop for PyRuntime {
@@ -51,7 +49,7 @@ impl Drop for PyRuntime {
 impl PyRuntime {
     /// The parts, in the process that they were made in.
     #[inline]
-    fn parts(&self, py: Python<'_>) -> PyResult<&Parts> {
+    pub(crate) fn parts(&self, py: Python<'_>) -> PyResult<&Parts> {
         if self.born.is_here() {
             Ok(&self.parts)
         } else {
@@ -75,81 +73,6 @@ impl PyRuntime {
         let (runtime, pid) = self.target(py, raw)?;
         pid.map(|pid| (runtime, pid))
             .ok_or_else(|| error::dead_actor(py, raw))
-    }
-
-    fn start(
-        &self,
-        handler: &Bound<'_, PyAny>,
-        budget: u32,
-        name: Option<&str>,
-        on_error: &str,
-        shape: impl FnOnce(SpawnBuilder<'_>) -> SpawnBuilder<'_>,
-    ) -> PyResult<u64> {
-        let py = handler.py();
-        let Parts { runtime, lane } = self.parts(py)?;
-        convert::check_handler(handler)?;
-        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?);
-        let lane: Arc<dyn Scheduler> = lane.clone();
-        let mut builder = runtime.spawn(behavior).budget(budget).on(lane);
-        if let Some(name) = name {
-            builder = builder.named(name);
-        }
-        shape(builder)
-            .start()
-            .map(Pid::raw)
-            .map_err(|error| error::spawn(py, &error))
-    }
-}
-
-impl PyRuntime {
-    fn start_pull(
-        &self,
-        handler: &Bound<'_, PyAny>,
-        budget: u32,
-        name: Option<&str>,
-        parent: Option<Pid>,
-    ) -> PyResult<u64> {
-        let py = handler.py();
-        let Parts { runtime, lane } = self.parts(py)?;
-        convert::check_handler(handler)?;
-        if budget == 0 {
-            return Err(error::spawn(py, &SpawnError::NoBudget));
-        }
-        let called = PyBehavior::name_of(handler);
-        let mut builder = runtime.receiver(called.clone());
-        if let Some(name) = name {
-            builder = builder.named(name);
-        }
-        if let Some(parent) = parent {
-            builder = builder.child_of(parent);
-        }
-        let handler = handler.clone().unbind();
-        let body = move |receiver| mailbox::run(&handler, &called, receiver);
-        let started = builder.start_thread(|work| lane.run_alone(work), body);
-        started
-            .map(Pid::raw)
-            .map_err(|error| error::spawn(py, &error))
-    }
-}
-
-/// Calls `wait` with the GIL released, in steps short enough for Ctrl-C, until it says
-/// yes or `timeout` is over; returns which.
-fn wait_interruptibly(
-    py: Python<'_>,
-    timeout: Option<Duration>,
-    wait: impl Fn(Duration) -> bool + Sync,
-) -> PyResult<bool> {
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let step = left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL));
-        if py.detach(|| wait(step)) {
-            return Ok(true);
-        }
-        py.check_signals()?;
-        if left.is_some_and(|left| left.is_zero()) {
-            return Ok(false);
-        }
     }
 }
 
@@ -398,7 +321,7 @@ impl PyRuntime {
         if let Err(error) = runtime.join(pid, Some(Duration::ZERO)) {
             return Err(error::join(error));
         }
-        wait_interruptibly(py, timeout, |step| {
+        wait::interruptibly(py, timeout, |step| {
             runtime.join(pid, Some(step)).unwrap_or(true)
         })
     }
@@ -577,7 +500,7 @@ impl PyRuntime {
         if runtime.is_shut_down() {
             return Ok(0);
         }
-        wait_interruptibly(py, Some(drain), |step| runtime.wait_quiet(step))?;
+        wait::interruptibly(py, Some(drain), |step| runtime.wait_quiet(step))?;
         let report = py.detach(|| {
             let report = runtime.shutdown(Duration::ZERO);
             lane.stop();
@@ -637,16 +560,6 @@ impl PyRuntime {
             runtime.process_count()
         ))
     }
-}
-
-fn refuse_release_gil(release_gil: bool) -> PyResult<()> {
-    if release_gil {
-        return Err(PyNotImplementedError::new_err(
-            "release_gil=True is not in this version yet; a handler that blocks already \
-             moves the other actors to another thread after 10 ms",
-        ));
-    }
-    Ok(())
 }
 
 fn plain(found: Vec<(String, Pid)>) -> Vec<(String, u64)> {
