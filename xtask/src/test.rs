@@ -81,19 +81,22 @@ fn cargo_test(workspace: &Workspace) -> Result<(), Error> {
     run_showing_results(&mut cargo, "cargo test")
 }
 
-/// Every interleaving of the process state word; in release, since loom runs very many.
+/// The crates with a loom test, and its name.
+const LOOM_TESTS: [(&str, &str); 2] = [
+    ("iris-mailbox", "loom_mailbox"),
+    ("iris-sched", "loom_state"),
+];
+
+/// Every interleaving of the mailbox and of the process state word; in release, since loom
+/// runs very many.
 fn loom(workspace: &Workspace) -> Result<(), Error> {
-    let mut cargo = workspace.cargo(None);
-    cargo.args([
-        "test",
-        "--locked",
-        "--package",
-        "iris-sched",
-        "--features",
-        "loom",
-    ]);
-    cargo.args(["--test", "loom_state", "--release"]);
-    run_showing_results(&mut cargo, "cargo test of the loom model")
+    for (package, test) in LOOM_TESTS {
+        let mut cargo = workspace.cargo(None);
+        cargo.args(["test", "--locked", "--package", package]);
+        cargo.args(["--features", "loom", "--test", test, "--release"]);
+        run_showing_results(&mut cargo, "cargo test of a loom model")?;
+    }
+    Ok(())
 }
 
 fn pytest(workspace: &Workspace) -> Result<(), Error> {

@@ -1,0 +1,160 @@
+//! What the runner has taken from the stack and not handed out yet.
+
+use iris_core::Envelope;
+
+use crate::chain::{Chain, reverse_some};
+use crate::node::{Index, NONE};
+use crate::pool;
+use crate::sync::{AtomicBool, AtomicU32, Ordering};
+
+/// Nodes that are turned around in one step: some 2 microseconds where they are in the
+/// cache, 50 where none is.
+pub(crate) const SORT_STEP: usize = 1024;
+
+/// The runner's cache line. All of it but `signals` is written through a [`Turn`] only.
+#[repr(align(64))]
+#[derive(Debug)]
+pub(crate) struct Runner {
+    /// Whether the signal lane may hold something. Written under its lock.
+    pub(crate) signals: AtomicBool,
+    /// Whether there is a [`Turn`].
+    busy: AtomicBool,
+    /// The rest of a stack that was taken, newest first.
+    taken: AtomicU32,
+    /// The part of it that has been turned around, oldest first; complete, and so fit to be
+    /// handed out, when `taken` is empty.
+    sorted: AtomicU32,
+    /// User messages ever handed out, modulo 2^32.
+    popped: AtomicU32,
+}
+
+impl Runner {
+    pub(crate) fn new() -> Self {
+        Self {
+            signals: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            taken: AtomicU32::new(NONE),
+            sorted: AtomicU32::new(NONE),
+            popped: AtomicU32::new(0),
+        }
+    }
+
+    /// The right to the nodes of this line, unless another thread holds it.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Turn<'_>> {
+        // Also a release: who is turned away learns what the other did before it came, which
+        // is to close the gate. An exchange that leaves the flag alone when it fails, for
+        // loom lets the write of a failed swap overtake the store that gives the turn back.
+        self.busy
+            .compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+            .then(|| Turn(self))
+    }
+
+    /// User messages ever handed out, modulo 2^32.
+    #[inline]
+    pub(crate) fn popped(&self) -> u32 {
+        self.popped.load(Ordering::Acquire)
+    }
+
+    /// Whether there was a moment since the call at which this line held no nodes.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        // In this order: a node goes into `sorted` before it leaves `taken`.
+        self.taken.load(Ordering::Acquire) == NONE && self.sorted.load(Ordering::Acquire) == NONE
+    }
+
+    /// Everything at once, oldest first, for one who has the line for himself.
+    pub(crate) fn clear(&mut self) -> Chain {
+        // The exclusive borrow means that there is no turn; nobody is left to exclude.
+        Turn(self).clear()
+    }
+}
+
+/// The right to the nodes of a runner's line, until it is dropped.
+///
+/// The loads here are relaxed, for only the holder of a turn writes: `busy` orders one
+/// turn after the other. The stores are releases for those who look on from outside.
+pub(crate) struct Turn<'a>(&'a Runner);
+
+impl Turn<'_> {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.taken() == NONE && self.sorted() == NONE
+    }
+
+    /// Announces the stack that is about to be taken, so that nobody who looks on sees its
+    /// nodes neither there nor here; [`NONE`] to take the announcement back.
+    #[inline]
+    pub(crate) fn announce(&self, top: Index) {
+        debug_assert_eq!(
+            self.sorted(),
+            NONE,
+            "a stack is taken when the last is spent"
+        );
+        self.0.taken.store(top, Ordering::Release);
+    }
+
+    /// One step of turning a taken stack around; `true` once it is done.
+    #[inline]
+    pub(crate) fn sort(&self) -> bool {
+        let taken = self.taken();
+        if taken == NONE {
+            return true;
+        }
+        // SAFETY: both lists belong to the holder of the turn.
+        let (taken, sorted) = unsafe { reverse_some(taken, self.sorted(), SORT_STEP) };
+        self.0.sorted.store(sorted, Ordering::Release);
+        self.0.taken.store(taken, Ordering::Release);
+        taken == NONE
+    }
+
+    /// The oldest envelope. All must be sorted.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Envelope> {
+        debug_assert_eq!(self.taken(), NONE, "the oldest is known after sorting");
+        let oldest = self.sorted();
+        if oldest == NONE {
+            return None;
+        }
+        let node = pool::node(oldest);
+        // SAFETY: the list belongs to the holder of the turn, and all of it is filled.
+        let (rest, is_user_message) = unsafe { (node.next(), node.has_user_message()) };
+        self.0.sorted.store(rest, Ordering::Release);
+        if is_user_message {
+            let popped = self.0.popped.load(Ordering::Relaxed).wrapping_add(1);
+            self.0.popped.store(popped, Ordering::Release);
+        }
+        // SAFETY: the node was filled, left the list above, and goes back after this.
+        let envelope = unsafe { node.empty() };
+        // SAFETY: as above; nobody uses the node after this.
+        unsafe { pool::release(oldest, node) };
+        Some(envelope)
+    }
+
+    /// Everything at once, oldest first. Leaves `popped` alone.
+    pub(crate) fn clear(&self) -> Chain {
+        while !self.sort() {}
+        let first = self.sorted();
+        self.0.sorted.store(NONE, Ordering::Release);
+        // SAFETY: the list belongs to the holder of the turn, who just gave it up.
+        unsafe { Chain::new(first) }
+    }
+
+    #[inline]
+    fn taken(&self) -> Index {
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn sorted(&self) -> Index {
+        self.0.sorted.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Turn<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Release);
+    }
+}
