@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use iris_core::{
     BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Failure, Host, Message, Step,
 };
+use iris_mailbox::Popped;
 use tokio::sync::Notify;
 
 use crate::process::{Activation, Body, Process, Running};
@@ -132,8 +133,16 @@ impl Process {
         let mut spent = 0;
         let mut until_look = CLOCK_STRIDE;
         loop {
-            let Some(envelope) = self.mailbox.pop() else {
-                break Outcome::Idle;
+            let envelope = match self.mailbox.pop_step() {
+                Popped::Envelope(envelope) => envelope,
+                Popped::Empty => break Outcome::Idle,
+                Popped::Unsorted => {
+                    // After a burst the others need not wait until all of it is in order.
+                    if self.env.clock.now().duration_since(started) >= SLICE_TIME {
+                        break Outcome::Again;
+                    }
+                    continue;
+                }
             };
             let turn = match envelope {
                 Envelope::Message(message) => {
