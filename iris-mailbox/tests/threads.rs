@@ -18,7 +18,7 @@ fn mail(producer: u32, number: u32) -> Envelope {
     Envelope::Message(Message::from(both.to_le_bytes().to_vec()))
 }
 
-/// Who sent it, and the how manieth it was.
+/// Who sent it, and which of them it was.
 fn read(message: &Message) -> (u64, u32) {
     let bytes = message.as_user().expect("only user messages were sent");
     let both = u64::from_le_bytes(bytes[..].try_into().expect("eight bytes"));
