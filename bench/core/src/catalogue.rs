@@ -180,7 +180,7 @@ impl Workload {
                  in all workloads but those with fresh Bytes and the skewed load",
             ),
             Self::Spawn => {
-                Some("Iris has no async actors yet: the goal for their memory (600 B) is missing")
+                Some("async actors are not measured yet: the goal for their memory (600 B) is missing")
             }
             Self::Swap => Some(
                 "tokio is a boxed handler that a message replaces; the goal is against the \
