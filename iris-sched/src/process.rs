@@ -385,6 +385,14 @@ impl Process {
         };
         if let Some(exits) = self.env.exits.upgrade() {
             exits.exited(exited);
+        } else if !exited.remaining.is_empty() {
+            // Only what a receiving actor had set aside when its runtime was dropped.
+            let count = exited.remaining.len();
+            tracing::warn!(
+                pid = self.pid.raw(),
+                count,
+                "messages outlived their runtime"
+            );
         }
     }
 }

@@ -124,8 +124,8 @@ impl Process {
 
     fn slice(&self, body: &mut Body) -> Outcome {
         let Some(host) = self.env.host.upgrade() else {
-            // The runtime is gone, and with it everybody who could hear of an exit.
-            drop(self.mailbox.close());
+            // The runtime is being dropped, and buries what is queued: to take it out here
+            // would be to lose it.
             self.word.end();
             return Outcome::Ended;
         };

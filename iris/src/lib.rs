@@ -31,7 +31,9 @@
 //! ```
 //!
 //! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
-//! runtimes and processes, [`names`] finds them, [`receive`] is for actors that receive, [`timers`] write later, `host` answers what parts ask, `exits` is the exit pipeline.
+//! runtimes and processes, [`receive`] is for processes that receive instead of being
+//! called, [`names`] finds them, [`timers`] send to them later, `family` ends them
+//! together, `host` answers what parts ask, `exits` is the exit pipeline.
 //! The parts themselves are re-exported below; each is usable alone.
 //!
 //! # Features

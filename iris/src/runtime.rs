@@ -344,14 +344,13 @@ impl Runtime {
         self.inner.is_shut_down()
     }
 
-    /// Polls a future to its end on the runtime's own threads; for schedulers of other
-    /// languages, whose threads poll none.
-    pub fn drive(&self, future: iris_core::BoxFuture<()>) {
+    /// Polls a future to its end on the runtime's own threads.
+    pub(crate) fn drive(&self, future: iris_core::BoxFuture<()>) {
         self.inner.scheduler.drive(future);
     }
 
-    /// Whom the scheduler of a guest language asks to [`drive`](Self::drive) futures: it
-    /// must not keep the runtime alive.
+    /// The scheduler of Rust handlers. A guest language's scheduler has its futures polled
+    /// by it, and does not keep the runtime alive by holding it.
     pub fn rust_scheduler(&self) -> Arc<dyn Scheduler> {
         self.inner.scheduler.clone()
     }

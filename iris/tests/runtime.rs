@@ -604,3 +604,33 @@ fn a_shutdown_does_not_forget_a_parent_that_waits_for_a_stuck_child() {
     assert_eq!(rt.process_count(), 0, "both are given up");
     release.send(()).unwrap();
 }
+
+#[test]
+fn a_runtime_dropped_in_full_traffic_accounts_for_every_message() {
+    const SENT: usize = 60;
+    for _ in 0..300 {
+        let rt = runtime();
+        let (tell, accounted) = channel();
+        let (handled, buried) = (Mutex::new(tell.clone()), Mutex::new(tell));
+        rt.on_dead_letter(move |_| buried.lock().unwrap().send(()).unwrap());
+        let behavior: Arc<dyn Behavior> = Arc::new(handler(move |_, _| {
+            handled.lock().unwrap().send(()).unwrap();
+            Step::Done
+        }));
+        let pids: Vec<Pid> = (0..20)
+            .map(|_| rt.spawn_shared(behavior.clone()).budget(1).start().unwrap())
+            .collect();
+        for pid in pids.iter().cycle().take(SENT) {
+            send(&rt, *pid, "x").unwrap();
+        }
+        drop(rt);
+        for _ in 0..SENT {
+            hear_any(&accounted);
+        }
+    }
+}
+
+fn hear_any(from: &Receiver<()>) {
+    from.recv_timeout(PATIENCE)
+        .expect("every message is handled or buried");
+}
