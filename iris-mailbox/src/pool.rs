@@ -460,6 +460,9 @@ mod store {
         (index, node(index))
     }
 
+    /// # Safety
+    ///
+    /// As the product's: nobody uses the node after this.
     pub(crate) unsafe fn release(index: Index, _: &'static Node) {
         POOL.depot.put(index);
     }

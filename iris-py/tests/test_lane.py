@@ -51,11 +51,11 @@ def test_no_two_messages_of_an_actor_are_handled_at_once(rt: iris.Runtime) -> No
         time.sleep(0.012 if data == b"slow" else 0)
         inside -= 1
 
-    pids = [rt.spawn(handler) for _ in range(1)]
+    pid = rt.spawn(handler)
     for n in range(300):
-        rt.send(pids[0], b"slow" if n % 30 == 0 else b"quick")
-    rt.stop(pids[0], drain=True)
-    assert rt.join(pids[0], PATIENCE)
+        rt.send(pid, b"slow" if n % 30 == 0 else b"quick")
+    rt.stop(pid, drain=True)
+    assert rt.join(pid, PATIENCE)
     assert worst == 1
 
 
