@@ -85,9 +85,12 @@ impl Exits {
         inner.registry.forget(pid);
         let parent = inner.family.gone(pid);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.behavior.name().to_owned()));
-        if inner.table.remove(pid).is_some() {
+        // Counted before it leaves the table, which is what a joiner waits for; not again
+        // if a shutdown has given it up already.
+        if inner.table.get(pid).is_some() {
             self.count(pid, &exit, &name.unwrap_or_default());
         }
+        inner.table.remove(pid);
         self.wake_joiners();
         parent
     }
@@ -100,10 +103,11 @@ impl Exits {
         inner.timers.forget(pid);
         self.bury(pid, process.abandon());
         inner.registry.forget(pid);
-        if inner.table.remove(pid).is_some() {
+        if inner.table.get(pid).is_some() {
             self.failed.fetch_add(1, Ordering::Relaxed);
             tracing::error!(pid = pid.raw(), "process did not end in time");
         }
+        inner.table.remove(pid);
         self.wake_joiners();
     }
 
