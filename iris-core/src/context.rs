@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use crate::ask::ReplyTo;
 use crate::host::Host;
 use crate::message::{Message, SendError};
+use crate::payload::Payload;
 use crate::pid::Pid;
 
 /// A handler's view of the runtime, for the length of one call.
@@ -15,6 +17,7 @@ pub struct Context<'a> {
     pid: Pid,
     host: &'a dyn Host,
     spent: u32,
+    reply: Option<ReplyTo>,
 }
 
 impl<'a> Context<'a> {
@@ -28,7 +31,16 @@ impl<'a> Context<'a> {
             pid,
             host,
             spent: 0,
+            reply: None,
         }
+    }
+
+    /// With somebody who waits for an answer. Called by schedulers.
+    #[inline]
+    #[must_use]
+    pub fn asked(mut self, reply: Option<ReplyTo>) -> Self {
+        self.reply = reply;
+        self
     }
 
     /// The process that is handling the message.
@@ -51,6 +63,45 @@ impl<'a> Context<'a> {
     pub fn send(&mut self, to: Pid, message: impl Into<Message>) -> Result<(), SendError> {
         self.charge(Self::SEND_COST);
         self.host.send(to, message.into())
+    }
+
+    /// Sends a copy of `bytes` to `to`; never waits. Up to [`Payload::INLINE`] bytes cost no
+    /// allocation.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back in the error if `to` does not exist or is stopping.
+    #[inline]
+    pub fn send_bytes(&mut self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_payload(to, Payload::copy_of(bytes))
+    }
+
+    /// Sends `payload` to `to`; never waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_bytes`](Self::send_bytes).
+    #[inline]
+    pub fn send_payload(&mut self, to: Pid, payload: impl Into<Payload>) -> Result<(), SendError> {
+        self.charge(Self::SEND_COST);
+        self.host.send_payload(to, payload.into())
+    }
+
+    /// Whether somebody waits for an answer to this message.
+    pub fn is_asked(&self) -> bool {
+        self.reply.as_ref().is_some_and(ReplyTo::is_awaited)
+    }
+
+    /// Answers who asked; `false` if nobody did, or nobody waits any more. The first answer
+    /// counts. A handler that was asked and returns without one tells the asker so.
+    #[inline]
+    pub fn reply(&mut self, answer: impl Into<Payload>) -> bool {
+        self.reply.take().is_some_and(|reply| reply.reply(answer))
+    }
+
+    /// Takes the reply out, to be answered later and from anywhere; `None` if nobody asked.
+    pub fn take_reply(&mut self) -> Option<ReplyTo> {
+        self.reply.take()
     }
 
     /// Charges `reductions` for work that the scheduler cannot see.

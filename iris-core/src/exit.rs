@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::behavior::{BehaviorVersion, State};
+use crate::behavior::{Behavior, State};
 use crate::message::Message;
 use crate::pid::Pid;
 
@@ -151,7 +151,7 @@ pub struct Exited {
     /// How.
     pub exit: Exit,
     /// The behavior in force at the end, for its `on_stop`.
-    pub behavior: Arc<BehaviorVersion>,
+    pub behavior: Arc<dyn Behavior>,
     /// The state, if the process was ever activated and its behavior did not panic.
     pub state: Option<State>,
     /// What was queued and will not be handled, oldest first.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::exit::Exit;
 use crate::message::{Message, SendError};
+use crate::payload::Payload;
 use crate::pid::Pid;
 
 /// The runtime, as seen from a part of it.
@@ -21,6 +22,15 @@ pub trait Host: Send + Sync {
     ///
     /// The message comes back if the process does not exist or takes nothing more.
     fn send(&self, to: Pid, message: Message) -> Result<(), SendError>;
+
+    /// As [`send`](Self::send), for bytes that may travel inline.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    fn send_payload(&self, to: Pid, payload: Payload) -> Result<(), SendError> {
+        self.send(to, payload.into())
+    }
 
     /// Asks `pid` to end; `false` if it does not exist or is ending already.
     ///

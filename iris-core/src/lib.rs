@@ -12,7 +12,9 @@
 //! | module | says |
 //! |---|---|
 //! | [`pid`] | who: a slot and a generation in one number |
+//! | [`payload`] | a user's bytes: inline if they are few |
 //! | [`message`] | what travels, and in which lane |
+//! | [`ask`] | a question and its answer |
 //! | [`exit`] | why a process ended, and who is told |
 //! | [`behavior`] | what a process does with a message |
 //! | [`context`] | what a behavior may do while it handles one |
@@ -21,14 +23,17 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod behavior;
 pub mod clock;
 pub mod context;
 pub mod exit;
 pub mod host;
 pub mod message;
+pub mod payload;
 pub mod pid;
 
+pub use ask::{Answer, AskError, Reply, ReplyTo, question};
 pub use behavior::{Behavior, BehaviorVersion, BoxFuture, MigrationError, State, Step, handler};
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
@@ -37,4 +42,5 @@ pub use host::Host;
 pub use message::{
     DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage,
 };
+pub use payload::Payload;
 pub use pid::Pid;

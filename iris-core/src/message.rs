@@ -5,8 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::ask::ReplyTo;
 use crate::behavior::BehaviorVersion;
 use crate::exit::{Exit, ExitInfo};
+use crate::payload::Payload;
 use crate::pid::Pid;
 
 /// What a process receives.
@@ -32,6 +34,12 @@ impl Message {
 impl From<Bytes> for Message {
     fn from(bytes: Bytes) -> Self {
         Self::User(bytes)
+    }
+}
+
+impl From<Payload> for Message {
+    fn from(payload: Payload) -> Self {
+        Self::User(payload.into_bytes())
     }
 }
 
@@ -73,8 +81,10 @@ pub enum Lane {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Envelope {
-    /// For the behavior.
-    Message(Message),
+    /// A user's message for the behavior, and who waits for an answer to it.
+    User(Payload, Option<ReplyTo>),
+    /// News from the runtime for the behavior. Boxed, for it is rare and large.
+    System(Box<SystemMessage>),
     /// Go on with this behavior.
     Swap {
         /// The behavior, new or one from before.
@@ -93,7 +103,39 @@ impl Envelope {
     /// Whether this counts in the size of a mailbox: user messages only.
     #[inline]
     pub fn is_user_message(&self) -> bool {
-        matches!(self, Self::Message(Message::User(_)))
+        matches!(self, Self::User(..))
+    }
+
+    /// The message inside, for who gets to see it unhandled; who waits for an answer to it
+    /// learns that the process is dead. `None` for instructions to the process.
+    pub fn into_message(self) -> Option<Message> {
+        match self {
+            Self::User(payload, reply) => {
+                if let Some(reply) = reply {
+                    reply.fail_dead();
+                }
+                Some(Message::User(payload.into_bytes()))
+            }
+            Self::System(message) => Some(Message::System(*message)),
+            _ => None,
+        }
+    }
+}
+
+impl From<Message> for Envelope {
+    #[inline]
+    fn from(message: Message) -> Self {
+        match message {
+            Message::User(bytes) => Self::User(bytes.into(), None),
+            Message::System(message) => Self::System(Box::new(message)),
+        }
+    }
+}
+
+impl From<Payload> for Envelope {
+    #[inline]
+    fn from(payload: Payload) -> Self {
+        Self::User(payload, None)
     }
 }
 
@@ -117,6 +159,14 @@ pub enum SendError {
         /// What could not be sent.
         message: Message,
     },
+    /// The mailbox is full, and its policy refuses what does not fit.
+    #[error("the mailbox of process {to} is full")]
+    Full {
+        /// Whom it was for.
+        to: Pid,
+        /// What could not be sent.
+        message: Message,
+    },
     /// The runtime itself is shutting down.
     #[error("the runtime has been shut down")]
     ShutDown {
@@ -133,6 +183,7 @@ impl SendError {
         match self {
             Self::NoProc { message, .. }
             | Self::Closed { message, .. }
+            | Self::Full { message, .. }
             | Self::ShutDown { message, .. } => message,
         }
     }
@@ -155,6 +206,8 @@ pub struct DeadLetter {
 pub enum DeadLetterReason {
     /// The process ended with the message still queued.
     Stopped,
+    /// A newer message took its place in a full mailbox.
+    Evicted,
 }
 
 impl DeadLetterReason {
@@ -162,6 +215,7 @@ impl DeadLetterReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
+            Self::Evicted => "evicted",
         }
     }
 }
@@ -183,7 +237,7 @@ mod tests {
 
     #[test]
     fn only_user_messages_count_as_mail() {
-        assert!(Envelope::Message(Message::from(&b"x"[..])).is_user_message());
+        assert!(Envelope::from(Message::from(&b"x"[..])).is_user_message());
         assert!(!Envelope::Wake.is_user_message());
         assert!(!Envelope::Stop(Exit::default()).is_user_message());
     }

@@ -197,11 +197,11 @@ impl Workload {
             Payload::Copied => Bytes::copy_from_slice(std::hint::black_box(TEXT)),
             Payload::Static | Payload::CopiedAtPop => Bytes::from_static(TEXT),
         };
-        Envelope::Message(Message::User(bytes))
+        Envelope::from(Message::User(bytes))
     }
 
     fn read(&self, envelope: Envelope) {
-        let Envelope::Message(Message::User(bytes)) = envelope else {
+        let Envelope::User(bytes, _) = envelope else {
             unreachable!("only messages were pushed")
         };
         if matches!(self.payload, Payload::CopiedAtPop) {

@@ -11,20 +11,24 @@
 //!
 //! A stack that any number of producers push on, and whose one consumer takes all of it at
 //! once and turns it around. Its head is one word, so that one compare-and-swap decides
-//! between a push and a stop or close:
+//! between a push and a stop or close, and answers whether the process must be scheduled:
 //!
 //! ```text
-//!      63..62   61..32                            31..0
-//!    +--------+---------------------------------+------------------------------+
-//!    |  gate  |  user messages ever pushed      |  node on top, 0 for none     |
-//!    |        |  (modulo 2^30)                  |  -> next -> next -> 0        |
-//!    +--------+---------------------------------+------------------------------+
-//!     0 open, 1 draining, 2 stopping, 3 closed; it only goes up
+//!      63..62   61      60..32                         31..0
+//!    +--------+--------+-----------------------------+------------------------------+
+//!    |  gate  | asleep |  user messages ever pushed  |  node on top, 0 for none     |
+//!    |        |        |  (modulo 2^29)              |  -> next -> next -> 0        |
+//!    +--------+--------+-----------------------------+------------------------------+
+//!     0 open, 1 draining, 2 stopping, 3 closed; it only goes up in one life
 //!
-//!    push    gate open?      (g, n, top)  ->  (g, n + 1, new)    new.next = top
-//!    seal    gate below?     (g, n, top)  ->  (1, n, stop)       stop.next = top
-//!    take    top not 0?      (g, n, top)  ->  (g, n, 0)
-//!    close                   (g, n, top)  ->  (3, n, 0)
+//!    push    gate open?      (g, a, n, top)  ->  (g, 0, n + 1, new)    new.next = top
+//!            and a was 1:    the pusher has the duty to see to it that somebody looks
+//!    seal    gate below?     (g, a, n, top)  ->  (1, 0, n, stop)       stop.next = top
+//!    take    top not 0?      (g, a, n, top)  ->  (g, a, n, 0)
+//!    sleep   nothing there?  (g, 0, n, 0)    ->  (g, 1, n, 0)          by the runner
+//!    wake                    (g, a, n, top)  ->  (g, 0, n, top)        for signals
+//!    close                   (g, a, n, top)  ->  (3, a, n, 0)
+//!    reopen                  (3, 1, n, 0)    ->  (0, 1, n + 1, 0)      another life
 //! ```
 //!
 //! The count is of user messages, for that is what [`Mailbox::len`] tells; swaps and the
@@ -32,10 +36,18 @@
 //! taken. The runner counts what it hands out, and the difference is exact: there is no
 //! moment at which messages have left one count and not reached the other.
 //!
+//! **One runner, no lost wake-up.** The duty to look is with nobody while `asleep` is set, and
+//! with exactly one otherwise: whoever cleared the bit has it, and hands it on until a runner
+//! sets the bit again. That is an exchange which succeeds only with an empty stack, so a
+//! push comes before it and keeps the runner awake, or after it and finds it asleep. A
+//! signal raises its flag and then exchanges the same word; the runner exchanges the word
+//! and then looks at the flag: one of them sees the other.
+//!
 //! **Orderings.** A push is a release, a take an acquire; every exchange of the word is a
 //! read-modify-write and so continues the release sequences of the pushes before it: a
 //! take sees all nodes of the stack, not only the topmost. A push that is refused has
-//! acquired what closed the gate. Who takes writes to the runner's line first what it is
+//! acquired what closed the gate, and one that wakes has acquired all that the runner did
+//! before it slept. Who takes writes to the runner's line first what it is
 //! about to take, so that for one who looks at the word and then at that line no message
 //! is in neither.
 //!
@@ -45,14 +57,23 @@
 //! and the producer never looked into that one. The consumer takes the whole stack and
 //! follows `next` only in nodes that are its own.
 //!
+//! **Recycled mailboxes.** A mailbox can serve one process after another; each has a number,
+//! its life, which a sender names. Here the same sleeping producer must *not* succeed: it
+//! would reach the successor. It looks at the word, then at the life, then exchanges the
+//! word. A life that ends after the second look is followed by a word whose count is
+//! higher by at least one, so the exchange fails, and the next look at the life tells why.
+//! Signals, and all else that is rare, compare the life under the lock under which it ends.
+//!
 //! # The runner's line
 //!
 //! What was taken is turned around in steps of 1024 and then handed out. Its words lie on a
 //! cache line that producers do not write. Whoever touches the nodes holds its `busy` flag.
-//! That is nearly always free: one thread runs a process, as the state word of iris-sched
-//! sees to. But who gives up on a process that does not come back from its handler closes
+//! That is nearly always free: one thread runs a process, as the duty to look sees to. But who
+//! gives up on a process that does not come back from its handler closes
 //! its mailbox from outside, and the handler may come back at that moment. So it is a
-//! flag in release builds, too, and never a question of memory safety; nobody waits for it.
+//! flag in release builds, too, and never a question of memory safety. In a bounded mailbox
+//! whose policy evicts what is oldest, senders take that right for one message, too, and the
+//! runner waits for them.
 //!
 //! # The signal lane
 //!
@@ -67,4 +88,4 @@ mod pool;
 mod runner;
 mod sync;
 
-pub use mailbox::{Mailbox, Popped, PushError};
+pub use mailbox::{Mailbox, Popped, PushError, Refusal};

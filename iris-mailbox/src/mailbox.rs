@@ -2,51 +2,75 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::PoisonError;
 
 use iris_core::{Envelope, Exit, Lane, Message};
 use thiserror::Error;
 
 use crate::chain::Chain;
-use crate::head::{COUNT_MASK, Gate, Word};
+use crate::head::{ASLEEP, COUNT_MASK, Gate, Word};
 use crate::node::NONE;
 use crate::pool;
 use crate::runner::{Runner, Turn};
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence, relax};
 
 /// The messages of one process that wait to be handled.
 ///
-/// Two cache lines: one that producers write, one that the runner writes.
+/// Two cache lines: one that producers write, one that the runner writes. `P` and `R` are
+/// room on them for what the owner wants to have there: 32 and 48 bytes keep the mailbox at
+/// 128.
 ///
 /// # Examples
 ///
 /// ```
-/// use iris_core::{Envelope, Lane, Message};
+/// use iris_core::{Envelope, Lane, Payload};
 /// use iris_mailbox::Mailbox;
 ///
 /// let mailbox = Mailbox::new();
-/// mailbox.push(Lane::User, Envelope::Message(Message::from(&b"first"[..]))).unwrap();
+/// let wake = mailbox.push(Lane::User, Payload::copy_of(b"first").into()).unwrap();
+/// assert!(wake, "nobody was looking");
 /// mailbox.push(Lane::Signal, Envelope::Wake).unwrap();
 /// assert_eq!(mailbox.len(), 1, "signals are not mail");
 /// assert!(matches!(mailbox.pop(), Some(Envelope::Wake)), "but they come first");
 /// ```
-#[repr(C, align(64))]
-pub struct Mailbox {
+#[repr(C, align(128))]
+pub struct Mailbox<P = (), R = ()> {
     head: AtomicU64,
-    signals: Mutex<VecDeque<Envelope>>,
-    runner: Runner,
+    /// In which life the mailbox is. Written under the lock of `signals`.
+    life: AtomicU32,
+    /// User messages that it takes; 0: any number.
+    capacity: AtomicU32,
+    /// `None` until there is a signal.
+    signals: Mutex<Option<Box<VecDeque<Envelope>>>>,
+    /// What the owner keeps beside what producers look at.
+    pub beside_producers: P,
+    runner: Runner<R>,
 }
 
 #[cfg(all(not(feature = "loom"), target_pointer_width = "64"))]
 const _: () = {
-    assert!(size_of::<Mailbox>() == 128, "two cache lines");
-    assert!(std::mem::offset_of!(Mailbox, runner) == 64);
+    type Full = Mailbox<[u64; 4], [u64; 6]>;
+    assert!(size_of::<Full>() == 128, "two cache lines");
+    assert!(std::mem::offset_of!(Full, runner) == 64);
 };
 
-/// The mailbox takes nothing more of this kind; here it is back.
+/// The mailbox does not take this; here it is back.
 #[derive(Debug, Error)]
-#[error("the mailbox is closed")]
-pub struct PushError(pub Envelope);
+#[error("the mailbox does not take it: {1:?}")]
+pub struct PushError(pub Envelope, pub Refusal);
+
+/// Why a mailbox takes no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The process is ending: it takes no more of this kind.
+    Closed,
+    /// As many user messages wait as it has room for.
+    Full,
+    /// The life that the message was for is over, and another may have begun.
+    Over,
+}
 
 /// What [`Mailbox::pop_step`] found.
 #[derive(Debug)]
@@ -60,16 +84,60 @@ pub enum Popped {
 }
 
 impl Mailbox {
-    /// An empty, open mailbox. Allocates nothing.
+    /// An empty, open mailbox with nobody looking into it. Allocates nothing.
     pub fn new() -> Self {
+        Self::with((), ())
+    }
+}
+
+impl<P, R> Mailbox<P, R> {
+    /// An empty, open mailbox and what its owner keeps beside it.
+    pub fn with(beside_producers: P, beside_runner: R) -> Self {
         Self {
-            head: AtomicU64::new(Word::NEW.0),
-            signals: Mutex::new(VecDeque::new()),
-            runner: Runner::new(),
+            head: AtomicU64::new(Word::opened(0).0),
+            life: AtomicU32::new(0),
+            capacity: AtomicU32::new(0),
+            signals: Mutex::new(None),
+            beside_producers,
+            runner: Runner::new(beside_runner),
         }
     }
 
-    /// Adds `envelope` at the end of `lane`.
+    /// A closed mailbox, whose first life begins with [`reopen`](Self::reopen) and is to have
+    /// the number `life`.
+    pub fn unborn(life: u32, beside_producers: P, beside_runner: R) -> Self {
+        let unborn = Self::with(beside_producers, beside_runner);
+        unborn.life.store(life, Ordering::Relaxed);
+        let closed = Word::opened(0).gated(Gate::Closed);
+        unborn.head.store(closed.0, Ordering::Relaxed);
+        unborn
+    }
+
+    /// Notes for onlookers whether the runner is at work. For the runner only.
+    #[inline]
+    pub fn set_running(&self, running: bool) {
+        self.runner.running.store(running, Ordering::Relaxed);
+    }
+
+    /// Whether the runner was at work just now, as it said.
+    pub fn is_running(&self) -> bool {
+        self.runner.running.load(Ordering::Relaxed)
+    }
+
+    /// What the owner keeps beside what the runner writes.
+    #[inline]
+    pub fn beside_runner(&self) -> &R {
+        &self.runner.beside
+    }
+
+    /// The number of the life that the mailbox is in; see [`reopen`](Self::reopen).
+    #[inline]
+    pub fn life(&self) -> u32 {
+        self.life.load(Ordering::Acquire)
+    }
+
+    /// Adds `envelope` at the end of `lane`. `true` if nobody looks into the mailbox: the
+    /// caller, and nobody else, must see to it that somebody does.
     ///
     /// FIFO for each sender and lane. In the user lane it never waits and costs one
     /// compare-and-swap; in the signal lane, which is for the rare, a lock.
@@ -77,28 +145,112 @@ impl Mailbox {
     /// # Errors
     ///
     /// The envelope comes back once the process is ending: at once for the user lane,
-    /// after its end for signals.
+    /// after its end for signals. User messages also come back while the mailbox is full.
     ///
     /// # Panics
     ///
-    /// In the user lane, when about a billion messages wait in all mailboxes together.
+    /// In the user lane, when about half a billion messages wait in all mailboxes together.
     #[inline]
-    pub fn push(&self, lane: Lane, envelope: Envelope) -> Result<(), PushError> {
+    pub fn push(&self, lane: Lane, envelope: Envelope) -> Result<bool, PushError> {
+        self.push_in(self.life(), lane, envelope)
+    }
+
+    /// As [`push`](Self::push), for the process of one certain life: never reaches its
+    /// successor.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`Refusal::Over`].
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[inline]
+    pub fn push_in(&self, life: u32, lane: Lane, envelope: Envelope) -> Result<bool, PushError> {
         match lane {
-            Lane::User => self.push_user(envelope, Gate::Open),
-            Lane::Signal => self.push_signal(envelope),
+            Lane::User => self.push_user(life, envelope, Gate::Open, Room::Bounded),
+            Lane::Signal => self.push_signal(life, envelope),
         }
     }
 
-    /// Takes no more user messages and queues the order to stop in `lane`.
+    /// As [`push_in`](Self::push_in) into the user lane, no matter whether it is full.
+    ///
+    /// # Errors
+    ///
+    /// As there, but for [`Refusal::Full`].
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn push_over(&self, life: u32, envelope: Envelope) -> Result<bool, PushError> {
+        self.push_user(life, envelope, Gate::Open, Room::Any)
+    }
+
+    /// Takes the oldest user message out, to make room for a newer one. For any thread; waits
+    /// for a runner or another thread that is in the middle of taking one out, and for no
+    /// handler. `None` if there is none, or the life is over.
+    ///
+    /// Only once [`set_capacity`](Self::set_capacity) has been told that this will happen.
+    pub fn evict(&self, life: u32) -> Option<Envelope> {
+        let turn = self.enter_shared()?;
+        if self.life() != life {
+            return None;
+        }
+        loop {
+            if turn.is_empty() && !self.take(&turn) {
+                return None;
+            }
+            if !turn.sort() {
+                continue;
+            }
+            if let Some(oldest) = turn.evict() {
+                return Some(oldest);
+            }
+            // Only orders lie on the runner's line. The messages are behind them.
+            let before = self.update(|word| (word.index() != NONE).then(|| word.emptied()))?;
+            // SAFETY: the exchange took the stack, and nobody had its nodes but the stack.
+            unsafe { turn.append(before.index()) };
+        }
+    }
+
+    /// Bounds the user messages that wait; `None`: without bound. Takes effect for messages
+    /// that are sent from now on: more that wait already stay. `evicts` says whether
+    /// [`evict`](Self::evict) may be called, for which the runner must be prepared; it is
+    /// never taken back.
+    ///
+    /// What has been pushed in the moment of the change may have seen either bound.
+    pub fn set_capacity(&self, capacity: Option<NonZeroU32>, evicts: bool) {
+        if evicts {
+            // A runner that is in the middle of a turn holds the flag of turns, which is all
+            // that an evicting thread looks at.
+            self.runner.shared.store(true, Ordering::Release);
+        }
+        let capacity = capacity.map_or(0, NonZeroU32::get).min(COUNT_MASK);
+        self.capacity.store(capacity, Ordering::Release);
+    }
+
+    /// The bound on user messages that wait, if there is one.
+    pub fn capacity(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.capacity.load(Ordering::Acquire))
+    }
+
+    /// Takes no more user messages and queues the order to stop in `lane`. `None` if it was
+    /// already stopping as fast or faster, or the life is over; else whether the caller must
+    /// see to it that somebody looks, as with [`push`](Self::push).
     ///
     /// In the user lane the process handles what is queued and then ends; in the signal
     /// lane it ends with its next look into the mailbox, also if it was draining before.
-    /// `false` if it was already stopping as fast or faster.
-    pub fn seal(&self, lane: Lane, exit: Exit) -> bool {
+    pub fn seal(&self, lane: Lane, exit: Exit) -> Option<bool> {
+        self.seal_in(self.life(), lane, exit)
+    }
+
+    /// As [`seal`](Self::seal), for the process of one certain life.
+    pub fn seal_in(&self, life: u32, lane: Lane, exit: Exit) -> Option<bool> {
         let sealed = match lane {
-            Lane::User => self.push_user(Envelope::Stop(exit), Gate::Draining).is_ok(),
-            Lane::Signal => self.stop(exit),
+            Lane::User => self
+                .push_user(life, Envelope::Stop(exit), Gate::Draining, Room::Any)
+                .ok(),
+            Lane::Signal => self.stop(life, exit),
         };
         // See `gate`.
         fence(Ordering::SeqCst);
@@ -139,43 +291,99 @@ impl Mailbox {
         envelope.map_or(Popped::Empty, Popped::Envelope)
     }
 
+    /// The runner, having found nothing, stops looking: from now on a push tells its caller
+    /// to see to it that somebody looks. `false` if something has come meanwhile: the runner
+    /// must go on. For the runner only.
+    #[inline]
+    #[must_use]
+    pub fn sleep(&self) -> bool {
+        let mut seen = self.word();
+        loop {
+            if seen.index() != NONE || !self.runner.is_empty() {
+                return false;
+            }
+            match self.head.compare_exchange_weak(
+                seen.0,
+                seen.put_to_sleep().0,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => break,
+                Err(now) => seen = Word(now),
+            }
+        }
+        // A signal raises its flag and then wakes, which is an exchange of the same word: it
+        // comes before the one above and is seen here, or after and finds the runner asleep.
+        !self.runner.signals.load(Ordering::Acquire) || !self.wake()
+    }
+
+    /// Wakes whoever should look, in one certain life: `true` if the caller must see to it that
+    /// somebody does. For when there is another reason to look than a push.
+    #[must_use]
+    pub fn wake_in(&self, life: u32) -> bool {
+        let _signals = self.lock_signals();
+        self.life.load(Ordering::Relaxed) == life && self.wake()
+    }
+
+    #[inline]
+    fn wake(&self) -> bool {
+        // A read-modify-write even where it changes nothing: see `sleep`.
+        Word(self.head.fetch_and(!ASLEEP, Ordering::AcqRel)).is_asleep()
+    }
+
+    /// Gives up the duty to look without looking: what is in the mailbox stays there until
+    /// the next push wakes somebody. For who holds that duty and cannot fulfil it.
+    fn abandon_look(&self) {
+        self.head.fetch_or(ASLEEP, Ordering::AcqRel);
+    }
+
+    /// Whether nobody has the duty to look.
+    #[inline]
+    pub fn is_asleep(&self) -> bool {
+        self.word().is_asleep()
+    }
+
     /// Refuses everything from now on and returns the user messages and system
-    /// messages that were left, signals first, each lane oldest first.
+    /// messages that were left, signals first, each lane oldest first. Who waits for an
+    /// answer to one of them is told.
     ///
     /// For the runner, or for who gives up on a runner that does not come back from its
     /// handler. Should that one be in `pop` at this very moment, then what it has taken
     /// from the stack already stays with it, for its later calls of `pop` and `close`.
     pub fn close(&self) -> Vec<Message> {
+        self.close_in(self.life())
+    }
+
+    /// As [`close`](Self::close), for the process of one certain life; nothing if it is over.
+    pub fn close_in(&self, life: u32) -> Vec<Message> {
         let (signals, mut stack) = {
             // The lock decides between this and a push into the signal lane, the exchange
             // between this and one into the user lane.
             let mut signals = self.lock_signals();
+            if self.life.load(Ordering::Relaxed) != life {
+                return Vec::new();
+            }
             self.runner.signals.store(false, Ordering::Release);
             let before = self
                 .update(|word| Some(word.emptied().gated(Gate::Closed)))
-                .unwrap_or(Word::NEW);
+                .unwrap_or(Word::opened(0));
             // SAFETY: the exchange took the stack, and nobody had its nodes but the stack.
             let stack = unsafe { Chain::new(before.index()) };
-            (std::mem::take(&mut *signals), stack)
+            (signals.take(), stack)
         };
-        let backlog = self.runner.enter().map(|turn| turn.clear());
+        let backlog = self.enter_to_close().map(|turn| turn.clear());
         stack.reverse();
 
         let mut left = Vec::new();
         // To be dropped last: dropping a behavior is code of others, and may panic.
         let mut orders = Vec::new();
-        let mut keep = |envelope| match envelope {
-            Envelope::Message(message) => left.push(message),
-            other => orders.push(other),
-        };
-        signals.into_iter().for_each(&mut keep);
-        let mut counted = 0_u32;
-        for envelope in backlog.into_iter().flatten().chain(stack) {
-            counted += u32::from(envelope.is_user_message());
-            keep(envelope);
+        let signals = signals.into_iter().flat_map(|signals| *signals);
+        for envelope in signals.chain(backlog.into_iter().flatten()).chain(stack) {
+            match envelope {
+                Envelope::User(..) | Envelope::System(_) => left.extend(envelope.into_message()),
+                order => orders.push(order),
+            }
         }
-        // Not to `popped`, which is the runner's to write.
-        self.update(|word| Some(word.without(counted)));
         left
     }
 
@@ -189,15 +397,69 @@ impl Mailbox {
         // No signal comes in while the lock is held.
         let signals = self.lock_signals();
         turn.is_empty()
-            && signals.is_empty()
+            && signals.as_ref().is_none_or(|signals| signals.is_empty())
             && self
                 .update(|word| (word.index() == NONE).then(|| word.gated(Gate::Closed)))
                 .is_some()
     }
 
+    /// Ends a life for good: whoever still has its number reaches nobody any more. The
+    /// mailbox must be closed. `None` if the life was over already; else whether nobody had
+    /// the duty to look at that moment, and so nobody ever will in this life.
+    pub fn end_life(&self, life: u32, next: u32) -> Option<bool> {
+        let _signals = self.lock_signals();
+        if self.life.load(Ordering::Relaxed) != life {
+            return None;
+        }
+        let word = self.word();
+        debug_assert_eq!(
+            word.gate(),
+            Gate::Closed,
+            "a life ends with a closed mailbox"
+        );
+        self.life.store(next, Ordering::Release);
+        Some(word.is_asleep())
+    }
+
+    /// For who has the duty to look and found the mailbox closed: gives the duty up. `false`
+    /// if the life has been ended meanwhile, so that nobody else will see to what is left.
+    #[must_use]
+    pub fn resign(&self, life: u32) -> bool {
+        let _signals = self.lock_signals();
+        if self.life.load(Ordering::Relaxed) != life {
+            return false;
+        }
+        self.abandon_look();
+        true
+    }
+
+    /// Opens a closed mailbox whose life was ended for the next one. For one who has it to
+    /// himself.
+    ///
+    /// The count of messages goes on from life to life, one further at each: so a sender that
+    /// slept between its look at the head word and its exchange since an earlier life finds
+    /// another word. (It would have to sleep through a multiple of 2^29 messages and lives.)
+    pub fn reopen(&self) {
+        let word = self.word();
+        debug_assert_eq!(
+            word.gate(),
+            Gate::Closed,
+            "only a closed mailbox is opened again"
+        );
+        let pushed = word.pushed().wrapping_add(1);
+        self.runner.reopen(pushed);
+        self.capacity.store(0, Ordering::Relaxed);
+        self.head.store(Word::opened(pushed).0, Ordering::Release);
+    }
+
     /// Whether user messages are still accepted: neither draining nor stopped.
     pub fn is_open(&self) -> bool {
         self.gate() == Gate::Open
+    }
+
+    /// Whether nothing is accepted any more.
+    pub fn is_closed(&self) -> bool {
+        self.gate() == Gate::Closed
     }
 
     /// User messages that no handler has been given yet; signals do not count.
@@ -208,16 +470,19 @@ impl Mailbox {
         // Both counts only go up. A look at the second between two equal looks at the first
         // is a snapshot. Bounded, for the runner may be faster.
         let mut popped = self.runner.popped();
-        let mut pushed = self.word().pushed();
+        let mut word = self.word();
         for _ in 0..LEN_LOOKS {
             let now = self.runner.popped();
             if now == popped {
                 break;
             }
             popped = now;
-            pushed = self.word().pushed();
+            word = self.word();
         }
-        (pushed.wrapping_sub(popped) & COUNT_MASK) as usize
+        if word.gate() == Gate::Closed {
+            return 0;
+        }
+        waiting(word, popped) as usize
     }
 
     /// Whether there is nothing at all to take, signals included.
@@ -268,19 +533,45 @@ impl Mailbox {
         }
     }
 
-    /// Puts `envelope` on the stack and moves the gate to `gate`, unless it is beyond: for
-    /// messages that is [`Gate::Open`], for the order to drain [`Gate::Draining`].
+    /// What stands against a push, if anything does: for messages the gate must be open, for
+    /// the order to drain it must not be there yet.
     #[inline]
-    fn push_user(&self, envelope: Envelope, gate: Gate) -> Result<(), PushError> {
-        let refuses = |word: Word| match gate {
+    fn refusal(&self, word: Word, life: u32, gate: Gate, room: Room) -> Option<Refusal> {
+        // After the word was read: should the life end after this look, then the word
+        // changes, and never back (see `reopen`).
+        if self.life.load(Ordering::Acquire) != life {
+            return Some(Refusal::Over);
+        }
+        let closed = match gate {
             Gate::Open => word.gate() > Gate::Open,
             _ => word.gate() >= gate,
         };
-        let mut seen = self.word();
-        if refuses(seen) {
-            return Err(PushError(envelope));
+        if closed {
+            return Some(Refusal::Closed);
         }
+        let capacity = self.capacity.load(Ordering::Relaxed);
+        // What is popped after this look only makes more room.
+        let full = capacity != 0
+            && room == Room::Bounded
+            && waiting(word, self.runner.popped()) >= capacity;
+        full.then_some(Refusal::Full)
+    }
+
+    /// Puts `envelope` on the stack and moves the gate to `gate`, unless it is beyond.
+    #[inline]
+    fn push_user(
+        &self,
+        life: u32,
+        envelope: Envelope,
+        gate: Gate,
+        room: Room,
+    ) -> Result<bool, PushError> {
         let is_user_message = envelope.is_user_message();
+        let room = if is_user_message { room } else { Room::Any };
+        let mut seen = self.word();
+        if let Some(refusal) = self.refusal(seen, life, gate, room) {
+            return Err(PushError(envelope, refusal));
+        }
         let (index, node) = pool::acquire();
         // SAFETY: `acquire` made this thread the owner, until the exchange succeeds.
         unsafe { node.fill(envelope) };
@@ -291,50 +582,55 @@ impl Mailbox {
             match self.head.compare_exchange_weak(
                 seen.0,
                 new.0,
-                Ordering::Release,
+                Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(seen.is_asleep()),
                 Err(now) => seen = Word(now),
             }
-            if refuses(seen) {
+            if let Some(refusal) = self.refusal(seen, life, gate, room) {
                 // SAFETY: the node never left this thread, and was filled above.
                 let envelope = unsafe { node.empty() };
                 // SAFETY: nobody uses the node after this.
                 unsafe { pool::release(index, node) };
-                return Err(PushError(envelope));
+                return Err(PushError(envelope, refusal));
             }
         }
     }
 
     #[cold]
-    fn push_signal(&self, envelope: Envelope) -> Result<(), PushError> {
+    fn push_signal(&self, life: u32, envelope: Envelope) -> Result<bool, PushError> {
         let mut signals = self.lock_signals();
+        if self.life.load(Ordering::Relaxed) != life {
+            return Err(PushError(envelope, Refusal::Over));
+        }
         // The gate closes only under the lock.
         if self.word().gate() == Gate::Closed {
-            return Err(PushError(envelope));
+            return Err(PushError(envelope, Refusal::Closed));
         }
-        signals.push_back(envelope);
+        signals.get_or_insert_default().push_back(envelope);
         self.runner.signals.store(true, Ordering::Release);
-        Ok(())
+        Ok(self.wake())
     }
 
-    fn stop(&self, exit: Exit) -> bool {
+    fn stop(&self, life: u32, exit: Exit) -> Option<bool> {
         let mut signals = self.lock_signals();
         // The gate goes to these two only under the lock, so what is read here holds.
-        if self.word().gate() >= Gate::Stopping {
-            return false;
+        if self.life.load(Ordering::Relaxed) != life || self.word().gate() >= Gate::Stopping {
+            return None;
         }
-        signals.push_back(Envelope::Stop(exit));
+        signals
+            .get_or_insert_default()
+            .push_back(Envelope::Stop(exit));
         // Before the gate: a runner that sees itself stopped finds the order.
         self.runner.signals.store(true, Ordering::Release);
-        self.update(|word| Some(word.gated(Gate::Stopping)))
-            .is_some()
+        self.update(|word| Some(word.gated(Gate::Stopping)))?;
+        Some(self.wake())
     }
 
     /// What there is to pop, after a step of sorting if that is needed.
     #[inline]
-    fn look(&self, turn: &Turn<'_>) -> Next {
+    fn look(&self, turn: &Turn<'_, R>) -> Next {
         if self.runner.signals.load(Ordering::Acquire) {
             return Next::Signal;
         }
@@ -358,18 +654,18 @@ impl Mailbox {
     #[cold]
     fn pop_signal(&self) -> Option<Envelope> {
         let mut signals = self.lock_signals();
-        let signal = signals.pop_front();
-        if signals.is_empty() {
+        let signal = signals.as_mut().and_then(|signals| signals.pop_front());
+        if signals.as_ref().is_none_or(|signals| signals.is_empty()) {
             self.runner.signals.store(false, Ordering::Release);
             // Most processes never get a second one.
-            *signals = VecDeque::new();
+            *signals = None;
         }
         signal
     }
 
     /// Moves the stack to the runner's line; `false` if it is empty.
     #[inline]
-    fn take(&self, turn: &Turn<'_>) -> bool {
+    fn take(&self, turn: &Turn<'_, R>) -> bool {
         let taken = self.update(|word| {
             turn.announce(word.index());
             (word.index() != NONE).then(|| word.emptied())
@@ -380,19 +676,66 @@ impl Mailbox {
     /// The right to pop. `None` while the mailbox is closed from outside, which is to say
     /// that there is nothing in it.
     #[inline]
-    fn enter(&self) -> Option<Turn<'_>> {
+    fn enter(&self) -> Option<Turn<'_, R>> {
+        if self.runner.shared.load(Ordering::Relaxed) {
+            return self.enter_shared();
+        }
         let turn = self.runner.enter();
         debug_assert!(
-            turn.is_some() || self.word().gate() == Gate::Closed,
+            turn.is_some() || self.word().gate() == Gate::Closed || self.is_shared(),
             "two threads take from one mailbox at once"
         );
-        turn
+        turn.or_else(|| self.enter_shared())
     }
 
-    fn lock_signals(&self) -> MutexGuard<'_, VecDeque<Envelope>> {
+    fn is_shared(&self) -> bool {
+        self.runner.shared.load(Ordering::Acquire)
+    }
+
+    /// As [`enter`](Self::enter), beside others who take one message out at a time.
+    #[cold]
+    fn enter_shared(&self) -> Option<Turn<'_, R>> {
+        loop {
+            if let Some(turn) = self.runner.enter() {
+                return Some(turn);
+            }
+            if self.word().gate() == Gate::Closed {
+                return None;
+            }
+            relax();
+        }
+    }
+
+    /// As [`enter`](Self::enter), for a mailbox that was just closed: waits for those who
+    /// evict, but not for a runner.
+    fn enter_to_close(&self) -> Option<Turn<'_, R>> {
+        for _ in 0..CLOSE_LOOKS {
+            let turn = self.runner.enter();
+            if turn.is_some() || !self.is_shared() {
+                return turn;
+            }
+            relax();
+        }
+        None
+    }
+
+    fn lock_signals(&self) -> MutexGuard<'_, Option<Box<VecDeque<Envelope>>>> {
         // No code that can panic runs under the lock, so a poisoned one is whole.
         self.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// User messages that wait, from what was ever pushed and what was ever handed out.
+#[inline]
+fn waiting(word: Word, popped: u32) -> u32 {
+    word.pushed().wrapping_sub(popped) & COUNT_MASK
+}
+
+/// Whether a push minds the capacity.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Bounded,
+    Any,
 }
 
 /// What a look found.
@@ -406,13 +749,17 @@ enum Next {
 /// Looks at the counts in [`Mailbox::len`] before it settles for what it has.
 const LEN_LOOKS: usize = 4;
 
+/// Looks for the end of an eviction when the mailbox is closed; an eviction is a few dozen
+/// nanoseconds, unless its thread is put off meanwhile.
+const CLOSE_LOOKS: usize = 10_000;
+
 impl Default for Mailbox {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for Mailbox {
+impl<P, R> fmt::Debug for Mailbox<P, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox")
             .field("gate", &self.gate())
@@ -421,7 +768,7 @@ impl fmt::Debug for Mailbox {
     }
 }
 
-impl Drop for Mailbox {
+impl<P, R> Drop for Mailbox<P, R> {
     fn drop(&mut self) {
         drop(self.runner.clear());
         // SAFETY: nobody else has the mailbox any more, so the stack is this thread's.
@@ -436,14 +783,12 @@ mod tests {
     use super::*;
 
     fn mail(text: &'static str) -> Envelope {
-        Envelope::Message(Message::from(text.as_bytes()))
+        Envelope::from(Message::from(text.as_bytes()))
     }
 
     fn text(envelope: Option<Envelope>) -> String {
         match envelope {
-            Some(Envelope::Message(Message::User(bytes))) => {
-                String::from_utf8(bytes.to_vec()).unwrap()
-            }
+            Some(Envelope::User(bytes, _)) => String::from_utf8(bytes.to_vec()).unwrap(),
             other => format!("{other:?}"),
         }
     }
@@ -463,8 +808,8 @@ mod tests {
     #[test]
     fn a_sealed_mailbox_gives_user_messages_back() {
         let mailbox = Mailbox::new();
-        assert!(mailbox.seal(Lane::User, Exit::default()));
-        let PushError(back) = mailbox.push(Lane::User, mail("late")).unwrap_err();
+        assert!(mailbox.seal(Lane::User, Exit::default()).is_some());
+        let PushError(back, _) = mailbox.push(Lane::User, mail("late")).unwrap_err();
         assert_eq!(text(Some(back)), "late");
     }
 
@@ -482,10 +827,26 @@ mod tests {
     fn stopping_overtakes_draining_but_not_the_other_way() {
         let mailbox = Mailbox::new();
         mailbox.push(Lane::User, mail("queued")).unwrap();
-        assert!(mailbox.seal(Lane::User, ExitReason::Shutdown.into()));
-        assert!(mailbox.seal(Lane::Signal, ExitReason::Killed.into()));
-        assert!(!mailbox.seal(Lane::User, ExitReason::Shutdown.into()));
-        assert!(!mailbox.seal(Lane::Signal, ExitReason::Killed.into()));
+        assert!(
+            mailbox
+                .seal(Lane::User, ExitReason::Shutdown.into())
+                .is_some()
+        );
+        assert!(
+            mailbox
+                .seal(Lane::Signal, ExitReason::Killed.into())
+                .is_some()
+        );
+        assert!(
+            mailbox
+                .seal(Lane::User, ExitReason::Shutdown.into())
+                .is_none()
+        );
+        assert!(
+            mailbox
+                .seal(Lane::Signal, ExitReason::Killed.into())
+                .is_none()
+        );
         assert!(!mailbox.is_alive());
         let Some(Envelope::Stop(exit)) = mailbox.pop() else {
             panic!("the stop comes first")
@@ -502,7 +863,7 @@ mod tests {
         let left: Vec<_> = mailbox
             .close()
             .into_iter()
-            .map(|m| text(Some(Envelope::Message(m))))
+            .map(|m| text(Some(m.into())))
             .collect();
         assert_eq!(left, ["one", "two"]);
         assert_eq!(mailbox.len(), 0);

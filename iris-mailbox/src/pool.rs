@@ -109,12 +109,12 @@ mod store {
     const MAGAZINE: u32 = 128;
 
     /// Nodes on the first page; each following page has twice as many as the one before.
-    /// So a small program has a small pool, and the page table is 20 words.
+    /// So a small program has a small pool, and the page table is 19 words.
     const FIRST_PAGE: u32 = 1024;
 
-    const PAGES: usize = 20;
+    const PAGES: usize = 19;
 
-    /// All nodes that there can be, about 2^30. A mailbox counts its messages in 30 bits
+    /// All nodes that there can be, about 2^29. A mailbox counts its messages in 29 bits
     /// and must not overflow.
     const LIMIT: u32 = FIRST_PAGE * ((1 << PAGES) - 1);
 
@@ -294,7 +294,7 @@ mod store {
     ///
     /// # Panics
     ///
-    /// With about a billion messages (64 GiB of nodes) under way.
+    /// With about half a billion messages (32 GiB of nodes) under way.
     #[cold]
     fn fresh() -> Index {
         let take = |first: u32| {
@@ -303,7 +303,7 @@ mod store {
         };
         let first = UNUSED
             .try_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .expect("fewer than a billion messages wait in all mailboxes together");
+            .expect("fewer than half a billion messages wait in all mailboxes together");
         let end = first + MAGAZINE;
         for index in first..end {
             let next = if index + 1 < end { index + 1 } else { NONE };
@@ -328,7 +328,7 @@ mod store {
         }
         // Its memory is not touched here: of a large page the system provides what is used.
         let layout = Layout::array::<Node>((FIRST_PAGE as usize) << page)
-            .expect("the largest page is 32 GiB");
+            .expect("the largest page is 16 GiB");
         #[expect(
             clippy::cast_ptr_alignment,
             reason = "the layout asks for the alignment"

@@ -11,14 +11,20 @@ use crate::sync::{AtomicBool, AtomicU32, Ordering};
 /// cache, 50 where none is.
 pub(crate) const SORT_STEP: usize = 1024;
 
-/// The runner's cache line. All of it but `signals` is written through a [`Turn`] only.
-#[repr(align(64))]
+/// The runner's cache line. All of it but the flags is written through a [`Turn`] only.
+///
+/// `R` is what the runner keeps beside it.
+#[repr(C, align(64))]
 #[derive(Debug)]
-pub(crate) struct Runner {
+pub(crate) struct Runner<R> {
     /// Whether the signal lane may hold something. Written under its lock.
     pub(crate) signals: AtomicBool,
+    /// Whether producers evict what is oldest, so that a turn may have to wait for them.
+    pub(crate) shared: AtomicBool,
     /// Whether there is a [`Turn`].
     busy: AtomicBool,
+    /// What the runner says of itself.
+    pub(crate) running: AtomicBool,
     /// The rest of a stack that was taken, newest first.
     taken: AtomicU32,
     /// The part of it that has been turned around, oldest first; complete, and so fit to be
@@ -26,22 +32,35 @@ pub(crate) struct Runner {
     sorted: AtomicU32,
     /// User messages ever handed out, modulo 2^32.
     popped: AtomicU32,
+    pub(crate) beside: R,
 }
 
-impl Runner {
-    pub(crate) fn new() -> Self {
+impl<R> Runner<R> {
+    pub(crate) fn new(beside: R) -> Self {
         Self {
             signals: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            running: AtomicBool::new(false),
             taken: AtomicU32::new(NONE),
             sorted: AtomicU32::new(NONE),
             popped: AtomicU32::new(0),
+            beside,
         }
+    }
+
+    /// Begins another life after so many messages. Nobody has a turn or gets one meanwhile.
+    pub(crate) fn reopen(&self, pushed: u32) {
+        debug_assert!(self.is_empty(), "a life begins with an empty mailbox");
+        self.signals.store(false, Ordering::Relaxed);
+        self.shared.store(false, Ordering::Relaxed);
+        self.running.store(false, Ordering::Relaxed);
+        self.popped.store(pushed, Ordering::Relaxed);
     }
 
     /// The right to the nodes of this line, unless another thread holds it.
     #[inline]
-    pub(crate) fn enter(&self) -> Option<Turn<'_>> {
+    pub(crate) fn enter(&self) -> Option<Turn<'_, R>> {
         // Also a release: who is turned away learns what the other did before it came, which
         // is to close the gate. An exchange that leaves the flag alone when it fails, for
         // loom lets the write of a failed swap overtake the store that gives the turn back.
@@ -75,9 +94,9 @@ impl Runner {
 ///
 /// The loads here are relaxed, for only the holder of a turn writes: `busy` orders one
 /// turn after the other. The stores are releases for those who look on from outside.
-pub(crate) struct Turn<'a>(&'a Runner);
+pub(crate) struct Turn<'a, R>(&'a Runner<R>);
 
-impl Turn<'_> {
+impl<R> Turn<'_, R> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.taken() == NONE && self.sorted() == NONE
@@ -132,6 +151,57 @@ impl Turn<'_> {
         Some(envelope)
     }
 
+    /// The oldest user message, from among what else is queued. All must be sorted.
+    pub(crate) fn evict(&self) -> Option<Envelope> {
+        debug_assert_eq!(self.taken(), NONE, "the oldest is known after sorting");
+        let (mut before, mut at) = (NONE, self.sorted());
+        while at != NONE {
+            let node = pool::node(at);
+            // SAFETY: the list belongs to the holder of the turn, and all of it is filled.
+            let (rest, is_user_message) = unsafe { (node.next(), node.has_user_message()) };
+            if !is_user_message {
+                (before, at) = (at, rest);
+                continue;
+            }
+            if before == NONE {
+                self.0.sorted.store(rest, Ordering::Release);
+            } else {
+                // SAFETY: as above.
+                unsafe { pool::node(before).set_next(rest) };
+            }
+            let popped = self.0.popped.load(Ordering::Relaxed).wrapping_add(1);
+            self.0.popped.store(popped, Ordering::Release);
+            // SAFETY: the node was filled, left the list above, and goes back after this.
+            let envelope = unsafe { node.empty() };
+            // SAFETY: as above; nobody uses the node after this.
+            unsafe { pool::release(at, node) };
+            return Some(envelope);
+        }
+        None
+    }
+
+    /// Puts a stack behind what is sorted, which must be something.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the nodes of the stack and gives them to the runner's line.
+    pub(crate) unsafe fn append(&self, stack: Index) {
+        // SAFETY: the nodes are the caller's.
+        let (_, sorted) = unsafe { reverse_some(stack, NONE, usize::MAX) };
+        let mut last = self.sorted();
+        loop {
+            let node = pool::node(last);
+            // SAFETY: the list belongs to the holder of the turn.
+            let next = unsafe { node.next() };
+            if next == NONE {
+                // SAFETY: as above.
+                unsafe { node.set_next(sorted) };
+                return;
+            }
+            last = next;
+        }
+    }
+
     /// Everything at once, oldest first. Leaves `popped` alone.
     pub(crate) fn clear(&self) -> Chain {
         while !self.sort() {}
@@ -152,7 +222,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl<R> Drop for Turn<'_, R> {
     #[inline]
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Release);

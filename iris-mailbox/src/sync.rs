@@ -36,3 +36,15 @@ mod real {
         }
     }
 }
+
+/// Lets another thread go on that this one waits for.
+#[cfg(feature = "loom")]
+pub(crate) fn relax() {
+    loom::thread::yield_now();
+}
+
+/// Lets another thread go on that this one waits for.
+#[cfg(not(feature = "loom"))]
+pub(crate) fn relax() {
+    std::thread::yield_now();
+}

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use iris_core::{Envelope, Exit, Lane, Message};
 use iris_mailbox::{Mailbox, PushError};
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 /// Loom explores each interleaving with up to this many forced switches of thread: three
@@ -24,16 +24,21 @@ fn explore(model: impl Fn() + Send + Sync + 'static) {
 }
 
 fn mail(number: u8) -> Envelope {
-    Envelope::Message(Message::from(vec![number]))
+    Envelope::from(Message::from(vec![number]))
 }
 
-fn number(message: &Message) -> u8 {
-    message.as_user().expect("a user message")[0]
+fn number(message: &[u8]) -> u8 {
+    message[0]
+}
+
+fn left(mailbox: &Mailbox) -> impl Iterator<Item = u8> {
+    let left = mailbox.close().into_iter();
+    left.map(|message| number(message.as_user().expect("a user message")))
 }
 
 fn popped(mailbox: &Mailbox) -> Option<u8> {
     match mailbox.pop()? {
-        Envelope::Message(message) => Some(number(&message)),
+        Envelope::User(message, _) => Some(number(&message)),
         other => panic!("nobody sent {other:?}"),
     }
 }
@@ -41,9 +46,9 @@ fn popped(mailbox: &Mailbox) -> Option<u8> {
 /// Sends what is asked for, in order, and returns what was refused.
 fn send(mailbox: &Mailbox, numbers: &[u8]) -> Vec<u8> {
     let refused = |&number| match mailbox.push(Lane::User, mail(number)) {
-        Ok(()) => None,
-        Err(PushError(Envelope::Message(message))) => Some(self::number(&message)),
-        Err(PushError(other)) => panic!("{other:?} came back for a message"),
+        Ok(_) => None,
+        Err(PushError(Envelope::User(message, _), _)) => Some(self::number(&message)),
+        Err(PushError(other, _)) => panic!("{other:?} came back for a message"),
     };
     numbers.iter().filter_map(refused).collect()
 }
@@ -78,7 +83,7 @@ fn a_push_against_a_close_is_delivered_or_given_back_never_both() {
         let mailbox = Arc::new(Mailbox::new());
         let senders = [sender(&mailbox, &[1, 2]), sender(&mailbox, &[11])];
         let mut seen: Vec<u8> = popped(&mailbox).into_iter().collect();
-        seen.extend(mailbox.close().iter().map(number));
+        seen.extend(left(&mailbox));
         for sender in senders {
             seen.extend(sender.join().unwrap());
         }
@@ -94,12 +99,12 @@ fn a_push_against_a_drain_comes_before_the_stop_or_back() {
     explore(|| {
         let mailbox = Arc::new(Mailbox::new());
         let sender = sender(&mailbox, &[1, 2]);
-        assert!(mailbox.seal(Lane::User, Exit::default()));
+        assert!(mailbox.seal(Lane::User, Exit::default()).is_some());
         assert!(!mailbox.is_open());
         let mut seen = Vec::new();
         loop {
             match mailbox.pop() {
-                Some(Envelope::Message(message)) => seen.push(number(&message)),
+                Some(Envelope::User(message, _)) => seen.push(number(&message)),
                 Some(Envelope::Stop(_)) => break,
                 other => panic!("{other:?} before the stop"),
             }
@@ -122,7 +127,7 @@ fn a_stop_signal_is_found_by_the_next_look_of_one_who_sees_the_gate() {
         if !mailbox.is_alive() {
             assert!(matches!(mailbox.pop(), Some(Envelope::Stop(_))));
         }
-        assert!(stopper.join().unwrap());
+        assert!(stopper.join().unwrap().is_some());
         assert!(!mailbox.is_alive());
     });
 }
@@ -186,9 +191,9 @@ fn a_close_from_outside_and_the_runner_share_what_is_there() {
             thread::spawn(move || mailbox.close())
         };
         let mut seen: Vec<u8> = (0..2).filter_map(|_| popped(&mailbox)).collect();
-        seen.extend(outside.join().unwrap().iter().map(number));
-        assert_eq!(mailbox.len(), 2 - seen.len(), "exact at rest");
-        seen.extend(mailbox.close().iter().map(number));
+        let outside = outside.join().unwrap();
+        seen.extend(outside.iter().map(|left| number(left.as_user().unwrap())));
+        seen.extend(left(&mailbox));
         seen.sort_unstable();
         assert_eq!(seen, [1, 2]);
         assert_eq!(mailbox.len(), 0);
@@ -227,5 +232,136 @@ fn one_who_waits_and_one_who_stops_him_see_each_other() {
         waiting.store(true, Ordering::Relaxed);
         let stopped = !mailbox.is_alive();
         assert!(stopper.join().unwrap() || stopped, "asleep for good");
+    });
+}
+
+/// What the duty to look is for: runs until there is nothing left, and then sleeps.
+fn run(mailbox: &Mailbox, running: &AtomicBool, got: &AtomicUsize) {
+    loop {
+        assert!(
+            !running.swap(true, Ordering::Relaxed),
+            "two threads run one process"
+        );
+        while mailbox.pop().is_some() {
+            got.fetch_add(1, Ordering::Relaxed);
+        }
+        running.store(false, Ordering::Relaxed);
+        if mailbox.sleep() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn whatever_is_pushed_is_run_by_one_thread_and_never_by_two() {
+    explore(|| {
+        let mailbox = Arc::new(Mailbox::new());
+        let running = Arc::new(AtomicBool::new(false));
+        let got = Arc::new(AtomicUsize::new(0));
+        let push = |lane: Lane| {
+            let (mailbox, running, got) = (mailbox.clone(), running.clone(), got.clone());
+            thread::spawn(move || {
+                if mailbox.push(lane, Envelope::Wake).unwrap() {
+                    run(&mailbox, &running, &got);
+                }
+            })
+        };
+        let others = [push(Lane::User), push(Lane::Signal)];
+        if mailbox.push(Lane::User, mail(1)).unwrap() {
+            run(&mailbox, &running, &got);
+        }
+        for other in others {
+            other.join().unwrap();
+        }
+        // Nobody is left who would look: so all must have been seen.
+        assert_eq!(got.load(Ordering::Relaxed), 3, "a wake-up was lost");
+        assert!(mailbox.is_asleep());
+    });
+}
+
+#[test]
+fn a_late_sender_does_not_reach_the_successor() {
+    explore(|| {
+        let mailbox = Arc::new(Mailbox::new());
+        let life = mailbox.life();
+        let late = {
+            let mailbox = Arc::clone(&mailbox);
+            thread::spawn(move || {
+                let sent = mailbox.push_in(life, Lane::User, mail(1)).is_ok();
+                let signalled = mailbox.push_in(life, Lane::Signal, Envelope::Wake).is_ok();
+                let stopped = mailbox
+                    .seal_in(life, Lane::Signal, Exit::default())
+                    .is_some();
+                (sent, signalled || stopped)
+            })
+        };
+        let left = mailbox.close().len();
+        // Whoever was told to look is out of this model: the end of a life tells.
+        let asleep = mailbox
+            .end_life(life, life + 1)
+            .expect("it lives until here");
+        if asleep {
+            mailbox.reopen();
+            assert!(mailbox.is_asleep() && mailbox.is_open());
+            assert!(mailbox.is_empty(), "a message of another life is in it");
+        }
+        let (sent, signalled) = late.join().unwrap();
+        assert_eq!(
+            left,
+            usize::from(sent),
+            "it is the first life's, or came back"
+        );
+        assert!(asleep || sent || signalled);
+        if asleep {
+            assert!(mailbox.is_open() && mailbox.is_empty() && mailbox.is_asleep());
+        }
+    });
+}
+
+#[test]
+fn a_token_that_comes_back_late_finds_the_life_over_or_ends_its_duty() {
+    explore(|| {
+        let mailbox = Arc::new(Mailbox::new());
+        let life = mailbox.life();
+        assert!(mailbox.push(Lane::User, mail(1)).unwrap());
+        mailbox.close();
+        let token = {
+            let mailbox = Arc::clone(&mailbox);
+            thread::spawn(move || mailbox.resign(life))
+        };
+        let asleep = mailbox
+            .end_life(life, life + 1)
+            .expect("it lives until here");
+        let resigned = token.join().unwrap();
+        assert_eq!(resigned, asleep, "exactly one of them cleans up");
+    });
+}
+
+#[test]
+fn eviction_beside_the_runner_takes_each_message_once() {
+    explore(|| {
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.set_capacity(std::num::NonZeroU32::new(1), true);
+        assert!(send(&mailbox, &[1]).is_empty());
+        let evicting = {
+            let mailbox = Arc::clone(&mailbox);
+            thread::spawn(move || {
+                let refused = send(&mailbox, &[2]);
+                let evicted = match mailbox.evict(mailbox.life()) {
+                    Some(Envelope::User(bytes, _)) => Some(number(&bytes)),
+                    None => None,
+                    Some(other) => panic!("{other:?} is no message"),
+                };
+                (refused, evicted)
+            })
+        };
+        let mut seen: Vec<u8> = popped(&mailbox).into_iter().collect();
+        let (refused, evicted) = evicting.join().unwrap();
+        seen.extend(evicted);
+        seen.extend(refused);
+        seen.extend(std::iter::from_fn(|| popped(&mailbox)));
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2]);
+        assert_eq!(mailbox.len(), 0);
     });
 }

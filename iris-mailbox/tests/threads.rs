@@ -15,12 +15,11 @@ const PRODUCERS: u32 = 4;
 
 fn mail(producer: u32, number: u32) -> Envelope {
     let both = u64::from(producer) << 32 | u64::from(number);
-    Envelope::Message(Message::from(both.to_le_bytes().to_vec()))
+    Envelope::from(Message::from(both.to_le_bytes().to_vec()))
 }
 
 /// Who sent it, and which of them it was.
-fn read(message: &Message) -> (u64, u32) {
-    let bytes = message.as_user().expect("only user messages were sent");
+fn read(bytes: &[u8]) -> (u64, u32) {
     let both = u64::from_le_bytes(bytes[..].try_into().expect("eight bytes"));
     let number = u32::try_from(both & u64::from(u32::MAX)).expect("32 bits");
     (both >> 32, number)
@@ -29,8 +28,8 @@ fn read(message: &Message) -> (u64, u32) {
 /// Sends until it is refused or done; how many were accepted.
 fn produce(mailbox: &Mailbox, producer: u32) -> u32 {
     for number in 0..EACH {
-        if let Err(PushError(back)) = mailbox.push(Lane::User, mail(producer, number)) {
-            let Envelope::Message(back) = back else {
+        if let Err(PushError(back, _)) = mailbox.push(Lane::User, mail(producer, number)) {
+            let Envelope::User(back, _) = back else {
                 panic!("{back:?} came back for a message")
             };
             assert_eq!(read(&back), (producer.into(), number));
@@ -45,7 +44,7 @@ fn produce(mailbox: &Mailbox, producer: u32) -> u32 {
 struct Due([u32; PRODUCERS as usize]);
 
 impl Due {
-    fn take(&mut self, message: &Message) {
+    fn take(&mut self, message: &[u8]) {
         let (producer, number) = read(message);
         let due = &mut self.0[usize::try_from(producer).expect("one of four")];
         assert_eq!(number, *due, "out of order from producer {producer}");
@@ -69,7 +68,7 @@ fn each_message_arrives_once_and_in_order_on_whichever_thread_runs() {
                     let mut due = due.lock().unwrap();
                     for _ in 0..50 {
                         match mailbox.pop_step() {
-                            Popped::Envelope(Envelope::Message(message)) => due.take(&message),
+                            Popped::Envelope(Envelope::User(message, _)) => due.take(&message),
                             Popped::Envelope(other) => panic!("{other:?}"),
                             Popped::Unsorted => {}
                             Popped::Empty => break,
@@ -100,7 +99,7 @@ fn nothing_is_lost(end: impl Fn(&Mailbox, &mut Due)) {
                 .collect();
             let mut left = round * 100;
             while left > 0 {
-                if let Some(Envelope::Message(message)) = mailbox.pop() {
+                if let Some(Envelope::User(message, _)) = mailbox.pop() {
                     due.take(&message);
                     assert!(mailbox.len() <= (EACH * PRODUCERS) as usize);
                 }
@@ -122,7 +121,7 @@ fn nothing_is_lost(end: impl Fn(&Mailbox, &mut Due)) {
 fn a_close_amid_pushes_loses_nothing() {
     nothing_is_lost(|mailbox, due| {
         for message in mailbox.close() {
-            due.take(&message);
+            due.take(message.as_user().expect("only user messages were sent"));
         }
     });
 }
@@ -130,10 +129,10 @@ fn a_close_amid_pushes_loses_nothing() {
 #[test]
 fn a_drain_amid_pushes_hands_out_what_was_accepted_and_then_stops() {
     nothing_is_lost(|mailbox, due| {
-        assert!(mailbox.seal(Lane::User, Exit::default()));
+        assert!(mailbox.seal(Lane::User, Exit::default()).is_some());
         loop {
             match mailbox.pop() {
-                Some(Envelope::Message(message)) => due.take(&message),
+                Some(Envelope::User(message, _)) => due.take(&message),
                 Some(Envelope::Stop(_)) => break,
                 other => panic!("{other:?} before the stop"),
             }
@@ -187,7 +186,7 @@ impl Drop for Counted {
 
 fn counted(dropped: &Arc<AtomicUsize>) -> Envelope {
     let bytes = Bytes::from_owner(Counted(Arc::clone(dropped)));
-    Envelope::Message(Message::User(bytes))
+    Envelope::from(Message::User(bytes))
 }
 
 #[test]

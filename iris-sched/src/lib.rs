@@ -6,29 +6,39 @@
 //! from the others.
 //!
 //! **Invariant:** a process is run by one thread at a time, and one that has something
-//! in its mailbox is running, scheduled, or waiting for a future of its own. Both are
-//! kept by one atomic word, [`state`], which loom checks.
+//! in its mailbox is running, scheduled, or waiting for a future of its own. Both follow from
+//! the mailbox's duty to look, which loom checks: whoever has it holds a [`Ready`].
 //!
 //! In reading order:
 //!
 //! | module | says |
 //! |---|---|
 //! | [`scheduler`] | the port: "this process is ready" |
-//! | [`state`] | idle, scheduled, running: one word |
-//! | [`process`] | mailbox, behavior and state as one thing |
+//! | [`process`] | a process as others see it |
+//! | `cell` | the 128 bytes that it is made of, and who may touch which |
+//! | [`duty`] | the right and the duty to run it |
+//! | `arena` | where the cells are |
 //! | [`table`] | pids to processes |
+//! | [`cohort`] | what processes share: runtime, scheduler, a behavior to swap at once |
+//! | `slice` | one turn: pop, handle, charge |
+//! | [`shift`] | what a thread holds on to while it runs one after another |
 //! | [`activity`] | how many processes have work: for draining a runtime |
 //! | [`timers`] | messages and wake-ups at a point in time |
 //! | [`turn`] | for actors that receive instead of being called |
 //! | [`tokio`] | the adapter over Tokio worker tasks |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod activity;
+mod arena;
+mod cell;
+pub mod cohort;
+pub mod duty;
 pub mod process;
+mod rare;
 pub mod scheduler;
+pub mod shift;
 mod slice;
-pub mod state;
 mod swap;
 pub mod table;
 pub mod timers;
@@ -36,10 +46,11 @@ pub mod tokio;
 pub mod turn;
 
 pub use activity::Activity;
-pub use process::{
-    Activation, Environment, Process, ProcessOptions, Status, current_pid, forget_current_pid,
-};
-pub use scheduler::{Ready, Scheduler};
+pub use cohort::{Cohort, Environment};
+pub use duty::Ready;
+pub use process::{Activation, Process, ProcessOptions, Status, current_pid, forget_current_pid};
+pub use scheduler::Scheduler;
+pub use shift::Shift;
 pub use slice::SLICE_TIME;
 pub use swap::{KEPT_VERSIONS, RollbackError};
 pub use table::{Table, TableFull};

@@ -1,43 +1,17 @@
-//! Mailbox, behavior and state as one thing.
+//! A process as others see it.
 
-use std::cell::Cell;
+use std::cell::Cell as ThreadCell;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use iris_core::{
-    Behavior, BehaviorVersion, Clock, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Pid,
-    State,
-};
-use iris_mailbox::{Mailbox, PushError};
+use iris_core::{Behavior, BehaviorVersion, Envelope, Exit, Lane, Message, Pid};
 use tokio::sync::Notify;
 
-use crate::activity::Activity;
-use crate::scheduler::{Ready, Scheduler};
-use crate::state::{Phase, StateWord};
-use crate::swap::{History, RollbackError, Swap};
-
-/// What all processes of a runtime share.
-pub struct Environment {
-    /// The runtime, for handlers.
-    pub host: Weak<dyn Host>,
-    /// Where ends are reported.
-    pub exits: Weak<dyn ExitSink>,
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Counts processes that have work.
-    pub activity: Activity,
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment")
-            .field("activity", &self.activity)
-            .finish_non_exhaustive()
-    }
-}
+use crate::cell::Cell;
+use crate::duty;
+use crate::rare::Rare;
+use crate::swap::{History, RollbackError};
 
 /// When the state of a process is made, and when it is given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +32,7 @@ pub enum Activation {
 /// What a process is made of, beside its behavior.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessOptions {
-    /// Reductions for each slice, at least 1.
+    /// Reductions for each slice, at least 1 and at most 2^30 - 1.
     pub budget_reductions: u32,
     /// When its state comes and goes.
     pub activation: Activation,
@@ -107,40 +81,16 @@ impl Status {
     }
 }
 
-/// One actor.
+/// One actor, for as long as it lives and after: a process that has ended refuses what is
+/// asked of it, and its successor in the same place is never meant. Two words, to copy.
+#[derive(Clone, Copy)]
 pub struct Process {
-    pub(crate) pid: Pid,
-    pub(crate) mailbox: Mailbox,
-    pub(crate) word: StateWord,
-    pub(crate) options: ProcessOptions,
-    pub(crate) scheduler: Arc<dyn Scheduler>,
-    pub(crate) env: Arc<Environment>,
-    pub(crate) active: AtomicBool,
-    pub(crate) handled: AtomicU64,
-    /// Messages that a receiving actor took out and passed over; they are still to be handled.
-    pub(crate) set_aside: AtomicUsize,
-    /// The version in force, for readers outside; the runner keeps its own reference.
-    pub(crate) in_force: ArcSwap<BehaviorVersion>,
-    /// Made with the first swap. The lock also keeps the swaps of one lane in their order.
-    history: Mutex<Option<Box<History>>>,
-    /// Only the runner locks it, so it never waits.
-    pub(crate) body: Mutex<Body>,
-    /// Made when a handler first awaits; wakes the future's driver when the process is
-    /// stopped.
-    pub(crate) interrupt: OnceLock<Notify>,
-}
-
-/// What only the running thread touches.
-pub(crate) struct Body {
-    pub(crate) behavior: Arc<BehaviorVersion>,
-    /// The place of that swap among all swaps of the process; 0 for the original.
-    pub(crate) swap_order: u64,
-    pub(crate) state: Option<State>,
-    pub(crate) last_active: Option<Instant>,
+    cell: &'static Cell,
+    pid: Pid,
 }
 
 thread_local! {
-    static CURRENT: Cell<Option<Pid>> = const { Cell::new(None) };
+    static CURRENT: ThreadCell<Option<Pid>> = const { ThreadCell::new(None) };
 }
 
 /// The process whose handler the calling thread is inside of, if any.
@@ -158,52 +108,32 @@ pub fn forget_current_pid() {
 pub(crate) struct Running(Option<Pid>);
 
 impl Running {
+    #[inline]
     pub(crate) fn enter(pid: Pid) -> Self {
         Self(CURRENT.replace(Some(pid)))
     }
 }
 
 impl Drop for Running {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.set(self.0);
     }
 }
 
 impl Process {
-    /// A process at rest: it runs when something is sent to it.
-    pub fn new(
-        pid: Pid,
-        behavior: Arc<dyn Behavior>,
-        options: ProcessOptions,
-        scheduler: Arc<dyn Scheduler>,
-        env: Arc<Environment>,
-    ) -> Arc<Self> {
-        let behavior = Arc::new(BehaviorVersion::original(behavior));
-        Arc::new(Self {
-            pid,
-            mailbox: Mailbox::new(),
-            word: StateWord::default(),
-            options,
-            scheduler,
-            env,
-            active: AtomicBool::new(false),
-            handled: AtomicU64::new(0),
-            set_aside: AtomicUsize::new(0),
-            in_force: ArcSwap::new(behavior.clone()),
-            history: Mutex::new(None),
-            body: Mutex::new(Body {
-                behavior,
-                swap_order: 0,
-                state: None,
-                last_active: None,
-            }),
-            interrupt: OnceLock::new(),
-        })
+    #[inline]
+    pub(crate) fn new(cell: &'static Cell, pid: Pid) -> Self {
+        Self { cell, pid }
     }
 
     /// Who it is.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    fn life(&self) -> u32 {
+        self.pid.generation()
     }
 
     /// Puts a message into the user lane and sees to it that the process runs.
@@ -214,18 +144,31 @@ impl Process {
     ///
     /// The message comes back if the process is ending.
     #[inline]
-    pub fn send(self: &Arc<Self>, message: Message) -> Result<(), Message> {
-        match self.push(Lane::User, Envelope::Message(message)) {
-            Err(PushError(Envelope::Message(message))) => Err(message),
-            // An envelope comes back as it went in; nothing else can be in there.
-            Err(PushError(_)) | Ok(()) => Ok(()),
+    pub fn send(&self, message: Message) -> Result<(), Message> {
+        match self.cell.push(self.pid, Lane::User, message.into()) {
+            Ok(ready) => {
+                if let Some(ready) = ready {
+                    ready.begin();
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.0.into_message().expect("it was a message")),
         }
     }
 
     /// Puts a system message or wake-up into the signal lane; `false` if the process
     /// has ended.
-    pub fn signal(self: &Arc<Self>, envelope: Envelope) -> bool {
-        self.push(Lane::Signal, envelope).is_ok()
+    pub fn signal(&self, envelope: Envelope) -> bool {
+        self.push(Lane::Signal, envelope)
+    }
+
+    fn push(&self, lane: Lane, envelope: Envelope) -> bool {
+        let pushed = self.cell.push(self.pid, lane, envelope);
+        if let Ok(Some(ready)) = pushed {
+            ready.begin();
+            return true;
+        }
+        pushed.is_ok()
     }
 
     /// Replaces the behavior and returns the new version's number, or `None` if the
@@ -235,14 +178,9 @@ impl Process {
     /// before is handled by the old behavior, what is sent after by the new. In
     /// [`Lane::Signal`] it applies to what is queued, too; a swap that still waits in the
     /// queue is older then and passed over when its turn comes.
-    pub fn swap(self: &Arc<Self>, lane: Lane, behavior: Arc<dyn Behavior>) -> Option<u32> {
-        let mut history = self.history();
-        self.send_swap(
-            lane,
-            history
-                .get_or_insert_with(|| Box::new(self.first_history()))
-                .advance(behavior),
-        )
+    pub fn swap(&self, lane: Lane, behavior: Arc<dyn Behavior>) -> Option<u32> {
+        self.swap_by(lane, |history| Ok(history.advance(behavior)))
+            .ok()
     }
 
     /// Goes back to the behavior that was to be in force `steps` swaps ago, and returns its
@@ -252,64 +190,88 @@ impl Process {
     /// # Errors
     ///
     /// [`RollbackError`].
-    pub fn roll_back(self: &Arc<Self>, lane: Lane, steps: usize) -> Result<u32, RollbackError> {
-        let mut history = self.history();
-        let history = history.get_or_insert_with(|| Box::new(self.first_history()));
-        let swap = history.go_back(steps)?;
-        self.send_swap(lane, swap).ok_or(RollbackError::NotAlive)
+    pub fn roll_back(&self, lane: Lane, steps: usize) -> Result<u32, RollbackError> {
+        self.swap_by(lane, |history| history.go_back(steps))
     }
 
-    fn send_swap(self: &Arc<Self>, lane: Lane, swap: Swap<'_>) -> Option<u32> {
+    fn swap_by(
+        &self,
+        lane: Lane,
+        next: impl FnOnce(&mut History) -> Result<crate::swap::Swap<'_>, RollbackError>,
+    ) -> Result<u32, RollbackError> {
         // Sealed mailboxes still take signals, but a process on its way out, be it by
         // draining, is not swapped any more.
-        if self.options.receives
-            || !self.mailbox.is_open()
-            || self.push(lane, swap.envelope()).is_err()
-        {
-            return None;
+        if self.cell.receives() || !self.cell.mailbox().is_open() {
+            return Err(RollbackError::NotAlive);
         }
-        Some(swap.done())
-    }
-
-    fn history(&self) -> MutexGuard<'_, Option<Box<History>>> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn first_history(&self) -> History {
-        History::new(self.in_force.load_full())
+        let mut lock = self.cell.rare();
+        let in_force = self.cell.behavior_under(&lock, self.life());
+        let behavior = in_force.ok_or(RollbackError::NotAlive)?;
+        let version = self.cell.version();
+        let rare = lock.get_or_insert_default();
+        let history = rare
+            .history
+            .get_or_insert_with(|| History::new(Arc::new(BehaviorVersion { version, behavior })));
+        let swap = next(history)?;
+        let pushed = self.cell.push(self.pid, lane, swap.envelope());
+        let ready = pushed.map_err(|_| RollbackError::NotAlive)?;
+        let version = swap.done();
+        drop(lock);
+        if let Some(ready) = ready {
+            ready.begin();
+        }
+        Ok(version)
     }
 
     /// Asks the process to end: after what is queued with [`Lane::User`], with its next
     /// look into the mailbox with [`Lane::Signal`]. `false` if it is ending already.
-    pub fn stop(self: &Arc<Self>, lane: Lane, exit: Exit) -> bool {
-        let sealed = self.mailbox.seal(lane, exit);
-        if sealed {
-            self.wake();
-            if lane == Lane::Signal
-                && let Some(interrupt) = self.interrupt.get()
-            {
+    pub fn stop(&self, lane: Lane, exit: Exit) -> bool {
+        let Some(ready) = self.cell.seal(self.pid, lane, exit) else {
+            return false;
+        };
+        if let Some(ready) = ready {
+            ready.begin();
+        }
+        if lane == Lane::Signal {
+            let interrupt = self.rare(|rare| rare.interrupt.clone()).flatten();
+            if let Some(interrupt) = interrupt {
                 interrupt.notify_one();
             }
         }
-        sealed
+        true
     }
 
-    /// Waits until the process is told to stop at once, which overtakes its messages.
-    pub async fn told_to_stop(&self) {
-        let interrupt = self.interrupt.get_or_init(Notify::new);
+    /// Waits until the process is told to stop at once, which overtakes its messages, or has
+    /// ended.
+    pub async fn told_to_stop(self) {
+        let Some(interrupt) = self.interrupt() else {
+            return;
+        };
         // Told before there was anything to notify, or else the notification is kept.
-        if self.mailbox.is_alive() {
+        if self.is_alive() {
             interrupt.notified().await;
         }
+    }
+
+    /// What is notified when the process is told to stop; `None` if it has ended.
+    pub(crate) fn interrupt(&self) -> Option<Arc<Notify>> {
+        let mut rare = self.cell.rare();
+        if self.cell.mailbox().life() != self.life() {
+            return None;
+        }
+        let rare = rare.get_or_insert_default();
+        Some(rare.interrupt.get_or_insert_default().clone())
     }
 
     /// Closes the mailbox of a process that nobody will run again; what was in it.
     ///
     /// A receiving actor is woken, to find that nothing more will come.
-    pub fn abandon(self: &Arc<Self>) -> Vec<Message> {
-        let left = self.mailbox.close();
-        if self.options.receives {
-            self.wake();
+    pub fn abandon(&self) -> Vec<Message> {
+        let left = self.cell.mailbox().close_in(self.life());
+        if self.cell.receives()
+            && let Some(ready) = self.cell.wake(self.pid)
+        {
+            ready.begin();
         }
         left
     }
@@ -317,83 +279,76 @@ impl Process {
     /// Whether it can still handle what is queued: neither stopped nor ended.
     #[inline]
     pub fn is_alive(&self) -> bool {
-        self.mailbox.is_alive()
+        // The gate before the life: of a successor's gate nobody asked.
+        self.cell.mailbox().is_alive() && self.cell.mailbox().life() == self.life()
     }
 
-    /// User messages not yet handed to the handler.
+    /// User messages not yet handed to the handler; 0 once it has ended.
     pub fn mailbox_size(&self) -> usize {
-        self.mailbox.len() + self.set_aside.load(Ordering::Relaxed)
+        let queued = self.look(|cell| cell.mailbox().len()).unwrap_or(0);
+        queued + self.rare(|rare| rare.set_aside).unwrap_or(0)
     }
 
-    /// Messages handed to the handler so far, system messages included.
+    /// Messages handed to the handler so far, system messages included; 0 once it has left
+    /// its table.
     pub fn handled(&self) -> u64 {
-        self.handled.load(Ordering::Relaxed)
+        self.look(Cell::handled).unwrap_or(0)
     }
 
-    /// The number of the behavior in force; the original is 1.
+    /// The number of the behavior in force; the original is 1, and 0 stands for none.
     pub fn behavior_version(&self) -> u32 {
-        self.in_force.load().version
+        self.look(Cell::version).unwrap_or(0)
     }
 
-    /// The name of the behavior in force.
+    /// The name of the behavior in force; empty once it has ended.
     pub fn behavior_name(&self) -> String {
-        self.in_force.load().behavior.name().to_owned()
+        let behavior = self.cell.behavior_of(self.life());
+        behavior.map_or_else(String::new, |behavior| behavior.name().to_owned())
     }
 
     /// What it is doing at this moment.
     pub fn status(&self) -> Status {
-        match self.word.phase() {
-            Phase::Idle => {
-                let dormant = matches!(self.options.activation, Activation::Virtual { .. })
-                    && !self.active.load(Ordering::Acquire);
-                if dormant {
-                    Status::Reserved
-                } else {
-                    Status::Idle
-                }
+        self.look(|cell| {
+            let mailbox = cell.mailbox();
+            if mailbox.is_closed() {
+                Status::Exited
+            } else if mailbox.is_running() {
+                Status::Running
+            } else if !mailbox.is_asleep() {
+                Status::Scheduled
+            } else if cell.is_virtual() && !self.is_active() {
+                Status::Reserved
+            } else {
+                Status::Idle
             }
-            Phase::Scheduled => Status::Scheduled,
-            Phase::Running => Status::Running,
-            Phase::Ended => Status::Exited,
-        }
+        })
+        .unwrap_or(Status::Exited)
     }
 
-    #[inline]
-    fn push(self: &Arc<Self>, lane: Lane, envelope: Envelope) -> Result<(), PushError> {
-        self.mailbox.push(lane, envelope)?;
-        self.wake();
-        Ok(())
+    fn is_active(&self) -> bool {
+        self.rare(|rare| rare.idle.is_some_and(|idle| idle.active))
+            .unwrap_or(false)
     }
 
-    #[inline]
-    fn wake(self: &Arc<Self>) {
-        if self.word.notify() {
-            self.env.activity.begin();
-            self.scheduler.ready(Ready(self.clone()));
-        }
+    /// What `read` says, if the life was not over afterwards.
+    fn look<T>(&self, read: impl FnOnce(&Cell) -> T) -> Option<T> {
+        let seen = read(self.cell);
+        (self.cell.mailbox().life() == self.life()).then_some(seen)
     }
 
-    /// Reports the end. The body is handed over, so the state is dropped by the pipeline.
-    pub(crate) fn report_exit(&self, body: &mut Body, exit: Exit, remaining: Vec<Message>) {
-        self.word.end();
-        let exited = Exited {
-            pid: self.pid,
-            exit,
-            behavior: body.behavior.clone(),
-            state: body.state.take(),
-            remaining,
-        };
-        if let Some(exits) = self.env.exits.upgrade() {
-            exits.exited(exited);
-        } else if !exited.remaining.is_empty() {
-            // Only what a receiving actor had set aside when its runtime was dropped.
-            let count = exited.remaining.len();
-            tracing::warn!(
-                pid = self.pid.raw(),
-                count,
-                "messages outlived their runtime"
-            );
+    /// What is in the rare part of this life, if there is one.
+    fn rare<T>(&self, read: impl FnOnce(&mut Rare) -> T) -> Option<T> {
+        let mut rare = self.cell.rare();
+        if self.cell.mailbox().life() != self.life() {
+            return None;
         }
+        rare.as_deref_mut().map(read)
+    }
+
+    /// Ends its life: its pid leads to nobody from now on; `false` if it was over. The mailbox
+    /// must be closed.
+    pub(crate) fn remove(&self) -> bool {
+        duty::remove(self.cell, self.pid)
     }
 }
 

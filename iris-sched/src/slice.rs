@@ -3,19 +3,21 @@
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Failure, Host, Message, Step,
+    Behavior, BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Exited, Failure,
+    Message, Step,
 };
 use iris_mailbox::Popped;
-use tokio::sync::Notify;
 
-use crate::process::{Activation, Body, Process, Running};
-use crate::scheduler::Ready;
+use crate::cohort::Environment;
+use crate::duty::Ready;
+use crate::process::{Process, Running};
+use crate::rare::Idle;
+use crate::shift::{Held, with_held};
 
 /// How long a slice goes on taking messages: 25 microseconds. The clock is looked at every
 /// four messages, so that up to three more may follow.
@@ -35,70 +37,148 @@ enum Outcome {
     Again,
     /// The handler waits for a future.
     Await(BoxFuture<Step>),
-    /// The process is over.
-    Ended,
+    /// The process is over, in this way; these are the messages that are left.
+    Ended(Exit, Vec<Message>),
 }
 
 /// What follows from one step or envelope within a slice.
-enum Turn {
-    Next,
+enum Next {
+    Message,
     End(Outcome),
 }
 
-impl Process {
-    pub(crate) fn run_slice(process: Arc<Self>) {
-        process.word.start();
-        let outcome = {
-            let mut body = process.body.lock().unwrap_or_else(PoisonError::into_inner);
-            let _running = Running::enter(process.pid);
-            process.slice(&mut body)
-        };
-        Self::settle(process, outcome);
-    }
+/// What a slice may still spend.
+struct Budget {
+    reductions: u32,
+    spent: u32,
+    /// When the second message was taken. Not the first: many slices have no other.
+    since: Option<Instant>,
+    messages: u32,
+}
 
-    /// Hands the process on, according to how its slice ended.
-    fn settle(process: Arc<Self>, outcome: Outcome) {
-        match outcome {
-            Outcome::Idle => {
-                if process.word.finish() {
-                    process.scheduler.clone().ready(Ready(process));
-                } else {
-                    process.env.activity.end();
-                }
-            }
-            Outcome::Again => {
-                process.word.requeue();
-                process.scheduler.clone().ready(Ready(process));
-            }
-            Outcome::Await(future) => {
-                let scheduler = process.scheduler.clone();
-                scheduler.drive(Box::pin(process.wait_for(future)));
-            }
-            Outcome::Ended => process.env.activity.end(),
+impl Budget {
+    fn of(duty: &Ready) -> Self {
+        Self {
+            reductions: duty.cell().budget(),
+            spent: 0,
+            since: None,
+            messages: 0,
         }
     }
 
-    /// The rest of a slice that had to wait. The state word says running all the while,
-    /// so that messages queue up and nobody else runs the process.
-    async fn wait_for(self: Arc<Self>, future: BoxFuture<Step>) {
-        let step = self.step_unless_stopped(future).await;
+    /// One more message or order is taken.
+    #[inline]
+    fn take_one(&mut self, env: &Environment) {
+        if self.messages == 1 {
+            self.since = Some(env.clock.now());
+        }
+        self.messages += 1;
+    }
+
+    /// Whether the slice is over after what was taken.
+    #[inline]
+    fn is_spent(&mut self, env: &Environment) -> bool {
+        let looks = self.messages.is_multiple_of(CLOCK_STRIDE);
+        self.spent >= self.reductions || (looks && self.is_time_up(env))
+    }
+
+    fn is_time_up(&mut self, env: &Environment) -> bool {
+        let now = env.clock.now();
+        now.duration_since(*self.since.get_or_insert(now)) >= SLICE_TIME
+    }
+}
+
+impl Ready {
+    pub(crate) fn run_slice(self) {
+        // With the runtime being dropped the duty comes back. To take out what is queued would
+        // be to lose it; to drop the duty leaves it for the runtime to bury.
+        drop(with_held(self, Self::run_held));
+    }
+
+    fn run_held(mut self, held: &Held) {
+        let env = &held.cohort.env;
+        self.cell().mailbox().set_running(true);
+        let mut budget = Budget::of(&self);
         let outcome = {
-            let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
-            let _running = Running::enter(self.pid);
-            self.note_activity(&mut body);
-            match self.apply(&mut body, step) {
-                Turn::Next => Outcome::Again,
-                Turn::End(outcome) => outcome,
+            let _running = Running::enter(self.pid());
+            loop {
+                let outcome = self.slice(&mut budget, held);
+                let Outcome::Idle = outcome else {
+                    break outcome;
+                };
+                match self.sleep() {
+                    Ok(()) => return env.activity.end(),
+                    Err(awake) => self = awake,
+                }
             }
         };
-        Self::settle(self, outcome);
+        self.settle(env, outcome);
+    }
+
+    /// Hands the process on, according to how its slice ended.
+    fn settle(self, env: &Environment, outcome: Outcome) {
+        match outcome {
+            Outcome::Idle | Outcome::Again => {
+                self.cell().mailbox().set_running(false);
+                self.schedule();
+            }
+            Outcome::Await(future) => {
+                let scheduler = self.cohort().scheduler.clone();
+                scheduler.drive(Box::pin(self.wait_for(future)));
+            }
+            Outcome::Ended(exit, remaining) => {
+                let _ends = env.activity.ends_with_this();
+                self.report_exit(env, exit, remaining);
+            }
+        }
+    }
+
+    /// Reports the end. The process is taken out of its cell, so the pipeline drops its state.
+    pub(crate) fn report_exit(mut self, env: &Environment, exit: Exit, remaining: Vec<Message>) {
+        let pid = self.pid();
+        let (behavior, state) = self.take_apart();
+        // From here on the process may be removed and its place be used again.
+        let _resigned = self.resign();
+        let exited = Exited {
+            pid,
+            exit,
+            behavior,
+            state,
+            remaining,
+        };
+        if let Some(exits) = env.exits.upgrade() {
+            exits.exited(exited);
+        } else if !exited.remaining.is_empty() {
+            // Only what a receiving actor had set aside when its runtime was dropped.
+            let count = exited.remaining.len();
+            tracing::warn!(pid = pid.raw(), count, "messages outlived their runtime");
+        }
+    }
+
+    /// The rest of a slice that had to wait. The duty stays here all the while, so that
+    /// messages queue up and nobody else runs the process.
+    async fn wait_for(mut self, future: BoxFuture<Step>) {
+        let step = self.step_unless_stopped(future).await;
+        let cohort = self.cohort().clone();
+        let outcome = {
+            let _running = Running::enter(self.pid());
+            self.note_activity(&cohort.env);
+            match self.apply(step) {
+                Next::Message => Outcome::Again,
+                Next::End(outcome) => outcome,
+            }
+        };
+        self.settle(&cohort.env, outcome);
     }
 
     /// What the future says, or `Step::Yield` as soon as the process is told to stop:
     /// the next slice then finds the order in the signal lane. A panic is an exit.
     async fn step_unless_stopped(&self, future: BoxFuture<Step>) -> Step {
-        let interrupt = self.interrupt.get_or_init(Notify::new);
-        if !self.mailbox.is_alive() {
+        let process = Process::new(self.cell(), self.pid());
+        let Some(interrupt) = process.interrupt() else {
+            return Step::Yield;
+        };
+        if !self.cell().mailbox().is_alive() {
             // Stopped before there was anything to wake.
             return Step::Yield;
         }
@@ -122,98 +202,133 @@ impl Process {
         }
     }
 
-    fn slice(&self, body: &mut Body) -> Outcome {
-        let Some(host) = self.env.host.upgrade() else {
-            // The runtime is being dropped, and buries what is queued: to take it out here
-            // would be to lose it.
-            self.word.end();
-            return Outcome::Ended;
-        };
-        let started = self.env.clock.now();
-        let mut spent = 0;
-        let mut until_look = CLOCK_STRIDE;
+    fn slice(&mut self, budget: &mut Budget, held: &Held) -> Outcome {
+        let env = &*held.cohort.env;
         loop {
-            let envelope = match self.mailbox.pop_step() {
-                Popped::Envelope(envelope) => envelope,
+            let envelope = match self.cell().mailbox().pop_step() {
+                Popped::Envelope(envelope) => {
+                    budget.take_one(env);
+                    envelope
+                }
+                // Closed from outside: the runtime has given the process up.
+                Popped::Empty if self.cell().mailbox().is_closed() => {
+                    break Outcome::Ended(ExitReason::Killed.into(), Vec::new());
+                }
                 Popped::Empty => break Outcome::Idle,
                 Popped::Unsorted => {
                     // After a burst the others need not wait until all of it is in order.
-                    if self.env.clock.now().duration_since(started) >= SLICE_TIME {
+                    if budget.is_time_up(env) {
                         break Outcome::Again;
                     }
                     continue;
                 }
             };
-            let turn = match envelope {
-                Envelope::Message(message) => {
-                    self.handle(body, &*host, message, started, &mut spent)
+            let next = if self.cell().group_version() == held.cohort.group.version() {
+                self.handle_envelope(envelope, budget, held)
+            } else {
+                match self.follow_group(held) {
+                    Next::Message => self.handle_envelope(envelope, budget, held),
+                    end @ Next::End(_) => end.with_left(envelope),
                 }
-                other => self.obey(body, &*host, other),
             };
-            if let Turn::End(outcome) = turn {
+            if let Next::End(outcome) = next {
                 break outcome;
             }
-            until_look -= 1;
-            if spent >= self.options.budget_reductions {
+            if budget.is_spent(env) {
                 break Outcome::Again;
             }
-            if until_look == 0 {
-                if self.env.clock.now().duration_since(started) >= SLICE_TIME {
-                    break Outcome::Again;
-                }
-                until_look = CLOCK_STRIDE;
+        }
+    }
+
+    #[inline]
+    fn handle_envelope(&mut self, envelope: Envelope, budget: &mut Budget, held: &Held) -> Next {
+        match envelope {
+            Envelope::User(payload, reply) => {
+                let handle =
+                    |behavior: &dyn Behavior, state: &mut _, cx: &mut Context<'_>| match payload
+                        .try_into_shared()
+                    {
+                        Err(inline) => behavior.handle_inline(state, cx, &inline),
+                        Ok(bytes) => behavior.handle(state, cx, Message::User(bytes)),
+                    };
+                let cx = Context::new(self.pid(), &*held.host).asked(reply);
+                self.handle(cx, budget, held, handle)
             }
+            Envelope::System(message) => {
+                let cx = Context::new(self.pid(), &*held.host);
+                self.handle(cx, budget, held, |behavior, state, cx| {
+                    behavior.handle(state, cx, Message::System(*message))
+                })
+            }
+            order => self.obey(order, held),
         }
     }
 
     /// Starts the idle time anew, after each message, for a wake-up may be next in the
     /// mailbox; a look at the clock only for those that have an idle time.
-    fn note_activity(&self, body: &mut Body) {
-        if self.idle_timeout().is_some() {
-            body.last_active = Some(self.env.clock.now());
+    fn note_activity(&self, env: &Environment) {
+        if self.cell().is_virtual() {
+            self.with_idle(|idle| {
+                if idle.timeout.is_some() {
+                    idle.last_active = Some(env.clock.now());
+                }
+            });
         }
     }
 
+    fn with_idle<T>(&self, f: impl FnOnce(&mut Idle) -> T) -> Option<T> {
+        let mut rare = self.cell().rare();
+        rare.as_deref_mut()?.idle.as_mut().map(f)
+    }
+
+    #[inline]
     fn handle(
-        &self,
-        body: &mut Body,
-        host: &dyn Host,
-        message: Message,
-        now: Instant,
-        spent: &mut u32,
-    ) -> Turn {
-        self.handled.fetch_add(1, Ordering::Relaxed);
-        let Body {
-            behavior, state, ..
-        } = body;
-        let mut cx = Context::new(self.pid, host);
+        &mut self,
+        mut cx: Context<'_>,
+        budget: &mut Budget,
+        held: &Held,
+        call: impl FnOnce(&dyn Behavior, &mut iris_core::State, &mut Context<'_>) -> Step,
+    ) -> Next {
+        self.cell().count_handled();
+        let (behavior, state) = self.inside();
         let activates = state.is_none();
         let step = catch_unwind(AssertUnwindSafe(|| {
-            let state = state.get_or_insert_with(|| behavior.behavior.init());
-            behavior.behavior.handle(state, &mut cx, message)
+            let state = state.get_or_insert_with(|| behavior.init());
+            call(behavior, state, &mut cx)
         }));
-        *spent = spent.saturating_add(1).saturating_add(cx.spent());
-        if activates {
-            self.activated(host, now);
+        budget.spent = budget.spent.saturating_add(1).saturating_add(cx.spent());
+        if self.cell().is_virtual() {
+            if activates {
+                self.activated(held);
+            }
+            self.note_activity(&held.cohort.env);
         }
-        self.note_activity(body);
         match step {
-            Ok(step) => self.apply(body, step),
-            Err(payload) => self.panicked(body, &*payload),
+            Ok(step) => {
+                drop(cx);
+                self.apply(step)
+            }
+            Err(payload) => {
+                let failure = Failure::from_panic(&*payload);
+                if let Some(reply) = cx.take_reply() {
+                    reply.fail_over(failure.clone());
+                }
+                self.panicked(failure)
+            }
         }
     }
 
-    fn apply(&self, body: &mut Body, step: Step) -> Turn {
+    fn apply(&mut self, step: Step) -> Next {
         match step {
-            Step::Done => Turn::Next,
-            Step::Yield => Turn::End(Outcome::Again),
-            Step::Await(future) => Turn::End(Outcome::Await(future)),
+            Step::Done => Next::Message,
+            Step::Yield => Next::End(Outcome::Again),
+            Step::Await(future) => Next::End(Outcome::Await(future)),
             Step::Stop(exit) => {
                 // A future that panicked comes this way too; its state may be half done.
                 if exit.reason == ExitReason::Panic {
-                    forget_state(body);
+                    self.forget_state();
                 }
-                self.ended(body, exit)
+                self.ended(exit)
             }
             // Steps that a later version of the core adds mean nothing here yet.
             other => unreachable!("the core knows a step that its scheduler does not: {other:?}"),
@@ -221,123 +336,158 @@ impl Process {
     }
 
     /// Everything in a mailbox that is not a message.
-    fn obey(&self, body: &mut Body, host: &dyn Host, envelope: Envelope) -> Turn {
-        match envelope {
-            Envelope::Swap { to, order } => self.swap_in(body, to, order),
-            Envelope::Stop(exit) => self.ended(body, exit),
-            Envelope::Wake => self.give_up_if_idle(body, host),
+    fn obey(&mut self, order: Envelope, held: &Held) -> Next {
+        match order {
+            Envelope::Swap { to, order } => self.swap_in(&to, order),
+            Envelope::Stop(exit) => self.ended(exit),
+            Envelope::Wake => self.give_up_if_idle(held),
             other => {
                 unreachable!("the core knows an envelope that its scheduler does not: {other:?}")
             }
         }
     }
 
-    fn swap_in(&self, body: &mut Body, next: Arc<BehaviorVersion>, order: u64) -> Turn {
-        if order < body.swap_order {
+    fn swap_in(&mut self, next: &BehaviorVersion, order: u64) -> Next {
+        let newest = self
+            .cell()
+            .rare()
+            .as_ref()
+            .map_or(0, |rare| rare.swap_order);
+        if order < newest {
             // A later swap has overtaken this one in the signal lane.
-            return Turn::Next;
+            return Next::Message;
         }
-        if let Some(old) = body.state.take() {
-            let from = body.behavior.version;
-            match catch_unwind(AssertUnwindSafe(|| next.behavior.migrate(old, from))) {
-                Ok(Ok(state)) => body.state = Some(state),
+        let after = self.take_over(next.behavior.clone(), next.version);
+        if self.cell().version() == next.version {
+            self.cell().rare().get_or_insert_default().swap_order = order;
+        }
+        after
+    }
+
+    /// The behavior of all the cohort was swapped since the last message.
+    #[cold]
+    fn follow_group(&mut self, held: &Held) -> Next {
+        let Some((group_version, behavior)) = held.cohort.group.current() else {
+            return Next::Message;
+        };
+        self.cell().set_group_version(group_version);
+        let version = group_version
+            .saturating_add(1)
+            .max(self.cell().version() + 1);
+        self.take_over(behavior, version)
+    }
+
+    /// Puts `next` in force, with the state that it makes of the present one.
+    fn take_over(&mut self, next: Arc<dyn Behavior>, version: u32) -> Next {
+        if let Some(old) = self.state().take() {
+            let from = self.cell().version();
+            match catch_unwind(AssertUnwindSafe(|| next.migrate(old, from))) {
+                Ok(Ok(state)) => *self.state() = Some(state),
                 Ok(Err(error)) => {
                     tracing::error!(
-                        pid = self.pid.raw(), from, to = next.version, failure = %error.failure,
+                        pid = self.pid().raw(), from, to = version, failure = %error.failure,
                         "the new behavior could not take over the state; the old one goes on"
                     );
-                    body.state = Some(error.state);
-                    return Turn::Next;
+                    *self.state() = Some(error.state);
+                    return Next::Message;
                 }
-                Err(payload) => return self.panicked(body, &*payload),
+                Err(payload) => return self.panicked(Failure::from_panic(&*payload)),
             }
         }
-        body.behavior = next.clone();
-        body.swap_order = order;
-        self.in_force.store(next);
-        Turn::Next
+        self.replace_behavior(next, version);
+        Next::Message
     }
 
-    fn idle_timeout(&self) -> Option<Duration> {
-        match self.options.activation {
-            Activation::Virtual { idle_timeout, .. } => idle_timeout,
-            Activation::Permanent => None,
-        }
-    }
-
-    fn activated(&self, host: &dyn Host, now: Instant) {
-        self.active.store(true, Ordering::Release);
-        if let Some(at) = self
-            .idle_timeout()
+    fn activated(&self, held: &Held) {
+        let timeout = self.with_idle(|idle| {
+            idle.active = true;
+            idle.timeout
+        });
+        let now = held.cohort.env.clock.now();
+        if let Some(at) = timeout
+            .flatten()
             .and_then(|timeout| now.checked_add(timeout))
         {
-            host.wake_at(self.pid, at);
+            held.host.wake_at(self.pid(), at);
         }
     }
 
     /// A virtual actor's wake-up: give up, or ask to be woken again.
-    fn give_up_if_idle(&self, body: &mut Body, host: &dyn Host) -> Turn {
-        let Activation::Virtual {
-            idle_timeout: Some(timeout),
-            reactivate,
-        } = self.options.activation
-        else {
-            return Turn::Next;
+    fn give_up_if_idle(&mut self, held: &Held) -> Next {
+        let idle = self.with_idle(|idle| *idle);
+        let Some(idle) = idle.filter(|_| self.state().is_some()) else {
+            return Next::Message;
         };
-        let (Some(_), Some(last_active)) = (&body.state, body.last_active) else {
-            return Turn::Next;
+        let (Some(timeout), Some(last_active)) = (idle.timeout, idle.last_active) else {
+            return Next::Message;
         };
+        let now = held.cohort.env.clock.now();
         let due = last_active.checked_add(timeout);
-        if due.is_some_and(|at| self.env.clock.now() < at) || !self.mailbox.is_empty() {
+        if due.is_some_and(|at| now < at) || !self.cell().mailbox().is_empty() {
             // A queued message is activity that has not been noted yet.
-            let from = self.env.clock.now();
             let at = due
-                .filter(|at| *at > from)
-                .or_else(|| from.checked_add(timeout));
+                .filter(|at| *at > now)
+                .or_else(|| now.checked_add(timeout));
             if let Some(at) = at {
-                host.wake_at(self.pid, at);
+                held.host.wake_at(self.pid(), at);
             }
-            return Turn::Next;
+            return Next::Message;
         }
-        if !reactivate {
-            return if self.mailbox.close_if_empty() {
-                self.report_exit(body, ExitReason::Normal.into(), Vec::new());
-                Turn::End(Outcome::Ended)
-            } else {
-                self.activated(host, self.env.clock.now());
-                Turn::Next
-            };
+        if !idle.reactivate {
+            if self.cell().mailbox().close_if_empty() {
+                return Next::End(Outcome::Ended(ExitReason::Normal.into(), Vec::new()));
+            }
+            self.activated(held);
+            return Next::Message;
         }
-        let mut state = body.state.take();
-        self.active.store(false, Ordering::Release);
-        let behavior = body.behavior.clone();
+        self.give_up_state()
+    }
+
+    /// Drops the state of a virtual actor that will be activated again.
+    fn give_up_state(&mut self) -> Next {
+        self.with_idle(|idle| idle.active = false);
+        let behavior = self.behavior().clone();
+        let mut state = self.state().take();
         let stopped = catch_unwind(AssertUnwindSafe(|| {
             if let Some(state) = &mut state {
-                behavior.behavior.on_stop(state, &ExitReason::Normal.into());
+                behavior.on_stop(state, &ExitReason::Normal.into());
             }
             drop(state);
         }));
         match stopped {
-            Ok(()) => Turn::Next,
-            Err(payload) => self.panicked(body, &*payload),
+            Ok(()) => Next::Message,
+            Err(payload) => self.panicked(Failure::from_panic(&*payload)),
         }
     }
 
-    fn panicked(&self, body: &mut Body, payload: &(dyn std::any::Any + Send)) -> Turn {
-        forget_state(body);
-        self.ended(body, Exit::panic(Failure::from_panic(payload)))
+    fn panicked(&mut self, failure: Failure) -> Next {
+        self.forget_state();
+        self.ended(Exit::panic(failure))
     }
 
-    fn ended(&self, body: &mut Body, exit: Exit) -> Turn {
-        let remaining = self.mailbox.close();
-        self.report_exit(body, exit, remaining);
-        Turn::End(Outcome::Ended)
+    fn ended(&mut self, exit: Exit) -> Next {
+        let remaining = self.cell().mailbox().close();
+        Next::End(Outcome::Ended(exit, remaining))
+    }
+
+    /// Drops a state that a panic left in an unknown condition.
+    fn forget_state(&mut self) {
+        let state = self.state().take();
+        // Dropping it may panic again; there is nothing left to say about it then.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(state))));
     }
 }
 
-/// Drops a state that a panic left in an unknown condition.
-fn forget_state(body: &mut Body) {
-    let state = body.state.take();
-    // Dropping it may panic again; there is nothing left to say about it then.
-    drop(catch_unwind(AssertUnwindSafe(|| drop(state))));
+impl Next {
+    /// With a message that was taken out and will not be handled after all.
+    fn with_left(self, envelope: Envelope) -> Self {
+        match self {
+            Self::End(Outcome::Ended(exit, mut remaining)) => {
+                let message = envelope.into_message();
+                remaining.splice(0..0, message);
+                Self::End(Outcome::Ended(exit, remaining))
+            }
+            other => other,
+        }
+    }
 }

@@ -8,7 +8,8 @@ use iris_core::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::scheduler::{Ready, Scheduler};
+use crate::duty::Ready;
+use crate::scheduler::Scheduler;
 
 /// Slices that a worker runs before it lets other tasks of Tokio have a turn.
 const SLICES_PER_POLL: u32 = 16;

@@ -5,27 +5,24 @@
 //! [`Ready`] into a [`Turn`], from which the actor's own code receives.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
-use iris_core::{Envelope, Exit, ExitReason, Message, Pid};
+use iris_core::{Envelope, Exit, ExitReason, Message, Pid, ReplyTo};
 
-use crate::process::Process;
-use crate::scheduler::Ready;
+use crate::duty::Ready;
 
 /// The right to receive what was sent to one process, while there is something to receive.
 ///
 /// Given up with [`rest`](Self::rest) when there is nothing, or [`end`](Self::end) for good;
 /// one that is dropped ends the process as killed, so that nobody waits for it for ever.
 pub struct Turn {
-    process: Option<Arc<Process>>,
+    duty: Option<Ready>,
 }
 
 /// What a process receives.
 #[derive(Debug)]
 pub enum Received {
-    /// A message.
-    Message(Message),
+    /// A message, and who waits for an answer to it.
+    Message(Message, Option<ReplyTo>),
     /// Nothing at present.
     Empty,
     /// It was told to stop, in this way.
@@ -35,40 +32,42 @@ pub enum Received {
 impl Ready {
     /// Spends the right to run a slice on receiving by hand.
     pub fn take_turn(self) -> Turn {
-        self.0.word.start();
-        Turn {
-            process: Some(self.0),
-        }
+        self.cell().mailbox().set_running(true);
+        Turn { duty: Some(self) }
     }
 }
 
 impl Turn {
-    fn process(&self) -> &Arc<Process> {
-        let process = self.process.as_ref();
-        process.expect("only methods that take the turn by value empty it")
+    fn duty(&self) -> &Ready {
+        let duty = self.duty.as_ref();
+        duty.expect("only methods that take the turn by value empty it")
     }
 
     /// Whose turn it is.
     pub fn pid(&self) -> Pid {
-        self.process().pid()
+        self.duty().pid()
     }
 
     /// Whether an order to stop at once is what [`receive`](Self::receive) gives next.
     pub fn is_stopped(&self) -> bool {
-        !self.process().is_alive()
+        !self.duty().cell().mailbox().is_alive()
     }
 
     /// The next message, signals first.
     pub fn receive(&mut self) -> Received {
-        let process = self.process();
+        let cell = self.duty().cell();
         loop {
-            return match process.mailbox.pop() {
+            return match cell.mailbox().pop() {
                 // Closed from outside: the runtime has given the process up.
-                None if !process.is_alive() => Received::Stop(ExitReason::Killed.into()),
+                None if cell.mailbox().is_closed() => Received::Stop(ExitReason::Killed.into()),
                 None => Received::Empty,
-                Some(Envelope::Message(message)) => {
-                    process.handled.fetch_add(1, Ordering::Relaxed);
-                    Received::Message(message)
+                Some(Envelope::User(payload, reply)) => {
+                    cell.count_handled();
+                    Received::Message(Message::User(payload.into_bytes()), reply)
+                }
+                Some(Envelope::System(message)) => {
+                    cell.count_handled();
+                    Received::Message(Message::System(*message), None)
                 }
                 Some(Envelope::Stop(exit)) => Received::Stop(exit),
                 // Nothing that such a process has: it is not swapped and never dormant.
@@ -79,44 +78,49 @@ impl Turn {
 
     /// Notes how many messages the actor has set aside; they count as not handled.
     pub fn set_aside(&self, messages: usize) {
-        self.process().set_aside.store(messages, Ordering::Relaxed);
+        let mut rare = self.duty().cell().rare();
+        rare.get_or_insert_default().set_aside = messages;
     }
 
     /// Gives the turn up after the mailbox was found empty; it comes back at once if
     /// something has arrived meanwhile.
     pub fn rest(mut self) -> Option<Self> {
-        let process = self.process.take().expect("a turn is given up once");
-        if process.word.finish() {
-            process.word.start();
-            self.process = Some(process);
-            return Some(self);
+        let duty = self.duty.take().expect("a turn is given up once");
+        let cohort = duty.cohort().clone();
+        match duty.sleep() {
+            Ok(()) => {
+                cohort.env.activity.end();
+                None
+            }
+            Err(duty) => {
+                self.duty = Some(duty);
+                Some(self)
+            }
         }
-        process.env.activity.end();
-        None
     }
 
     /// Ends the process; what it had set aside and what is still queued is left over.
     pub fn end(mut self, exit: Exit, set_aside: impl IntoIterator<Item = Message>) {
-        if let Some(process) = self.process.take() {
-            finish(&process, exit, set_aside.into_iter().collect());
+        if let Some(duty) = self.duty.take() {
+            finish(duty, exit, set_aside.into_iter().collect());
         }
     }
 }
 
-fn finish(process: &Arc<Process>, exit: Exit, mut remaining: Vec<Message>) {
-    remaining.extend(process.mailbox.close());
-    process.set_aside.store(0, Ordering::Relaxed);
-    {
-        let mut body = process.body.lock().unwrap_or_else(PoisonError::into_inner);
-        process.report_exit(&mut body, exit, remaining);
+fn finish(duty: Ready, exit: Exit, mut remaining: Vec<Message>) {
+    let cohort = duty.cohort().clone();
+    remaining.extend(duty.cell().mailbox().close());
+    if let Some(rare) = duty.cell().rare().as_deref_mut() {
+        rare.set_aside = 0;
     }
-    process.env.activity.end();
+    let _ends = cohort.env.activity.ends_with_this();
+    duty.report_exit(&cohort.env, exit, remaining);
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(process) = self.process.take() {
-            finish(&process, ExitReason::Killed.into(), Vec::new());
+        if let Some(duty) = self.duty.take() {
+            finish(duty, ExitReason::Killed.into(), Vec::new());
         }
     }
 }

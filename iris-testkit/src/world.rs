@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use iris_core::{
     Behavior, Clock, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError,
 };
-use iris_sched::{Activity, Due, Environment, Process, ProcessOptions, Table, Timers};
+use iris_sched::{Activity, Cohort, Due, Environment, Process, ProcessOptions, Table, Timers};
 
 use crate::{ManualClock, StepScheduler};
 
@@ -59,18 +59,23 @@ impl World {
 
     /// A new process.
     pub fn spawn(&self, behavior: impl Behavior, options: ProcessOptions) -> Pid {
-        let behavior = Arc::new(behavior);
-        let make = |pid| {
-            Process::new(
-                pid,
-                behavior,
-                options,
-                self.scheduler.clone(),
-                self.env.clone(),
-            )
-        };
+        self.spawn_in(&self.cohort(), behavior, options)
+    }
+
+    /// A cohort whose processes this world runs.
+    pub fn cohort(&self) -> Arc<Cohort> {
+        Cohort::new(self.env.clone(), self.scheduler.clone())
+    }
+
+    /// A new process of a cohort.
+    pub fn spawn_in(
+        &self,
+        cohort: &Arc<Cohort>,
+        behavior: impl Behavior,
+        options: ProcessOptions,
+    ) -> Pid {
         self.table
-            .insert(make)
+            .spawn(cohort.clone(), Arc::new(behavior), options)
             .expect("a test has fewer than 16 million processes")
     }
 
@@ -79,7 +84,7 @@ impl World {
     /// # Panics
     ///
     /// If it has ended.
-    pub fn process(&self, pid: Pid) -> Arc<Process> {
+    pub fn process(&self, pid: Pid) -> Process {
         self.table.get(pid).expect("the process has not ended")
     }
 
@@ -104,7 +109,8 @@ impl World {
             match due {
                 Due::Wake(pid) => drop(
                     self.table
-                        .with(pid, |process| process.signal(Envelope::Wake)),
+                        .get(pid)
+                        .map(|process| process.signal(Envelope::Wake)),
                 ),
                 Due::Send(to, message) => drop(Host::send(self, to, message)),
             }

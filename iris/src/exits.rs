@@ -72,7 +72,7 @@ impl Exits {
         } = exited;
         if let Some(mut state) = state {
             let stopped = catch_unwind(AssertUnwindSafe(|| {
-                behavior.behavior.on_stop(&mut state, &exit);
+                behavior.on_stop(&mut state, &exit);
                 drop(state);
             }));
             if let Err(payload) = stopped {
@@ -84,7 +84,7 @@ impl Exits {
         self.bury(pid, remaining);
         inner.registry.forget(pid);
         let parent = inner.family.gone(pid);
-        let name = catch_unwind(AssertUnwindSafe(|| behavior.behavior.name().to_owned()));
+        let name = catch_unwind(AssertUnwindSafe(|| behavior.name().to_owned()));
         // Counted before it leaves the table, which is what a joiner waits for; not again
         // if a shutdown has given it up already.
         if inner.table.get(pid).is_some() {
@@ -92,13 +92,17 @@ impl Exits {
         }
         inner.table.remove(pid);
         self.wake_joiners();
+        // The last reference may be this one, and dropping it is the user's code.
+        if catch_unwind(AssertUnwindSafe(|| drop(behavior))).is_err() {
+            tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
+        }
         parent
     }
 
     /// The end of a process that nobody will run again, or whose handler does not return:
     /// what can be done without it. Should the handler return, its own exit finds the work
     /// done.
-    pub(crate) fn abandon(&self, inner: &Inner, process: &Arc<Process>) {
+    pub(crate) fn abandon(&self, inner: &Inner, process: &Process) {
         let pid = process.pid();
         inner.timers.forget(pid);
         self.bury(pid, process.abandon());

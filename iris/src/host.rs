@@ -2,30 +2,27 @@
 
 use std::time::Instant;
 
-use iris_core::{Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError};
+use iris_core::{Exit, ExitSink, Exited, Host, Lane, Message, Payload, Pid, SendError};
+use iris_mailbox::{PushError, Refusal};
 
 use crate::runtime::Inner;
 
 impl Host for Inner {
     #[inline]
     fn send(&self, to: Pid, message: Message) -> Result<(), SendError> {
-        let mut message = Some(message);
-        let sent = self.table.with(to, |process| {
-            process.send(
-                message
-                    .take()
-                    .expect("this runs once, with the message in place"),
-            )
-        });
-        match sent {
-            Some(Ok(())) => Ok(()),
-            Some(Err(message)) if self.is_shut_down() => Err(SendError::ShutDown { to, message }),
-            Some(Err(message)) => Err(SendError::Closed { to, message }),
-            None => {
-                let message = message.expect("nobody was there to take it");
-                Err(SendError::NoProc { to, message })
+        match message {
+            Message::User(bytes) => self.send_payload(to, bytes.into()),
+            message => {
+                let sent = self.table.push(to, Lane::User, message.into());
+                sent.map_err(|error| self.refused(to, error))
             }
         }
+    }
+
+    #[inline]
+    fn send_payload(&self, to: Pid, payload: Payload) -> Result<(), SendError> {
+        let sent = self.table.push(to, Lane::User, payload.into());
+        sent.map_err(|error| self.refused(to, error))
     }
 
     fn stop(&self, pid: Pid, exit: Exit) -> bool {
@@ -36,8 +33,8 @@ impl Host for Inner {
 
     fn is_alive(&self, pid: Pid) -> bool {
         self.table
-            .with(pid, |process| process.is_alive())
-            .unwrap_or(false)
+            .get(pid)
+            .is_some_and(|process| process.is_alive())
     }
 
     fn wake_at(&self, pid: Pid, at: Instant) {
@@ -46,6 +43,20 @@ impl Host for Inner {
 
     fn now(&self) -> Instant {
         self.env.clock.now()
+    }
+}
+
+impl Inner {
+    /// What a sender is told, with the message back.
+    #[cold]
+    fn refused(&self, to: Pid, PushError(envelope, refusal): PushError) -> SendError {
+        let message = envelope.into_message().expect("a message was sent");
+        match refusal {
+            Refusal::Over => SendError::NoProc { to, message },
+            Refusal::Full => SendError::Full { to, message },
+            _ if self.is_shut_down() => SendError::ShutDown { to, message },
+            _ => SendError::Closed { to, message },
+        }
     }
 }
 

@@ -63,11 +63,12 @@ pub use timers::TimerError;
 
 pub use iris_core::{
     Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
-    Failure, Message, MigrationError, Pid, SendError, State, Step, SystemMessage, handler,
+    Failure, Message, MigrationError, Payload, Pid, SendError, State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{
-    Activation, Ready, RollbackError, Scheduler, Status, TimerId, current_pid, forget_current_pid,
+    Activation, Cohort, Ready, RollbackError, Scheduler, Shift, Status, TimerId, current_pid,
+    forget_current_pid,
 };
 
 pub use iris_core as core;

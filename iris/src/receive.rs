@@ -11,7 +11,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -249,7 +249,7 @@ impl Receiver {
         }
         while let Some(mut turn) = self.turn.take() {
             match turn.receive() {
-                Received::Message(message) => {
+                Received::Message(message, _) => {
                     self.turn = Some(turn);
                     let verdict = choose(&message);
                     if verdict == Verdict::Take {
@@ -304,14 +304,14 @@ impl fmt::Debug for Receiver {
 /// Ends a receiving actor, when its code has returned.
 struct Ender {
     inbox: Arc<Inbox>,
-    process: Weak<Process>,
+    process: Option<Process>,
 }
 
 impl Ender {
     /// `own` is how the code ended by itself; an order to stop that it has followed comes
     /// first.
     fn end(&self, own: Exit) {
-        let Some(process) = self.process.upgrade() else {
+        let Some(process) = self.process else {
             return;
         };
         let Left {
@@ -468,7 +468,7 @@ impl<'a> ReceiverBuilder<'a> {
     ) -> Result<Pid, SpawnError> {
         let (pid, receiver, ender) = self.begin()?;
         let inbox = ender.inbox.clone();
-        let process = ender.process.clone();
+        let process = ender.process;
         let run = Box::new(move || {
             let ended = catch_unwind(AssertUnwindSafe(|| body(receiver)));
             ender.end(ended.unwrap_or_else(|panic| Exit::panic(Failure::from_panic(&*panic))));
@@ -488,11 +488,7 @@ impl<'a> ReceiverBuilder<'a> {
             inbox,
         } = self;
         let pid = builder.start()?;
-        let process = runtime
-            .table()
-            .get(pid)
-            .as_ref()
-            .map_or_else(Weak::new, Arc::downgrade);
+        let process = runtime.table().get(pid);
         let receiver = Receiver {
             inbox: inbox.clone(),
             pid,
@@ -507,9 +503,9 @@ impl<'a> ReceiverBuilder<'a> {
 /// Polls an async actor to its end, and ends its process.
 async fn drive(future: impl Future<Output = ()>, ender: Ender) {
     let mut future = Box::pin(future);
-    let process = ender.process.upgrade();
+    let process = ender.process;
     let mut stop_order = pin!(async {
-        if let Some(process) = &process {
+        if let Some(process) = process {
             process.told_to_stop().await;
         }
     });

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behavior, DeadLetter, Envelope, Exit, ExitReason, Host, Lane, Message, Pid, SendError,
+    Behavior, DeadLetter, Envelope, Exit, ExitReason, Host, Lane, Message, Payload, Pid, SendError,
 };
 use iris_registry::Registry;
 use iris_sched::{
-    Activity, Due, Environment, Process, RollbackError, Scheduler, Status, Table, Timers,
+    Activity, Cohort, Due, Environment, Process, RollbackError, Scheduler, Status, Table, Timers,
     TokioScheduler, current_pid,
 };
 use thiserror::Error;
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) family: Family,
     pub(crate) env: Arc<Environment>,
     scheduler: Arc<TokioScheduler>,
+    /// Of the Rust handlers that are in no other.
+    cohort: Arc<Cohort>,
     shut_down: AtomicBool,
     /// Taken out when the runtime is shut down or dropped.
     tokio: Mutex<Option<tokio::runtime::Runtime>>,
@@ -131,18 +133,20 @@ impl Runtime {
                     inner.fire(due);
                 }
             }));
+            let env = Arc::new(Environment {
+                host: inner.clone(),
+                exits: inner.clone(),
+                clock,
+                activity: Activity::default(),
+            });
             Inner {
                 table: Table::new(),
                 registry,
                 timers,
                 exits: Exits::default(),
                 family: Family::default(),
-                env: Arc::new(Environment {
-                    host: inner.clone(),
-                    exits: inner.clone(),
-                    clock,
-                    activity: Activity::default(),
-                }),
+                cohort: Cohort::new(env.clone(), scheduler.clone()),
+                env,
                 scheduler,
                 shut_down: AtomicBool::new(false),
                 tokio: Mutex::new(Some(tokio)),
@@ -158,7 +162,13 @@ impl Runtime {
 
     /// As [`spawn`](Self::spawn), for a behavior that several processes share.
     pub fn spawn_shared(&self, behavior: Arc<dyn Behavior>) -> SpawnBuilder<'_> {
-        SpawnBuilder::new(self, behavior, self.inner.scheduler.clone())
+        SpawnBuilder::new(self, behavior, self.inner.cohort.clone())
+    }
+
+    /// A cohort of this runtime: processes on one scheduler that share a behavior to be
+    /// swapped for all of them at once, see [`Cohort::swap_all`].
+    pub fn cohort(&self, scheduler: Arc<dyn Scheduler>) -> Arc<Cohort> {
+        Cohort::new(self.inner.env.clone(), scheduler)
     }
 
     /// Puts `message` into the mailbox of `to`. FIFO for each sender; never waits.
@@ -169,6 +179,27 @@ impl Runtime {
     #[inline]
     pub fn send(&self, to: Pid, message: impl Into<Message>) -> Result<(), SendError> {
         Host::send(&*self.inner, to, message.into())
+    }
+
+    /// As [`send`](Self::send), of a copy of `bytes`. Up to [`Payload::INLINE`] bytes cost no
+    /// allocation.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_bytes(&self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_payload(to, Payload::copy_of(bytes))
+    }
+
+    /// As [`send`](Self::send), for a payload that is made already.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_payload(&self, to: Pid, payload: impl Into<Payload>) -> Result<(), SendError> {
+        Host::send_payload(&*self.inner, to, payload.into())
     }
 
     /// Asks a process to end at once; `false` if it does not exist or is ending already.
@@ -355,11 +386,8 @@ impl Runtime {
         self.inner.scheduler.clone()
     }
 
-    fn live(&self, pid: Pid) -> Option<Arc<Process>> {
-        self.inner
-            .table
-            .get(pid)
-            .filter(|process| process.is_alive())
+    fn live(&self, pid: Pid) -> Option<Process> {
+        self.inner.table.get(pid).filter(Process::is_alive)
     }
 
     pub(crate) fn table(&self) -> &Table {
@@ -377,10 +405,6 @@ impl Runtime {
     pub(crate) fn registry(&self) -> &dyn Registry {
         &*self.inner.registry
     }
-
-    pub(crate) fn environment(&self) -> Arc<Environment> {
-        self.inner.env.clone()
-    }
 }
 
 impl Inner {
@@ -392,10 +416,7 @@ impl Inner {
     /// its timers end with it.
     fn fire(&self, due: Due) {
         match due {
-            Due::Wake(pid) => drop(
-                self.table
-                    .with(pid, |process| process.signal(Envelope::Wake)),
-            ),
+            Due::Wake(pid) => drop(self.table.push(pid, Lane::Signal, Envelope::Wake)),
             Due::Send(to, message) => drop(Host::send(self, to, message)),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iris_core::{Behavior, ExitReason, Pid};
-use iris_sched::{Activation, Process, ProcessOptions, Scheduler, TableFull};
+use iris_sched::{Activation, Cohort, ProcessOptions, Scheduler, TableFull};
 use thiserror::Error;
 
 use crate::names::PlaceError;
@@ -16,7 +16,7 @@ pub struct SpawnBuilder<'a> {
     runtime: &'a Runtime,
     behavior: Arc<dyn Behavior>,
     options: ProcessOptions,
-    scheduler: Arc<dyn Scheduler>,
+    cohort: Arc<Cohort>,
     name: Option<&'a str>,
     path: Option<&'a str>,
     parent: Option<Pid>,
@@ -50,14 +50,14 @@ impl<'a> SpawnBuilder<'a> {
     pub(crate) fn new(
         runtime: &'a Runtime,
         behavior: Arc<dyn Behavior>,
-        scheduler: Arc<dyn Scheduler>,
+        cohort: Arc<Cohort>,
     ) -> Self {
         let options = ProcessOptions::default();
         Self {
             runtime,
             behavior,
             options,
-            scheduler,
+            cohort,
             name: None,
             path: None,
             parent: None,
@@ -118,7 +118,13 @@ impl<'a> SpawnBuilder<'a> {
 
     /// Has another scheduler run it: a guest language's lane.
     pub fn on(mut self, scheduler: Arc<dyn Scheduler>) -> Self {
-        self.scheduler = scheduler;
+        self.cohort = self.runtime.cohort(scheduler);
+        self
+    }
+
+    /// Makes it one of a cohort of this runtime, whose scheduler runs it.
+    pub fn of_cohort(mut self, cohort: Arc<Cohort>) -> Self {
+        self.cohort = cohort;
         self
     }
 
@@ -136,7 +142,7 @@ impl<'a> SpawnBuilder<'a> {
             runtime,
             behavior,
             options,
-            scheduler,
+            cohort,
             name,
             path,
             parent,
@@ -144,10 +150,7 @@ impl<'a> SpawnBuilder<'a> {
         if runtime.is_shut_down() {
             return Err(SpawnError::ShutDown);
         }
-        let env = runtime.environment();
-        let pid = runtime
-            .table()
-            .insert(|pid| Process::new(pid, behavior, options, scheduler, env))?;
+        let pid = runtime.table().spawn(cohort, behavior, options)?;
         let adopted = parent.is_none_or(|parent| {
             runtime
                 .family()

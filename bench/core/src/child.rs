@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::catalogue::{Impl, Scale, Workload};
 use crate::measure::{as_f64, now_ns};
-use crate::peers::{Iris, Kameo, Peer, Prepared, Ractor, Tokio, TokioSwap};
+use crate::peers::{Iris, Kameo, Peer, Inline, Ractor, Tokio, TokioSwap};
 use crate::producer::Pressure;
 use crate::workloads::{self, Run, WrongCount};
 
@@ -74,9 +74,9 @@ fn measure(imp: Impl, workload: Workload, scale: Scale) -> Result<Run, WrongCoun
         (Workload::Ask, Impl::Ractor) => workloads::ask::<Ractor>(sizes.asks),
         (Workload::Ask, Impl::Kameo) => workloads::ask::<Kameo>(sizes.asks),
         (Workload::Ask, _) => workloads::ask::<Tokio<[u64; 4]>>(sizes.asks),
-        (Workload::Swap, Impl::Iris) => workloads::swap::<Iris<Prepared>>(sizes.traffic, WINDOW),
+        (Workload::Swap, Impl::Iris) => workloads::swap::<Iris<Inline>>(sizes.traffic, WINDOW),
         (Workload::Swap, _) => workloads::swap::<TokioSwap>(sizes.traffic, WINDOW),
-        (_, Impl::Iris | Impl::IrisMimalloc) => common::<Iris<Prepared>>(workload, sizes),
+        (_, Impl::Iris | Impl::IrisMimalloc) => common::<Iris<Inline>>(workload, sizes),
         (_, Impl::Tokio | Impl::TokioMimalloc) => common::<Tokio<[u64; 4]>>(workload, sizes),
         (_, Impl::Ractor) => common::<Ractor>(workload, sizes),
         (_, Impl::Kameo) => common::<Kameo>(workload, sizes),

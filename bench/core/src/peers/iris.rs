@@ -19,30 +19,35 @@ pub struct Iris<M> {
 
 /// How a message of 32 bytes is made.
 pub trait MakeMessage: Send + Sync + 'static {
-    /// A message that begins with `word`, if it has contents of its own.
-    fn message(word: u64) -> Message;
+    /// What is handed to the runtime.
+    type Made: Into<::iris::Payload>;
+
+    /// A message that begins with `word`.
+    fn message(word: u64) -> Self::Made;
 }
 
-/// 32 static bytes: no allocation and no contents of its own.
-///
-/// This is where a message that holds 32 bytes inline goes once the core has one.
+/// 32 bytes by value: no allocation.
 #[derive(Debug)]
-pub struct Prepared;
+pub struct Inline;
 
-static PREPARED: [u8; 32] = [7; 32];
+impl MakeMessage for Inline {
+    type Made = ::iris::Payload;
 
-impl MakeMessage for Prepared {
     #[inline]
-    fn message(_: u64) -> Message {
-        Message::from(&PREPARED[..])
+    fn message(word: u64) -> ::iris::Payload {
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&word.to_le_bytes());
+        ::iris::Payload::copy_of(&bytes)
     }
 }
 
 /// A fresh allocation for each message.
 impl MakeMessage for Bytes {
+    type Made = Bytes;
+
     #[inline]
-    fn message(word: u64) -> Message {
-        Message::from(<Bytes as Payload>::new(word))
+    fn message(word: u64) -> Bytes {
+        <Bytes as Payload>::new(word)
     }
 }
 
@@ -60,6 +65,15 @@ impl Behavior for Acting {
         let word = message.as_user().map_or(0, |bytes| first_word(bytes));
         if let Reaction::Forward(next) = role.on(word) {
             cx.send(*next, message).expect("the next one lives");
+        }
+        Step::Done
+    }
+
+    #[inline]
+    fn handle_inline(&self, state: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
+        let role: &mut Role<Pid> = state.downcast_mut().expect("`init` made it");
+        if let Reaction::Forward(next) = role.on(first_word(bytes)) {
+            cx.send_bytes(*next, bytes).expect("the next one lives");
         }
         Step::Done
     }
@@ -84,7 +98,7 @@ impl<M: MakeMessage> Behavior for Producing<M> {
     fn handle(&self, state: &mut State, cx: &mut Context<'_>, tick: Message) -> Step {
         let producer: &mut Producer<Pid> = state.downcast_mut().expect("`init` made it");
         let next = producer.burst(|to, word| {
-            cx.send(*to, M::message(word)).expect("the target lives");
+            cx.send_payload(*to, M::message(word)).expect("the target lives");
         });
         if next == Next::Finished {
             return Step::stop();
@@ -125,7 +139,7 @@ impl<M: MakeMessage> Peer for Iris<M> {
 
     #[inline]
     fn send(&self, to: &Pid, word: u64) {
-        let sent = self.runtime.send(*to, M::message(word));
+        let sent = self.runtime.send_payload(*to, M::message(word));
         sent.expect("the target lives");
     }
 

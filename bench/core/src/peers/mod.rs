@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::producer::{Next, Producer};
 use crate::role::Role;
 
-pub use iris::{Iris, Prepared};
+pub use iris::{Iris, Inline};
 pub use kameo::Kameo;
 pub use ractor::Ractor;
 pub use tokio::Tokio;

@@ -1,0 +1,254 @@
+//! A question and its answer: the slot between who asks and who replies.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use thiserror::Error;
+
+use crate::exit::Failure;
+use crate::payload::Payload;
+use crate::pid::Pid;
+
+/// A question was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The process does not exist, or ended with the question still queued.
+    #[error("process {0} is not alive")]
+    Dead(Pid),
+    /// The mailbox of the process is full, and its policy refuses what does not fit.
+    #[error("the mailbox of process {0} is full")]
+    Full(Pid),
+    /// No answer came in time. One that comes later is dropped.
+    #[error("process {0} did not answer in time")]
+    Timeout(Pid),
+    /// The asking process waits for itself, directly or through others.
+    #[error("asking process {0} would wait for the asker itself")]
+    Cycle(Pid),
+    /// The handler failed over the question.
+    #[error("process {by} failed over the question: {failure}")]
+    Handler {
+        /// Who was asked.
+        by: Pid,
+        /// What happened.
+        failure: Box<Failure>,
+    },
+    /// The handler took the question and returned without an answer.
+    #[error("process {0} did not reply to the question")]
+    NoReply(Pid),
+}
+
+/// What an asker gets.
+pub type Answer = Result<Payload, AskError>;
+
+struct Slot {
+    /// Who is asked: for the errors.
+    asked: Pid,
+    /// Whether there was an answer: for the answering side alone, to save it a lock.
+    answered: AtomicBool,
+    state: Mutex<SlotState>,
+}
+
+enum SlotState {
+    Open(Option<Waker>),
+    Answered(Answer),
+    /// The answer was taken, or nobody waits for it any more.
+    Done,
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the answer to one question goes. Answers once; one that is dropped unanswered tells
+/// the asker so.
+///
+/// A handler replies through [`Context::reply`](crate::Context::reply), or takes this with
+/// [`Context::take_reply`](crate::Context::take_reply) to answer later, from anywhere.
+pub struct ReplyTo(Arc<Slot>);
+
+/// The asker's end: a future of the answer. Dropping it gives the answer up.
+#[must_use = "the answer is in here"]
+pub struct Reply(Arc<Slot>);
+
+/// A question to `asked` that nobody has sent yet: where it will be answered, and where the
+/// answer comes out. One allocation.
+pub fn question(asked: Pid) -> (ReplyTo, Reply) {
+    let slot = Arc::new(Slot {
+        asked,
+        answered: AtomicBool::new(false),
+        state: Mutex::new(SlotState::Open(None)),
+    });
+    (ReplyTo(slot.clone()), Reply(slot))
+}
+
+impl ReplyTo {
+    /// Answers the question; `false` if nobody waits for the answer any more.
+    pub fn reply(self, answer: impl Into<Payload>) -> bool {
+        self.answer(Ok(answer.into()))
+    }
+
+    /// Tells the asker why there is no answer; `false` if nobody waits for it any more.
+    pub fn fail(self, error: AskError) -> bool {
+        self.answer(Err(error))
+    }
+
+    /// As [`fail`](Self::fail) with [`AskError::Handler`].
+    pub fn fail_over(self, failure: Failure) -> bool {
+        let by = self.asked();
+        self.fail(AskError::Handler {
+            by,
+            failure: Box::new(failure),
+        })
+    }
+
+    /// As [`fail`](Self::fail) with [`AskError::Dead`].
+    pub fn fail_dead(self) -> bool {
+        let asked = self.asked();
+        self.fail(AskError::Dead(asked))
+    }
+
+    /// Who is asked.
+    pub fn asked(&self) -> Pid {
+        self.0.asked
+    }
+
+    /// Whether somebody still waits for the answer.
+    pub fn is_awaited(&self) -> bool {
+        matches!(*self.0.lock(), SlotState::Open(_))
+    }
+
+    fn answer(&self, answer: Answer) -> bool {
+        self.0.answered.store(true, Ordering::Relaxed);
+        let mut state = self.0.lock();
+        if !matches!(*state, SlotState::Open(_)) {
+            return false;
+        }
+        let before = std::mem::replace(&mut *state, SlotState::Answered(answer));
+        drop(state);
+        if let SlotState::Open(Some(waker)) = before {
+            waker.wake();
+        }
+        true
+    }
+}
+
+impl Drop for ReplyTo {
+    fn drop(&mut self) {
+        if !self.0.answered.load(Ordering::Relaxed) {
+            self.answer(Err(AskError::NoReply(self.0.asked)));
+        }
+    }
+}
+
+impl Reply {
+    /// The answer, if it is there already; the question itself otherwise.
+    ///
+    /// # Errors
+    ///
+    /// This reply, to wait on.
+    pub fn try_take(self) -> Result<Answer, Self> {
+        let mut state = self.0.lock();
+        if matches!(*state, SlotState::Open(_)) {
+            drop(state);
+            return Err(self);
+        }
+        match std::mem::replace(&mut *state, SlotState::Done) {
+            SlotState::Answered(answer) => Ok(answer),
+            SlotState::Open(_) | SlotState::Done => Ok(Err(AskError::NoReply(self.0.asked))),
+        }
+    }
+}
+
+impl Future for Reply {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut state = self.0.lock();
+        match std::mem::replace(&mut *state, SlotState::Done) {
+            SlotState::Answered(answer) => Poll::Ready(answer),
+            SlotState::Open(waker) => {
+                let waker = match waker {
+                    Some(waker) if waker.will_wake(cx.waker()) => waker,
+                    _ => cx.waker().clone(),
+                };
+                *state = SlotState::Open(Some(waker));
+                Poll::Pending
+            }
+            SlotState::Done => Poll::Ready(Err(AskError::NoReply(self.0.asked))),
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        *self.0.lock() = SlotState::Done;
+    }
+}
+
+impl fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReplyTo").field(&self.0.asked).finish()
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reply").field(&self.0.asked).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid() -> Pid {
+        Pid::new(1, Pid::FIRST_GENERATION).unwrap()
+    }
+
+    fn taken(reply: Reply) -> Answer {
+        reply.try_take().expect("it is answered")
+    }
+
+    #[test]
+    fn an_answer_arrives_once() {
+        let (to, reply) = question(pid());
+        let reply = reply.try_take().unwrap_err();
+        assert!(to.is_awaited());
+        assert!(to.reply(Payload::copy_of(b"42")));
+        assert_eq!(&taken(reply).unwrap()[..], b"42");
+    }
+
+    #[test]
+    fn a_question_that_is_dropped_says_so() {
+        let (to, reply) = question(pid());
+        drop(to);
+        assert_eq!(taken(reply), Err(AskError::NoReply(pid())));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waits_for_is_given_up() {
+        let (to, reply) = question(pid());
+        drop(reply);
+        assert!(!to.is_awaited());
+        assert!(!to.reply(Payload::copy_of(b"late")));
+    }
+
+    #[test]
+    fn who_waits_is_woken() {
+        let (to, mut reply) = question(pid());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut reply).poll(&mut cx).is_pending());
+        to.fail_dead();
+        assert_eq!(
+            Pin::new(&mut reply).poll(&mut cx),
+            Poll::Ready(Err(AskError::Dead(pid())))
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! A user's bytes on their way: inside the mailbox's own node if they are few.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+/// The bytes of one user message.
+///
+/// Up to [`INLINE`](Self::INLINE) bytes travel by value, without an allocation; more are
+/// [`Bytes`], which are never copied. Which of the two it is follows from how it was made:
+/// [`copy_of`](Self::copy_of) copies what fits, a conversion from `Bytes` keeps them.
+///
+/// # Examples
+///
+/// ```
+/// use iris_core::Payload;
+///
+/// let few = Payload::copy_of(b"forty bytes fit");
+/// assert_eq!(&few[..5], b"forty");
+/// assert!(few.is_inline() && !Payload::copy_of(&[0; 41]).is_inline());
+/// ```
+#[derive(Clone)]
+pub struct Payload(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Inline {
+        len: u8,
+        bytes: [u8; Payload::INLINE],
+    },
+    Shared(Bytes),
+}
+
+impl Payload {
+    /// The most bytes that travel without an allocation: what a node of one cache line has
+    /// room for beside its link and a reply's address.
+    pub const INLINE: usize = 40;
+
+    /// A copy of `bytes`: by value up to [`INLINE`](Self::INLINE), else in an allocation.
+    #[inline]
+    pub fn copy_of(bytes: &[u8]) -> Self {
+        if bytes.len() > Self::INLINE {
+            return Self(Repr::Shared(Bytes::copy_from_slice(bytes)));
+        }
+        let mut inline = [0; Self::INLINE];
+        inline[..bytes.len()].copy_from_slice(bytes);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 40")]
+        let len = bytes.len() as u8;
+        Self(Repr::Inline { len, bytes: inline })
+    }
+
+    /// Whether the bytes travel by value.
+    pub fn is_inline(&self) -> bool {
+        matches!(self.0, Repr::Inline { .. })
+    }
+
+    /// The bytes as a value to keep and share: free for what is shared already, an allocation
+    /// and a copy for what came inline.
+    #[inline]
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Repr::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
+            Repr::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The shared bytes, or else the payload as it is.
+    ///
+    /// # Errors
+    ///
+    /// The payload, if it is inline.
+    #[inline]
+    pub fn try_into_shared(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Repr::Shared(bytes) => Ok(bytes),
+            inline @ Repr::Inline { .. } => Err(Self(inline)),
+        }
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Repr::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl From<Bytes> for Payload {
+    #[inline]
+    fn from(bytes: Bytes) -> Self {
+        Self(Repr::Shared(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    /// Keeps the vector's allocation.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Repr::Shared(bytes.into()))
+    }
+}
+
+impl From<&'static [u8]> for Payload {
+    /// Refers to the bytes, which live for ever.
+    fn from(bytes: &'static [u8]) -> Self {
+        Self(Repr::Shared(Bytes::from_static(bytes)))
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_around_the_limit_comes_back_as_it_went_in() {
+        for len in [0, 1, 39, 40, 41, 4096] {
+            let bytes: Vec<u8> = (0..=255).cycle().take(len).collect();
+            let payload = Payload::copy_of(&bytes);
+            assert_eq!(payload.is_inline(), len <= 40);
+            assert_eq!(&payload[..], bytes);
+            assert_eq!(payload.clone().into_bytes(), bytes);
+            assert_eq!(payload.try_into_shared().is_ok(), len > 40);
+        }
+    }
+
+    #[test]
+    fn shared_bytes_are_not_copied() {
+        let bytes = Bytes::from(vec![1, 2, 3]);
+        let payload = Payload::from(bytes.clone());
+        assert_eq!(payload.into_bytes().as_ptr(), bytes.as_ptr());
+    }
+}

@@ -1,0 +1,236 @@
+//! The right and the duty to run a process: who has it, and what it opens.
+
+#![expect(unsafe_code, reason = "the duty stands for exclusive access to a cell")]
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use iris_core::{Behavior, Envelope, Exit, Lane, Pid, State};
+use iris_mailbox::PushError;
+
+use crate::arena;
+use crate::cell::Cell;
+use crate::cohort::Cohort;
+use crate::shift::with_pinned;
+
+/// The right and the duty to run one slice of one process. Two words.
+///
+/// There is never more than one for a process: that is what keeps two threads out of it.
+/// One that is dropped unrun leaves the process unscheduled, with its messages, until the next
+/// message to it schedules it again; a scheduler does that only when it shuts down.
+///
+/// **Invariant:** one exists where the mailbox's duty to look is with somebody, and only there:
+/// it is made where a push, a signal or a seal has found the runner asleep, and unmade where the
+/// mailbox is put to sleep.
+pub struct Ready {
+    cell: &'static Cell,
+    pid: Pid,
+}
+
+impl Ready {
+    /// Whose turn it is.
+    #[inline]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Runs one slice: until the mailbox is empty, or the process's budget or
+    /// [`SLICE_TIME`](crate::SLICE_TIME) is spent. A process that has more to do comes
+    /// back through [`Scheduler::ready`](crate::Scheduler::ready) before this returns.
+    ///
+    /// Never panics over user code: a panic ends the process.
+    pub fn run(self) {
+        let pid = self.pid;
+        // Handlers are guarded one by one. What is left is a behavior or a state that
+        // panics while it is dropped: it must not take the worker along.
+        if catch_unwind(AssertUnwindSafe(|| self.run_slice())).is_err() {
+            tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
+        }
+    }
+
+    #[inline]
+    pub(crate) fn cell(&self) -> &'static Cell {
+        self.cell
+    }
+
+    #[inline]
+    pub(crate) fn cohort(&self) -> &Arc<Cohort> {
+        // SAFETY: the duty is this one's, and lives as long as the reference.
+        unsafe { self.cell.cohort() }
+    }
+
+    #[inline]
+    pub(crate) fn behavior(&self) -> &Arc<dyn Behavior> {
+        // SAFETY: the duty is this one's; to replace the behavior takes it mutably.
+        unsafe { self.cell.behavior() }
+    }
+
+    /// The behavior in force and what it remembers.
+    #[inline]
+    pub(crate) fn inside(&mut self) -> (&dyn Behavior, &mut Option<State>) {
+        // SAFETY: the duty is this one's, borrowed mutably for both references; to replace
+        // the behavior takes it mutably, too.
+        unsafe { (&**self.cell.behavior(), self.cell.state()) }
+    }
+
+    /// What the process remembers.
+    #[inline]
+    pub(crate) fn state(&mut self) -> &mut Option<State> {
+        self.inside().1
+    }
+
+    /// Puts another behavior in force.
+    pub(crate) fn replace_behavior(&mut self, next: Arc<dyn Behavior>, version: u32) {
+        // SAFETY: the duty is this one's, and borrowed mutably.
+        let before = unsafe { self.cell.replace_behavior(Some((next, version))) };
+        drop(before);
+    }
+
+    /// Takes what the process is out of its cell.
+    pub(crate) fn take_apart(&mut self) -> (Arc<dyn Behavior>, Option<State>) {
+        let state = self.state().take();
+        // SAFETY: the duty is this one's, and borrowed mutably.
+        let behavior = unsafe { self.cell.replace_behavior(None) };
+        (behavior.expect("a process ends once"), state)
+    }
+
+    /// Puts the process to sleep if there is nothing to do; the duty is nobody's then.
+    ///
+    /// # Errors
+    ///
+    /// The duty, if something has come.
+    #[inline]
+    pub(crate) fn sleep(self) -> Result<(), Self> {
+        let this = ManuallyDrop::new(self);
+        this.cell.mailbox().set_running(false);
+        if this.cell.mailbox().sleep() {
+            return Ok(());
+        }
+        this.cell.mailbox().set_running(true);
+        Err(ManuallyDrop::into_inner(this))
+    }
+
+    /// Hands the duty to the scheduler.
+    #[inline]
+    pub(crate) fn schedule(self) {
+        with_pinned(self, |duty, cohort| cohort.scheduler.ready(duty));
+    }
+
+    /// As [`schedule`](Self::schedule), for a process that begins to have work.
+    #[inline]
+    pub(crate) fn begin(self) {
+        with_pinned(self, |duty, cohort| {
+            cohort.env.activity.begin();
+            cohort.scheduler.ready(duty);
+        });
+    }
+
+    /// Gives the duty up at the end of the process, whose mailbox is closed. What is left is
+    /// buried if the process was removed before, so that nobody else will do it.
+    pub(crate) fn resign(self) -> Resigned {
+        let this = ManuallyDrop::new(self);
+        if this.cell.mailbox().resign(this.pid.generation()) {
+            return Resigned(None);
+        }
+        Resigned(Some((this.cell, this.pid)))
+    }
+}
+
+/// That the duty is given up; buries what is left of a process that was removed before.
+#[must_use = "it buries when it is dropped"]
+pub(crate) struct Resigned(Option<(&'static Cell, Pid)>);
+
+impl Drop for Resigned {
+    fn drop(&mut self) {
+        if let Some((cell, pid)) = self.0.take() {
+            // SAFETY: the life was over when the last duty in it was given up, and nobody else
+            // buries then.
+            unsafe { bury(cell, pid) };
+        }
+    }
+}
+
+impl Drop for Ready {
+    #[cold]
+    fn drop(&mut self) {
+        let cohort = self.cohort().clone();
+        let token = Self { ..*self };
+        drop(token.resign());
+        cohort.env.activity.end();
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ready").field(&self.pid).finish()
+    }
+}
+
+/// Empties a cell whose life is over, and frees its slot.
+///
+/// # Safety
+///
+/// The life of `pid` has been ended and nobody has the duty, and nobody else does this.
+unsafe fn bury(cell: &'static Cell, pid: Pid) {
+    // SAFETY: by this function's contract the caller has the cell to itself.
+    unsafe { cell.clear() };
+    arena::give_back(pid.slot(), arena::next_life(pid.generation()));
+}
+
+/// Begins a process in a slot of its own. `None` if there is none.
+pub(crate) fn spawn(
+    owner: u32,
+    cohort: Arc<Cohort>,
+    behavior: Arc<dyn Behavior>,
+    options: crate::ProcessOptions,
+) -> Option<Pid> {
+    let (slot, cell) = arena::take()?;
+    let pid = Pid::new(slot, cell.mailbox().life()).expect("a life is a generation");
+    // SAFETY: the arena has given the slot to this thread alone.
+    unsafe { cell.begin(owner, cohort, behavior, options) };
+    Some(pid)
+}
+
+/// Ends the life of a process, whose mailbox is closed; `false` if it was over.
+pub(crate) fn remove(cell: &'static Cell, pid: Pid) -> bool {
+    let life = pid.generation();
+    let ended = cell.mailbox().end_life(life, arena::next_life(life));
+    if ended.is_some() {
+        cell.disown();
+    }
+    if ended == Some(true) {
+        // SAFETY: this thread has just ended the life, in which nobody had the duty; and
+        // nobody gets it any more, since the mailbox is closed.
+        unsafe { bury(cell, pid) };
+    }
+    ended.is_some()
+}
+
+impl Cell {
+    /// Adds to a lane of the process with this pid; its turn, if the caller must see to it.
+    #[inline]
+    pub(crate) fn push(
+        &'static self,
+        pid: Pid,
+        lane: Lane,
+        envelope: Envelope,
+    ) -> Result<Option<Ready>, PushError> {
+        let wake = self.mailbox().push_in(pid.generation(), lane, envelope)?;
+        Ok(wake.then(|| Ready { cell: self, pid }))
+    }
+
+    /// The turn of the process with this pid, if nobody has it.
+    pub(crate) fn wake(&'static self, pid: Pid) -> Option<Ready> {
+        let wake = self.mailbox().wake_in(pid.generation());
+        wake.then(|| Ready { cell: self, pid })
+    }
+
+    /// Seals the mailbox of the process with this pid: `None` if it was, else as
+    /// [`push`](Self::push).
+    pub(crate) fn seal(&'static self, pid: Pid, lane: Lane, exit: Exit) -> Option<Option<Ready>> {
+        let wake = self.mailbox().seal_in(pid.generation(), lane, exit)?;
+        Some(wake.then(|| Ready { cell: self, pid }))
+    }
+}
