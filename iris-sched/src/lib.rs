@@ -55,5 +55,5 @@ pub use slice::SLICE_TIME;
 pub use swap::{KEPT_VERSIONS, RollbackError};
 pub use table::{Table, TableFull};
 pub use timers::{Due, TimerId, Timers};
-pub use tokio::TokioScheduler;
+pub use tokio::{Overrun, TokioOptions, TokioScheduler};
 pub use turn::{Received, Turn};

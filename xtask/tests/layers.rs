@@ -77,7 +77,14 @@ const CRATES: [Rule; 14] = [
         name: "iris-sched",
         floor: 2,
         iris: &["iris-core", "iris-mailbox"],
-        outside: &["arc-swap", "tokio", "tracing"],
+        // crossbeam-deque: the workers' queues; crossbeam-utils: their slot for the next process.
+        outside: &[
+            "arc-swap",
+            "crossbeam-deque",
+            "crossbeam-utils",
+            "tokio",
+            "tracing",
+        ],
     },
     Rule {
         name: "iris-mesh",

@@ -1,0 +1,96 @@
+//! One worker: a Tokio task that runs slices.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crossbeam_deque::Worker;
+
+use super::local::{Local, Polled};
+use super::shared::Shared;
+use crate::duty::Ready;
+
+/// How long a poll goes on, with work in plenty, until the other tasks of Tokio have their
+/// turn: timers, and the futures of processes that wait.
+///
+/// Each return costs Tokio some microseconds, for it tells an idle thread of the task that
+/// wants to go on; with this, a percent.
+const POLL_TIME: Duration = Duration::from_micros(500);
+
+/// Slices between two looks at the clock, each of which costs about 30 ns.
+const CLOCK_STRIDE: u32 = 16;
+
+/// Polled by Tokio, on a thread of its choice.
+pub(super) struct WorkerTask {
+    /// Away for the length of a poll.
+    local: Option<Box<Local>>,
+    shared: Arc<Shared>,
+}
+
+impl WorkerTask {
+    pub(super) fn new(shared: Arc<Shared>, index: usize, queue: Worker<Ready>) -> Self {
+        Self {
+            local: Some(Box::new(Local::new(shared.clone(), index, queue))),
+            shared,
+        }
+    }
+}
+
+impl Future for WorkerTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = Polled::enter(&mut self.local);
+        polled.with(|local| work(local, cx.waker()))
+    }
+}
+
+impl Drop for WorkerTask {
+    fn drop(&mut self) {
+        self.shared.worker_ended();
+    }
+}
+
+/// Runs slices until the scheduler stops, there is nothing to do, or the poll has been long
+/// enough.
+fn work(local: &Local, waker: &Waker) -> Poll<()> {
+    local.get_up();
+    let mut turn = Turn::default();
+    while !local.shared().is_stopped() {
+        let Some(process) = local.find() else {
+            if local.sleep(waker) {
+                return Poll::Pending;
+            }
+            continue;
+        };
+        local.run(process);
+        if turn.is_over() {
+            local.clear_desk();
+            waker.wake_by_ref();
+            return Poll::Pending;
+        }
+    }
+    Poll::Ready(())
+}
+
+/// The length of one poll.
+#[derive(Default)]
+struct Turn {
+    slices: u32,
+    /// Set with the first look at the clock, which short polls do without.
+    since: Option<Instant>,
+}
+
+impl Turn {
+    /// Called after each slice.
+    #[inline]
+    fn is_over(&mut self) -> bool {
+        self.slices += 1;
+        if !self.slices.is_multiple_of(CLOCK_STRIDE) {
+            return false;
+        }
+        let now = Instant::now();
+        now.duration_since(*self.since.get_or_insert(now)) >= POLL_TIME
+    }
+}

@@ -1,0 +1,112 @@
+//! The smallest host whose processes run on worker threads.
+#![allow(
+    dead_code,
+    reason = "each test and example that includes this uses its own part of it"
+)]
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use iris_core::{
+    Context, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError, Step, SystemClock,
+    handler,
+};
+use iris_sched::{Activity, Environment, Process, ProcessOptions, Scheduler, Table};
+
+/// How long a test waits for what must happen before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A process table in front of a scheduler, with a record of all exits.
+pub(crate) struct Fabric {
+    table: Table,
+    env: Arc<Environment>,
+    scheduler: Arc<dyn Scheduler>,
+    exits: Mutex<Vec<Exited>>,
+}
+
+impl Fabric {
+    /// An empty one whose processes run on `scheduler`.
+    pub(crate) fn on(scheduler: Arc<dyn Scheduler>) -> Arc<Self> {
+        Arc::new_cyclic(|fabric: &Weak<Self>| Self {
+            table: Table::new(),
+            env: Arc::new(Environment {
+                host: fabric.clone(),
+                exits: fabric.clone(),
+                clock: Arc::new(SystemClock),
+                activity: Activity::default(),
+            }),
+            scheduler,
+            exits: Mutex::default(),
+        })
+    }
+
+    /// A new process that calls `f` with each message.
+    pub(crate) fn spawn<F>(&self, f: F) -> Pid
+    where
+        F: Fn(&mut Context<'_>, Bytes) -> Step + Send + Sync + 'static,
+    {
+        self.spawn_with(ProcessOptions::default(), f)
+    }
+
+    /// A new process with options of its own.
+    pub(crate) fn spawn_with<F>(&self, options: ProcessOptions, f: F) -> Pid
+    where
+        F: Fn(&mut Context<'_>, Bytes) -> Step + Send + Sync + 'static,
+    {
+        let behavior = Arc::new(handler(f));
+        let scheduler = self.scheduler.clone();
+        let make = |pid| Process::new(pid, behavior, options, scheduler, self.env.clone());
+        self.table.insert(make).expect("there is room for a test")
+    }
+
+    /// Sends an empty message from outside.
+    pub(crate) fn poke(&self, to: Pid) {
+        Host::send(self, to, Message::from(Bytes::new())).expect("the process is alive");
+    }
+
+    /// Waits until no process has work.
+    pub(crate) fn wait_quiet(&self) -> bool {
+        self.env.activity.wait_quiet(PATIENCE)
+    }
+}
+
+impl Host for Fabric {
+    fn send(&self, to: Pid, message: Message) -> Result<(), SendError> {
+        let mut message = Some(message);
+        let sent = self.table.with(to, |process| {
+            process.send(message.take().expect("called at most once"))
+        });
+        match (sent, message) {
+            (Some(Ok(())), _) => Ok(()),
+            (Some(Err(message)), _) => Err(SendError::Closed { to, message }),
+            (None, Some(message)) => Err(SendError::NoProc { to, message }),
+            (None, None) => unreachable!("only a process takes the message"),
+        }
+    }
+
+    fn stop(&self, pid: Pid, exit: Exit) -> bool {
+        self.table
+            .get(pid)
+            .is_some_and(|process| process.stop(Lane::Signal, exit))
+    }
+
+    fn is_alive(&self, pid: Pid) -> bool {
+        self.table
+            .get(pid)
+            .is_some_and(|process| process.is_alive())
+    }
+
+    fn wake_at(&self, _: Pid, _: Instant) {}
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+impl ExitSink for Fabric {
+    fn exited(&self, exited: Exited) {
+        self.table.remove(exited.pid);
+        self.exits.lock().expect("nobody panics here").push(exited);
+    }
+}
