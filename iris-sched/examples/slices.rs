@@ -30,10 +30,16 @@ fn main() {
     }
     let mut rates: Vec<f64> = (0..5).map(|_| one_to_one(&tokio)).collect();
     rates.sort_by(f64::total_cmp);
-    println!("{:30} {:6.2} M messages/s", "one thread to one process", rates[2]);
+    println!(
+        "{:30} {:6.2} M messages/s",
+        "one thread to one process", rates[2]
+    );
     let mut rates: Vec<f64> = (0..5).map(|_| fan_out(&tokio)).collect();
     rates.sort_by(f64::total_cmp);
-    println!("{:30} {:6.2} M messages/s", "one process to 20,000", rates[2]);
+    println!(
+        "{:30} {:6.2} M messages/s",
+        "one process to 20,000", rates[2]
+    );
 }
 
 fn fabric(tokio: &tokio::runtime::Runtime) -> Arc<Fabric> {

@@ -104,8 +104,7 @@ impl Sleepers {
     pub fn lie_down(&self, worker: usize) {
         let mut asleep = self.lock();
         asleep.push(worker);
-        self.counts
-            .fetch_add(SLEEPER - SEARCHER, Ordering::Relaxed);
+        self.counts.fetch_add(SLEEPER - SEARCHER, Ordering::Relaxed);
         drop(asleep);
         fence(Ordering::SeqCst);
     }
@@ -118,8 +117,7 @@ impl Sleepers {
             return true;
         };
         asleep.remove(at);
-        self.counts
-            .fetch_sub(SLEEPER - SEARCHER, Ordering::Relaxed);
+        self.counts.fetch_sub(SLEEPER - SEARCHER, Ordering::Relaxed);
         false
     }
 
@@ -136,8 +134,7 @@ impl Sleepers {
             return None;
         }
         let worker = asleep.pop()?;
-        self.counts
-            .fetch_sub(SLEEPER - SEARCHER, Ordering::Relaxed);
+        self.counts.fetch_sub(SLEEPER - SEARCHER, Ordering::Relaxed);
         Some(worker)
     }
 

@@ -210,7 +210,11 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         assert_eq!(watched.observe(&pulse, at(0)), None, "between slices");
         pulse.begin(1, pid);
-        assert_eq!(watched.observe(&pulse, at(10)), None, "it may just have begun");
+        assert_eq!(
+            watched.observe(&pulse, at(10)),
+            None,
+            "it may just have begun"
+        );
         assert_eq!(
             watched.observe(&pulse, at(30)),
             Some((pid, Duration::from_millis(20)))
