@@ -15,7 +15,7 @@ use crate::cell::Cell;
 use crate::cohort::Cohort;
 use crate::shift::with_pinned;
 
-/// The right and the duty to run one slice of one process. Two words.
+/// The right and the duty to run one slice of one process. One word.
 ///
 /// There is never more than one for a process: that is what keeps two threads out of it.
 /// One that is dropped unrun leaves the process unscheduled, with its messages, until the next
@@ -24,7 +24,10 @@ use crate::shift::with_pinned;
 /// **Invariant:** one exists where the mailbox's duty to look is with somebody, and only there:
 /// it is made where a push, a signal or a seal has found the runner asleep, and unmade where the
 /// mailbox is put to sleep.
-pub struct Ready {
+pub struct Ready(Pid);
+
+/// The same with its cell at hand, for the length of a slice.
+pub(crate) struct Duty {
     cell: &'static Cell,
     pid: Pid,
 }
@@ -33,7 +36,7 @@ impl Ready {
     /// Whose turn it is.
     #[inline]
     pub fn pid(&self) -> Pid {
-        self.pid
+        self.0
     }
 
     /// Runs one slice: until the mailbox is empty, or the process's budget or
@@ -42,12 +45,39 @@ impl Ready {
     ///
     /// Never panics over user code: a panic ends the process.
     pub fn run(self) {
-        let pid = self.pid;
+        let pid = self.0;
         // Handlers are guarded one by one. What is left is a behavior or a state that
         // panics while it is dropped: it must not take the worker along.
-        if catch_unwind(AssertUnwindSafe(|| self.run_slice())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.duty().run_slice())).is_err() {
             tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
         }
+    }
+
+    #[inline]
+    pub(crate) fn duty(self) -> Duty {
+        let pid = ManuallyDrop::new(self).0;
+        let cell = arena::cell(pid.slot()).expect("a process has a cell");
+        Duty { cell, pid }
+    }
+}
+
+impl Drop for Ready {
+    #[cold]
+    fn drop(&mut self) {
+        drop(Self(self.0).duty());
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ready").field(&self.0).finish()
+    }
+}
+
+impl Duty {
+    #[inline]
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
     }
 
     #[inline]
@@ -115,7 +145,7 @@ impl Ready {
     /// Hands the duty to the scheduler.
     #[inline]
     pub(crate) fn schedule(self) {
-        with_pinned(self, |duty, cohort| cohort.scheduler.ready(duty));
+        with_pinned(self, |duty, cohort| cohort.scheduler.ready(duty.into()));
     }
 
     /// As [`schedule`](Self::schedule), for a process that begins to have work.
@@ -123,7 +153,7 @@ impl Ready {
     pub(crate) fn begin(self) {
         with_pinned(self, |duty, cohort| {
             cohort.env.activity.begin();
-            cohort.scheduler.ready(duty);
+            cohort.scheduler.ready(duty.into());
         });
     }
 
@@ -152,19 +182,20 @@ impl Drop for Resigned {
     }
 }
 
-impl Drop for Ready {
+impl From<Duty> for Ready {
+    #[inline]
+    fn from(duty: Duty) -> Self {
+        Self(ManuallyDrop::new(duty).pid)
+    }
+}
+
+impl Drop for Duty {
     #[cold]
     fn drop(&mut self) {
         let cohort = self.cohort().clone();
         let token = Self { ..*self };
         drop(token.resign());
         cohort.env.activity.end();
-    }
-}
-
-impl fmt::Debug for Ready {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ready").field(&self.pid).finish()
     }
 }
 
@@ -216,21 +247,21 @@ impl Cell {
         pid: Pid,
         lane: Lane,
         envelope: Envelope,
-    ) -> Result<Option<Ready>, PushError> {
+    ) -> Result<Option<Duty>, PushError> {
         let wake = self.mailbox().push_in(pid.generation(), lane, envelope)?;
-        Ok(wake.then(|| Ready { cell: self, pid }))
+        Ok(wake.then(|| Duty { cell: self, pid }))
     }
 
     /// The turn of the process with this pid, if nobody has it.
-    pub(crate) fn wake(&'static self, pid: Pid) -> Option<Ready> {
+    pub(crate) fn wake(&'static self, pid: Pid) -> Option<Duty> {
         let wake = self.mailbox().wake_in(pid.generation());
-        wake.then(|| Ready { cell: self, pid })
+        wake.then(|| Duty { cell: self, pid })
     }
 
     /// Seals the mailbox of the process with this pid: `None` if it was, else as
     /// [`push`](Self::push).
-    pub(crate) fn seal(&'static self, pid: Pid, lane: Lane, exit: Exit) -> Option<Option<Ready>> {
+    pub(crate) fn seal(&'static self, pid: Pid, lane: Lane, exit: Exit) -> Option<Option<Duty>> {
         let wake = self.mailbox().seal_in(pid.generation(), lane, exit)?;
-        Some(wake.then(|| Ready { cell: self, pid }))
+        Some(wake.then(|| Duty { cell: self, pid }))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use iris_core::Host;
 
 use crate::cohort::Cohort;
-use crate::duty::Ready;
+use crate::duty::Duty;
 
 /// The runtime and the scheduler of the process that a thread has run last.
 ///
@@ -27,7 +27,7 @@ impl Held {
     }
 
     #[inline]
-    fn is_of(&self, duty: &Ready) -> bool {
+    fn is_of(&self, duty: &Duty) -> bool {
         Arc::ptr_eq(&self.cohort, duty.cohort())
     }
 }
@@ -67,7 +67,7 @@ impl Drop for Shift {
 
 /// Runs `duty` with what belongs to its cohort; gives it back if the runtime is being dropped.
 #[inline]
-pub(crate) fn with_held(duty: Ready, run: impl FnOnce(Ready, &Held)) -> Result<(), Ready> {
+pub(crate) fn with_held(duty: Duty, run: impl FnOnce(Duty, &Held)) -> Result<(), Duty> {
     if SHIFTS.get() == 0 {
         return with_own(duty, run);
     }
@@ -92,7 +92,7 @@ pub(crate) fn with_held(duty: Ready, run: impl FnOnce(Ready, &Held)) -> Result<(
 }
 
 #[cold]
-fn with_own(duty: Ready, run: impl FnOnce(Ready, &Held)) -> Result<(), Ready> {
+fn with_own(duty: Duty, run: impl FnOnce(Duty, &Held)) -> Result<(), Duty> {
     match Held::of(duty.cohort()) {
         Some(held) => {
             run(duty, &held);
@@ -117,7 +117,7 @@ fn replace(place: &RefCell<Option<Held>>, cohort: &Arc<Cohort>) {
 
 /// Hands `duty` on with its cohort, which outlives the call whatever becomes of the process.
 #[inline]
-pub(crate) fn with_pinned(duty: Ready, hand_on: impl FnOnce(Ready, &Cohort)) {
+pub(crate) fn with_pinned(duty: Duty, hand_on: impl FnOnce(Duty, &Cohort)) {
     if SHIFTS.get() > 0 {
         return HELD.with(|place| {
             let held = place.try_borrow();
@@ -130,7 +130,7 @@ pub(crate) fn with_pinned(duty: Ready, hand_on: impl FnOnce(Ready, &Cohort)) {
     with_clone(duty, hand_on);
 }
 
-fn with_clone(duty: Ready, hand_on: impl FnOnce(Ready, &Cohort)) {
+fn with_clone(duty: Duty, hand_on: impl FnOnce(Duty, &Cohort)) {
     let cohort = duty.cohort().clone();
     hand_on(duty, &cohort);
 }

@@ -14,7 +14,7 @@ use iris_core::{
 use iris_mailbox::Popped;
 
 use crate::cohort::Environment;
-use crate::duty::Ready;
+use crate::duty::Duty;
 use crate::process::{Process, Running};
 use crate::rare::Idle;
 use crate::shift::{Held, with_held};
@@ -57,7 +57,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn of(duty: &Ready) -> Self {
+    fn of(duty: &Duty) -> Self {
         Self {
             reductions: duty.cell().budget(),
             spent: 0,
@@ -88,7 +88,7 @@ impl Budget {
     }
 }
 
-impl Ready {
+impl Duty {
     pub(crate) fn run_slice(self) {
         // With the runtime being dropped the duty comes back. To take out what is queued would
         // be to lose it; to drop the duty leaves it for the runtime to bury.

@@ -132,6 +132,16 @@ impl Table {
     }
 }
 
+impl Drop for Table {
+    /// Ends the processes that are still there: cells outlive their table.
+    fn drop(&mut self) {
+        for process in self.snapshot() {
+            drop(process.abandon());
+            self.remove(process.pid());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

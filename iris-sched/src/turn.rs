@@ -8,14 +8,14 @@ use std::fmt;
 
 use iris_core::{Envelope, Exit, ExitReason, Message, Pid, ReplyTo};
 
-use crate::duty::Ready;
+use crate::duty::{Duty, Ready};
 
 /// The right to receive what was sent to one process, while there is something to receive.
 ///
 /// Given up with [`rest`](Self::rest) when there is nothing, or [`end`](Self::end) for good;
 /// one that is dropped ends the process as killed, so that nobody waits for it for ever.
 pub struct Turn {
-    duty: Option<Ready>,
+    duty: Option<Duty>,
 }
 
 /// What a process receives.
@@ -32,13 +32,14 @@ pub enum Received {
 impl Ready {
     /// Spends the right to run a slice on receiving by hand.
     pub fn take_turn(self) -> Turn {
-        self.cell().mailbox().set_running(true);
-        Turn { duty: Some(self) }
+        let duty = self.duty();
+        duty.cell().mailbox().set_running(true);
+        Turn { duty: Some(duty) }
     }
 }
 
 impl Turn {
-    fn duty(&self) -> &Ready {
+    fn duty(&self) -> &Duty {
         let duty = self.duty.as_ref();
         duty.expect("only methods that take the turn by value empty it")
     }
@@ -107,7 +108,7 @@ impl Turn {
     }
 }
 
-fn finish(duty: Ready, exit: Exit, mut remaining: Vec<Message>) {
+fn finish(duty: Duty, exit: Exit, mut remaining: Vec<Message>) {
     let cohort = duty.cohort().clone();
     remaining.extend(duty.cell().mailbox().close());
     if let Some(rare) = duty.cell().rare().as_deref_mut() {

@@ -44,7 +44,7 @@ impl Gate {
 /// Blocks the thread until the gate is opened.
 fn pass(gate: &Mutex<Receiver<()>>) {
     // The other end is dropped to open it.
-    drop(gate.lock().unwrap().recv_timeout(PATIENCE));
+    let _ = gate.lock().unwrap().recv_timeout(PATIENCE);
 }
 
 #[test]
@@ -73,7 +73,9 @@ fn each_message_is_handled_once_by_any_number_of_workers() {
         });
         for _ in 0..10 {
             fabric.poke(spreader);
-            pids.iter().for_each(|pid| fabric.poke(*pid));
+            for pid in &pids {
+                fabric.poke(*pid);
+            }
         }
         assert!(fabric.wait_quiet(), "{workers} workers left something");
         assert!(
@@ -244,7 +246,9 @@ fn what_comes_from_outside_gets_its_turn_beside_a_full_queue() {
             })
         })
         .collect();
-    busy.iter().for_each(|pid| fabric.poke(*pid));
+    for pid in &busy {
+        fabric.poke(*pid);
+    }
     for _ in 0..100 {
         running.recv_timeout(PATIENCE).unwrap();
     }

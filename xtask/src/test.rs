@@ -84,10 +84,10 @@ fn cargo_test(workspace: &Workspace) -> Result<(), Error> {
 /// The crates with a loom test, and its name.
 const LOOM_TESTS: [(&str, &str); 2] = [
     ("iris-mailbox", "loom_mailbox"),
-    ("iris-sched", "loom_state"),
+    ("iris-sched", "loom_sleepers"),
 ];
 
-/// Every interleaving of the mailbox and of the process state word; in release, since loom
+/// Every interleaving of the mailbox and of the workers' sleep; in release, since loom
 /// runs very many.
 fn loom(workspace: &Workspace) -> Result<(), Error> {
     for (package, test) in LOOM_TESTS {

@@ -4,10 +4,10 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::task::Waker;
 
-use crossbeam_deque::{Steal, Worker};
+use crossbeam_deque::Worker;
 use iris_core::Pid;
 
-use super::shared::{Seat, Shared};
+use super::shared::{Seat, Shared, one};
 use crate::duty::Ready;
 
 /// Slices in a row out of the slot for the next process, until the queue has its turn: two
@@ -46,23 +46,19 @@ pub(super) fn offer(shared: &Arc<Shared>, process: Ready) -> Option<Ready> {
     process
 }
 
-/// Makes a worker the one that [`offer`] finds on this thread, and gives it back to its task
-/// in the end. The task may be polled on another thread next time.
-pub(super) struct Polled<'a>(&'a mut Option<Box<Local>>);
-
-impl<'a> Polled<'a> {
-    pub(super) fn enter(home: &'a mut Option<Box<Local>>) -> Self {
-        let outer = POLLED.replace(home.take());
-        debug_assert!(outer.is_none(), "a worker is polled inside another's poll");
-        Self(home)
-    }
-
-    pub(super) fn with<T>(&self, f: impl FnOnce(&Local) -> T) -> T {
-        POLLED.with_borrow(|polled| f(polled.as_ref().expect("it was put there by `enter`")))
-    }
+/// Calls `f` with the worker in `home`, and has [`offer`] find it on this thread for so long.
+/// The worker's task may be polled on another thread next time.
+pub(super) fn poll<T>(home: &mut Option<Box<Local>>, f: impl FnOnce(&Local) -> T) -> T {
+    let outer = POLLED.replace(home.take());
+    debug_assert!(outer.is_none(), "a worker is polled inside another's poll");
+    let _back_home = BackHome(home);
+    POLLED.with_borrow(|polled| f(polled.as_ref().expect("it was put there just before")))
 }
 
-impl Drop for Polled<'_> {
+/// Gives the worker back to its task, also when the poll unwinds.
+struct BackHome<'a>(&'a mut Option<Box<Local>>);
+
+impl Drop for BackHome<'_> {
     fn drop(&mut self) {
         *self.0 = POLLED.take();
     }
@@ -218,7 +214,7 @@ impl Local {
         if self.shared.injector.is_empty() {
             return None;
         }
-        self.take(|| self.shared.injector.steal_batch_and_pop(&self.queue))
+        one(|| self.shared.injector.steal_batch_and_pop(&self.queue))
     }
 
     /// Half of what another worker has queued, beginning behind the own seat, so that not
@@ -232,19 +228,8 @@ impl Local {
         let (before, after) = self.shared.seats.split_at(self.index);
         let mut others = after.iter().skip(1).chain(before);
         others
-            .find_map(|seat| self.take(|| seat.queue.steal_batch_and_pop(&self.queue)))
+            .find_map(|seat| one(|| seat.queue.steal_batch_and_pop(&self.queue)))
             .or_else(|| self.next_injected())
-    }
-
-    fn take(&self, steal: impl Fn() -> Steal<Ready>) -> Option<Ready> {
-        loop {
-            match steal() {
-                Steal::Success(process) => return Some(process),
-                // Another has just taken one: there is progress.
-                Steal::Retry => {}
-                Steal::Empty => return None,
-            }
-        }
     }
 
     /// Goes to sleep after a search; `false` if there was something after all.

@@ -143,26 +143,24 @@ impl Shared {
     }
 
     fn clear(&self) {
-        let queued = || match self.injector.steal() {
-            Steal::Success(process) => Some(Some(process)),
-            Steal::Retry => Some(None),
-            Steal::Empty => None,
-        };
-        std::iter::from_fn(queued).for_each(discard);
+        while let Some(process) = one(|| self.injector.steal()) {
+            discard(process);
+        }
         for seat in &self.seats {
-            discard(seat.next.take());
-            while let Some(process) = steal_from(&seat.queue) {
-                discard(Some(process));
+            seat.next.take().into_iter().for_each(discard);
+            while let Some(process) = one(|| seat.queue.steal()) {
+                discard(process);
             }
         }
     }
 }
 
-/// The oldest in a queue.
-fn steal_from(queue: &Stealer<Ready>) -> Option<Ready> {
+/// Steals until it is clear whether there is one.
+pub(super) fn one(steal: impl Fn() -> Steal<Ready>) -> Option<Ready> {
     loop {
-        match queue.steal() {
+        match steal() {
             Steal::Success(process) => return Some(process),
+            // Another thread has just taken one: there is progress.
             Steal::Retry => {}
             Steal::Empty => return None,
         }
@@ -170,7 +168,7 @@ fn steal_from(queue: &Stealer<Ready>) -> Option<Ready> {
 }
 
 /// Drops a process unrun. Its state may be dropped with it, and panic.
-fn discard(process: Option<Ready>) {
+fn discard(process: Ready) {
     if catch_unwind(AssertUnwindSafe(|| drop(process))).is_err() {
         tracing::error!("a state panicked while it was dropped with its scheduler");
     }

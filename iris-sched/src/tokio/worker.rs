@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker;
 
-use super::local::{Local, Polled};
+use super::local::{self, Local};
 use super::shared::Shared;
 use crate::duty::Ready;
+use crate::shift::Shift;
 
 /// How long a poll goes on, with work in plenty, until the other tasks of Tokio have their
 /// turn: timers, and the futures of processes that wait.
@@ -41,8 +42,9 @@ impl Future for WorkerTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = Polled::enter(&mut self.local);
-        polled.with(|local| work(local, cx.waker()))
+        // Dropped after the poll: with it may go the last reference to the runtime.
+        let _shift = Shift::begin();
+        local::poll(&mut self.local, |local| work(local, cx.waker()))
     }
 }
 

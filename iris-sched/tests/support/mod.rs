@@ -12,7 +12,8 @@ use iris_core::{
     Context, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError, Step, SystemClock,
     handler,
 };
-use iris_sched::{Activity, Environment, Process, ProcessOptions, Scheduler, Table};
+use iris_mailbox::PushError;
+use iris_sched::{Activity, Cohort, Environment, ProcessOptions, Scheduler, Table};
 
 /// How long a test waits for what must happen before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,24 +21,27 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A process table in front of a scheduler, with a record of all exits.
 pub(crate) struct Fabric {
     table: Table,
+    cohort: Arc<Cohort>,
     env: Arc<Environment>,
-    scheduler: Arc<dyn Scheduler>,
     exits: Mutex<Vec<Exited>>,
 }
 
 impl Fabric {
     /// An empty one whose processes run on `scheduler`.
     pub(crate) fn on(scheduler: Arc<dyn Scheduler>) -> Arc<Self> {
-        Arc::new_cyclic(|fabric: &Weak<Self>| Self {
-            table: Table::new(),
-            env: Arc::new(Environment {
+        Arc::new_cyclic(|fabric: &Weak<Self>| {
+            let env = Arc::new(Environment {
                 host: fabric.clone(),
                 exits: fabric.clone(),
                 clock: Arc::new(SystemClock),
                 activity: Activity::default(),
-            }),
-            scheduler,
-            exits: Mutex::default(),
+            });
+            Self {
+                table: Table::new(),
+                cohort: Cohort::new(env.clone(), scheduler),
+                env,
+                exits: Mutex::default(),
+            }
         })
     }
 
@@ -55,9 +59,8 @@ impl Fabric {
         F: Fn(&mut Context<'_>, Bytes) -> Step + Send + Sync + 'static,
     {
         let behavior = Arc::new(handler(f));
-        let scheduler = self.scheduler.clone();
-        let make = |pid| Process::new(pid, behavior, options, scheduler, self.env.clone());
-        self.table.insert(make).expect("there is room for a test")
+        let spawned = self.table.spawn(self.cohort.clone(), behavior, options);
+        spawned.expect("there is room for a test")
     }
 
     /// Sends an empty message from outside.
@@ -73,16 +76,11 @@ impl Fabric {
 
 impl Host for Fabric {
     fn send(&self, to: Pid, message: Message) -> Result<(), SendError> {
-        let mut message = Some(message);
-        let sent = self.table.with(to, |process| {
-            process.send(message.take().expect("called at most once"))
-        });
-        match (sent, message) {
-            (Some(Ok(())), _) => Ok(()),
-            (Some(Err(message)), _) => Err(SendError::Closed { to, message }),
-            (None, Some(message)) => Err(SendError::NoProc { to, message }),
-            (None, None) => unreachable!("only a process takes the message"),
-        }
+        let sent = self.table.push(to, Lane::User, message.into());
+        sent.map_err(|PushError(envelope, _)| SendError::Closed {
+            to,
+            message: envelope.into_message().expect("a message was sent"),
+        })
     }
 
     fn stop(&self, pid: Pid, exit: Exit) -> bool {
