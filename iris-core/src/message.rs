@@ -106,6 +106,13 @@ impl Envelope {
         matches!(self, Self::User(..))
     }
 
+    /// Whether it holds nothing that needs to be dropped: bytes by value that nobody waits
+    /// for an answer to.
+    #[inline]
+    pub fn owns_nothing(&self) -> bool {
+        matches!(self, Self::User(payload, None) if payload.is_inline())
+    }
+
     /// The message inside, for who gets to see it unhandled; who waits for an answer to it
     /// learns that the process is dead. `None` for instructions to the process.
     pub fn into_message(self) -> Option<Message> {

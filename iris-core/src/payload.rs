@@ -51,6 +51,7 @@ impl Payload {
     }
 
     /// Whether the bytes travel by value.
+    #[inline]
     pub fn is_inline(&self) -> bool {
         matches!(self.0, Repr::Inline { .. })
     }

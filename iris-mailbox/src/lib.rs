@@ -67,13 +67,13 @@
 //! # The runner's line
 //!
 //! What was taken is turned around in steps of 1024 and then handed out. Its words lie on a
-//! cache line that producers do not write. Whoever touches the nodes holds its `busy` flag.
-//! That is nearly always free: one thread runs a process, as the duty to look sees to. But who
-//! gives up on a process that does not come back from its handler closes
-//! its mailbox from outside, and the handler may come back at that moment. So it is a
-//! flag in release builds, too, and never a question of memory safety. In a bounded mailbox
-//! whose policy evicts what is oldest, senders take that right for one message, too, and the
-//! runner waits for them.
+//! cache line that producers do not write. Only the runner touches the nodes there, and a
+//! runner that can prove to be the only one, a [`Consumer`], asks nobody. Others take a flag,
+//! `busy`, for each look. In a bounded mailbox everybody does: a policy may let senders
+//! evict what is oldest, and the runner waits for them.
+//!
+//! Who gives up on a process that does not come back from its handler closes its mailbox from
+//! outside and leaves the runner's line alone.
 //!
 //! # The signal lane
 //!
@@ -82,10 +82,12 @@
 
 mod chain;
 mod head;
+mod letter;
 mod mailbox;
 mod node;
 mod pool;
 mod runner;
 mod sync;
 
-pub use mailbox::{Mailbox, Popped, PushError, Refusal};
+pub use letter::Letter;
+pub use mailbox::{Consumer, Mailbox, Popped, PushError, Refusal};

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::chain::Chain;
 use crate::head::{ASLEEP, COUNT_MASK, Gate, Word};
+use crate::letter::Letter;
 use crate::node::NONE;
 use crate::pool;
 use crate::runner::{Runner, Turn};
@@ -39,7 +40,7 @@ pub struct Mailbox<P = (), R = ()> {
     head: AtomicU64,
     /// In which life the mailbox is. Written under the lock of `signals`.
     life: AtomicU32,
-    /// User messages that it takes; 0: any number.
+    /// User messages that it takes; 0: any number. Whether it is 0 changes between lives only.
     capacity: AtomicU32,
     /// `None` until there is a signal.
     signals: Mutex<Option<Box<VecDeque<Envelope>>>>,
@@ -75,8 +76,10 @@ pub enum Refusal {
 /// What [`Mailbox::pop_step`] found.
 #[derive(Debug)]
 pub enum Popped {
-    /// The next signal, or else the oldest user message.
-    Envelope(Envelope),
+    /// The oldest of the user lane.
+    Letter(Letter),
+    /// The next signal.
+    Signal(Envelope),
     /// Nothing.
     Empty,
     /// Many messages, which are not all in order yet. Ask again.
@@ -87,6 +90,13 @@ impl Mailbox {
     /// An empty, open mailbox with nobody looking into it. Allocates nothing.
     pub fn new() -> Self {
         Self::with((), ())
+    }
+
+    /// As [`new`](Self::new), with room for so many user messages.
+    pub fn bounded(capacity: NonZeroU32) -> Self {
+        let unborn = Self::unborn(0, (), ());
+        unborn.reopen(Some(capacity));
+        unborn
     }
 }
 
@@ -190,10 +200,10 @@ impl<P, R> Mailbox<P, R> {
     /// for a runner or another thread that is in the middle of taking one out, and for no
     /// handler. `None` if there is none, or the life is over.
     ///
-    /// Only once [`set_capacity`](Self::set_capacity) has been told that this will happen.
+    /// In a mailbox without bounds there is never one to take.
     pub fn evict(&self, life: u32) -> Option<Envelope> {
         let turn = self.enter_shared()?;
-        if self.life() != life {
+        if self.life() != life || !self.is_shared() {
             return None;
         }
         loop {
@@ -204,7 +214,7 @@ impl<P, R> Mailbox<P, R> {
                 continue;
             }
             if let Some(oldest) = turn.evict() {
-                return Some(oldest);
+                return Some(oldest.open());
             }
             // Only orders lie on the runner's line. The messages are behind them.
             let before = self.update(|word| (word.index() != NONE).then(|| word.emptied()))?;
@@ -213,20 +223,17 @@ impl<P, R> Mailbox<P, R> {
         }
     }
 
-    /// Bounds the user messages that wait; `None`: without bound. Takes effect for messages
-    /// that are sent from now on: more that wait already stay. `evicts` says whether
-    /// [`evict`](Self::evict) may be called, for which the runner must be prepared; it is
-    /// never taken back.
+    /// Changes the bound of a bounded mailbox; `false` and no change for one that has none.
+    /// Takes effect for messages that are sent from now on: more that wait already stay.
     ///
-    /// What has been pushed in the moment of the change may have seen either bound.
-    pub fn set_capacity(&self, capacity: Option<NonZeroU32>, evicts: bool) {
-        if evicts {
-            // A runner that is in the middle of a turn holds the flag of turns, which is all
-            // that an evicting thread looks at.
-            self.runner.shared.store(true, Ordering::Release);
-        }
-        let capacity = capacity.map_or(0, NonZeroU32::get).min(COUNT_MASK);
-        self.capacity.store(capacity, Ordering::Release);
+    /// What is pushed in the moment of the change may see either bound.
+    pub fn set_capacity(&self, capacity: NonZeroU32) -> bool {
+        let capacity = capacity.get().min(COUNT_MASK);
+        let bounded = |old: u32| (old != 0).then_some(capacity);
+        let change = self
+            .capacity
+            .try_update(Ordering::AcqRel, Ordering::Acquire, bounded);
+        change.is_ok()
     }
 
     /// The bound on user messages that wait, if there is one.
@@ -264,13 +271,12 @@ impl<P, R> Mailbox<P, R> {
     /// each message; [`pop_step`](Self::pop_step) does not.
     #[inline]
     pub fn pop(&self) -> Option<Envelope> {
-        let turn = self.enter()?;
         loop {
-            match self.look(&turn) {
-                Next::Message => return turn.pop(),
-                Next::Signal => return self.pop_signal(),
-                Next::Nothing => return None,
-                Next::Unsorted => {}
+            match self.pop_step() {
+                Popped::Letter(letter) => return Some(letter.open()),
+                Popped::Signal(signal) => return Some(signal),
+                Popped::Empty => return None,
+                Popped::Unsorted => {}
             }
         }
     }
@@ -279,16 +285,20 @@ impl<P, R> Mailbox<P, R> {
     /// returns. A signal is found between two steps.
     #[inline]
     pub fn pop_step(&self) -> Popped {
-        let Some(turn) = self.enter() else {
-            return Popped::Empty;
-        };
-        let envelope = match self.look(&turn) {
-            Next::Message => turn.pop(),
-            Next::Signal => self.pop_signal(),
-            Next::Nothing => None,
-            Next::Unsorted => return Popped::Unsorted,
-        };
-        envelope.map_or(Popped::Empty, Popped::Envelope)
+        self.enter()
+            .map_or(Popped::Empty, |turn| self.pop_in(&turn))
+    }
+
+    /// The mailbox for its one runner, which need not ask each time whether it is the only one.
+    ///
+    /// # Safety
+    ///
+    /// As long as the consumer lives, no other thread has one of this mailbox, or calls
+    /// [`pop`](Self::pop), [`pop_step`](Self::pop_step), [`close`](Self::close) or
+    /// [`close_if_empty`](Self::close_if_empty). All else is free to all.
+    #[inline]
+    pub unsafe fn consumer(&self) -> Consumer<'_, P, R> {
+        Consumer(self)
     }
 
     /// The runner, having found nothing, stops looking: from now on a push tells its caller
@@ -345,55 +355,57 @@ impl<P, R> Mailbox<P, R> {
 
     /// Refuses everything from now on and returns the user messages and system
     /// messages that were left, signals first, each lane oldest first. Who waits for an
-    /// answer to one of them is told.
-    ///
-    /// For the runner, or for who gives up on a runner that does not come back from its
-    /// handler. Should that one be in `pop` at this very moment, then what it has taken
-    /// from the stack already stays with it, for its later calls of `pop` and `close`.
+    /// answer to one of them is told. For the runner.
     pub fn close(&self) -> Vec<Message> {
-        self.close_in(self.life())
+        let left = self.shut(self.life(), false);
+        let backlog = self.enter().map(|turn| turn.clear());
+        left.map_or_else(Vec::new, |left| left.with_backlog(backlog))
     }
 
-    /// As [`close`](Self::close), for the process of one certain life; nothing if it is over.
-    pub fn close_in(&self, life: u32) -> Vec<Message> {
-        let (signals, mut stack) = {
-            // The lock decides between this and a push into the signal lane, the exchange
-            // between this and one into the user lane.
-            let mut signals = self.lock_signals();
-            if self.life.load(Ordering::Relaxed) != life {
-                return Vec::new();
-            }
-            self.runner.signals.store(false, Ordering::Release);
-            let before = self
-                .update(|word| Some(word.emptied().gated(Gate::Closed)))
-                .unwrap_or(Word::opened(0));
-            // SAFETY: the exchange took the stack, and nobody had its nodes but the stack.
-            let stack = unsafe { Chain::new(before.index()) };
-            (signals.take(), stack)
+    /// As [`close`](Self::close), for who gives up on a runner of one certain life that does
+    /// not come back from its handler; nothing if that life is over. For any thread.
+    ///
+    /// What the runner has taken from the stack already stays with it: so many user messages
+    /// are named beside those that come back. Its next look finds nothing, and its own
+    /// [`close`](Self::close) gives them out.
+    pub fn close_from_outside(&self, life: u32) -> (Vec<Message>, usize) {
+        let Some(left) = self.shut(life, true) else {
+            return (Vec::new(), 0);
         };
-        let backlog = self.enter_to_close().map(|turn| turn.clear());
-        stack.reverse();
+        let behind = waiting(self.word(), self.runner.popped());
+        let left = left.with_backlog(None);
+        let taken = left.iter().filter(|message| message.as_user().is_some());
+        let behind = (behind as usize).saturating_sub(taken.count());
+        (left, behind)
+    }
 
-        let mut left = Vec::new();
-        // To be dropped last: dropping a behavior is code of others, and may panic.
-        let mut orders = Vec::new();
-        let signals = signals.into_iter().flat_map(|signals| *signals);
-        for envelope in signals.chain(backlog.into_iter().flatten()).chain(stack) {
-            match envelope {
-                Envelope::User(..) | Envelope::System(_) => left.extend(envelope.into_message()),
-                order => orders.push(order),
-            }
+    /// Closes both lanes, and what was in them but for what the runner has taken already.
+    ///
+    /// With `alarm` raised the runner looks at the signals first, and finds that there is
+    /// nothing more to take.
+    fn shut(&self, life: u32, alarm: bool) -> Option<Left> {
+        // The lock decides between this and a push into the signal lane, the exchange
+        // between this and one into the user lane.
+        let mut signals = self.lock_signals();
+        if self.life.load(Ordering::Relaxed) != life {
+            return None;
         }
-        left
+        self.runner.signals.store(alarm, Ordering::Release);
+        let before = self.update(|word| Some(word.emptied().gated(Gate::Closed)))?;
+        // SAFETY: the exchange took the stack, and nobody had its nodes but the stack.
+        let stack = unsafe { Chain::new(before.index()) };
+        let signals = signals.take();
+        Some(Left { signals, stack })
     }
 
     /// Closes the mailbox if nothing is in it; `false` and no change otherwise. For the
     /// runner only.
     pub fn close_if_empty(&self) -> bool {
-        let Some(turn) = self.enter() else {
-            // Somebody is closing it right now.
-            return true;
-        };
+        // Without a turn somebody is closing it right now.
+        self.enter().is_none_or(|turn| self.close_empty(&turn))
+    }
+
+    fn close_empty(&self, turn: &Turn<'_, R>) -> bool {
         // No signal comes in while the lock is held.
         let signals = self.lock_signals();
         turn.is_empty()
@@ -439,7 +451,9 @@ impl<P, R> Mailbox<P, R> {
     /// The count of messages goes on from life to life, one further at each: so a sender that
     /// slept between its look at the head word and its exchange since an earlier life finds
     /// another word. (It would have to sleep through a multiple of 2^29 messages and lives.)
-    pub fn reopen(&self) {
+    ///
+    /// `capacity` bounds the user messages that wait; whether there is a bound holds for life.
+    pub fn reopen(&self, capacity: Option<NonZeroU32>) {
         let word = self.word();
         debug_assert_eq!(
             word.gate(),
@@ -447,8 +461,9 @@ impl<P, R> Mailbox<P, R> {
             "only a closed mailbox is opened again"
         );
         let pushed = word.pushed().wrapping_add(1);
-        self.runner.reopen(pushed);
-        self.capacity.store(0, Ordering::Relaxed);
+        self.runner.reopen(pushed, capacity.is_some());
+        let capacity = capacity.map_or(0, NonZeroU32::get).min(COUNT_MASK);
+        self.capacity.store(capacity, Ordering::Relaxed);
         self.head.store(Word::opened(pushed).0, Ordering::Release);
     }
 
@@ -628,6 +643,16 @@ impl<P, R> Mailbox<P, R> {
         Some(self.wake())
     }
 
+    #[inline]
+    fn pop_in(&self, turn: &Turn<'_, R>) -> Popped {
+        match self.look(turn) {
+            Next::Message => turn.pop().map_or(Popped::Empty, Popped::Letter),
+            Next::Signal => self.pop_signal().map_or(Popped::Empty, Popped::Signal),
+            Next::Nothing => Popped::Empty,
+            Next::Unsorted => Popped::Unsorted,
+        }
+    }
+
     /// What there is to pop, after a step of sorting if that is needed.
     #[inline]
     fn look(&self, turn: &Turn<'_, R>) -> Next {
@@ -656,7 +681,9 @@ impl<P, R> Mailbox<P, R> {
         let mut signals = self.lock_signals();
         let signal = signals.as_mut().and_then(|signals| signals.pop_front());
         if signals.as_ref().is_none_or(|signals| signals.is_empty()) {
-            self.runner.signals.store(false, Ordering::Release);
+            // Of a mailbox that was closed from outside the alarm stays up.
+            let closed = self.word().gate() == Gate::Closed;
+            self.runner.signals.store(closed, Ordering::Release);
             // Most processes never get a second one.
             *signals = None;
         }
@@ -673,13 +700,9 @@ impl<P, R> Mailbox<P, R> {
         taken.is_some()
     }
 
-    /// The right to pop. `None` while the mailbox is closed from outside, which is to say
-    /// that there is nothing in it.
+    /// The right to take out. `None` once the mailbox is closed and somebody else has it.
     #[inline]
     fn enter(&self) -> Option<Turn<'_, R>> {
-        if self.runner.shared.load(Ordering::Relaxed) {
-            return self.enter_shared();
-        }
         let turn = self.runner.enter();
         debug_assert!(
             turn.is_some() || self.word().gate() == Gate::Closed || self.is_shared(),
@@ -688,8 +711,9 @@ impl<P, R> Mailbox<P, R> {
         turn.or_else(|| self.enter_shared())
     }
 
+    #[inline]
     fn is_shared(&self) -> bool {
-        self.runner.shared.load(Ordering::Acquire)
+        self.runner.shared.load(Ordering::Relaxed)
     }
 
     /// As [`enter`](Self::enter), beside others who take one message out at a time.
@@ -699,24 +723,11 @@ impl<P, R> Mailbox<P, R> {
             if let Some(turn) = self.runner.enter() {
                 return Some(turn);
             }
-            if self.word().gate() == Gate::Closed {
+            if self.word().gate() == Gate::Closed && !self.is_shared() {
                 return None;
             }
             relax();
         }
-    }
-
-    /// As [`enter`](Self::enter), for a mailbox that was just closed: waits for those who
-    /// evict, but not for a runner.
-    fn enter_to_close(&self) -> Option<Turn<'_, R>> {
-        for _ in 0..CLOSE_LOOKS {
-            let turn = self.runner.enter();
-            if turn.is_some() || !self.is_shared() {
-                return turn;
-            }
-            relax();
-        }
-        None
     }
 
     fn lock_signals(&self) -> MutexGuard<'_, Option<Box<VecDeque<Envelope>>>> {
@@ -749,9 +760,72 @@ enum Next {
 /// Looks at the counts in [`Mailbox::len`] before it settles for what it has.
 const LEN_LOOKS: usize = 4;
 
-/// Looks for the end of an eviction when the mailbox is closed; an eviction is a few dozen
-/// nanoseconds, unless its thread is put off meanwhile.
-const CLOSE_LOOKS: usize = 10_000;
+/// What was in a mailbox when it was closed, but for the runner's line.
+struct Left {
+    signals: Option<Box<VecDeque<Envelope>>>,
+    stack: Chain,
+}
+
+impl Left {
+    /// The messages of all that, in their order.
+    fn with_backlog(mut self, backlog: Option<Chain>) -> Vec<Message> {
+        self.stack.reverse();
+        let mut left = Vec::new();
+        // To be dropped last: dropping a behavior is code of others, and may panic.
+        let mut orders = Vec::new();
+        let signals = self.signals.into_iter().flat_map(|signals| *signals);
+        for envelope in signals
+            .chain(backlog.into_iter().flatten())
+            .chain(self.stack)
+        {
+            match envelope {
+                Envelope::User(..) | Envelope::System(_) => left.extend(envelope.into_message()),
+                order => orders.push(order),
+            }
+        }
+        left
+    }
+}
+
+/// A mailbox in the hands of its one runner; see [`Mailbox::consumer`].
+pub struct Consumer<'a, P, R>(&'a Mailbox<P, R>);
+
+impl<P, R> Consumer<'_, P, R> {
+    /// As [`Mailbox::pop_step`].
+    #[inline]
+    pub fn pop_step(&self) -> Popped {
+        self.enter()
+            .map_or(Popped::Empty, |turn| self.0.pop_in(&turn))
+    }
+
+    /// As [`Mailbox::close`].
+    pub fn close(&self) -> Vec<Message> {
+        let left = self.0.shut(self.0.life(), false);
+        let backlog = self.enter().map(|turn| turn.clear());
+        left.map_or_else(Vec::new, |left| left.with_backlog(backlog))
+    }
+
+    /// As [`Mailbox::close_if_empty`].
+    pub fn close_if_empty(&self) -> bool {
+        self.enter().is_none_or(|turn| self.0.close_empty(&turn))
+    }
+
+    #[inline]
+    fn enter(&self) -> Option<Turn<'_, R>> {
+        if self.0.is_shared() {
+            return self.0.enter_shared();
+        }
+        // SAFETY: whoever made the consumer answers for it that this is the only thread that
+        // takes turns, those who evict apart, and they do so in shared mailboxes only.
+        Some(unsafe { self.0.runner.enter_alone() })
+    }
+}
+
+impl<P, R> fmt::Debug for Consumer<'_, P, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Consumer").field(self.0).finish()
+    }
+}
 
 impl Default for Mailbox {
     fn default() -> Self {

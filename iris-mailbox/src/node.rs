@@ -88,6 +88,19 @@ impl Node {
             .with(|slot| unsafe { (*slot).assume_init_ref() }.is_user_message())
     }
 
+    /// The envelope inside.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node for as long as it uses the reference, and it is filled.
+    #[inline]
+    pub(crate) unsafe fn envelope(&self) -> &Envelope {
+        // SAFETY: nobody else touches the field while the caller owns the node, and there is
+        // an envelope in it.
+        self.envelope
+            .with(|slot| unsafe { (*slot).assume_init_ref() })
+    }
+
     /// Moves the envelope out.
     ///
     /// # Safety

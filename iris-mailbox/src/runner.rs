@@ -1,8 +1,7 @@
 //! What the runner has taken from the stack and not handed out yet.
 
-use iris_core::Envelope;
-
 use crate::chain::{Chain, reverse_some};
+use crate::letter::Letter;
 use crate::node::{Index, NONE};
 use crate::pool;
 use crate::sync::{AtomicBool, AtomicU32, Ordering};
@@ -19,7 +18,8 @@ pub(crate) const SORT_STEP: usize = 1024;
 pub(crate) struct Runner<R> {
     /// Whether the signal lane may hold something. Written under its lock.
     pub(crate) signals: AtomicBool,
-    /// Whether producers evict what is oldest, so that a turn may have to wait for them.
+    /// Whether others than the runner take messages out, so that each turn needs the flag
+    /// below. Written between lives only.
     pub(crate) shared: AtomicBool,
     /// Whether there is a [`Turn`].
     busy: AtomicBool,
@@ -50,10 +50,10 @@ impl<R> Runner<R> {
     }
 
     /// Begins another life after so many messages. Nobody has a turn or gets one meanwhile.
-    pub(crate) fn reopen(&self, pushed: u32) {
+    pub(crate) fn reopen(&self, pushed: u32, shared: bool) {
         debug_assert!(self.is_empty(), "a life begins with an empty mailbox");
         self.signals.store(false, Ordering::Relaxed);
-        self.shared.store(false, Ordering::Relaxed);
+        self.shared.store(shared, Ordering::Relaxed);
         self.running.store(false, Ordering::Relaxed);
         self.popped.store(pushed, Ordering::Relaxed);
     }
@@ -67,7 +67,23 @@ impl<R> Runner<R> {
         self.busy
             .compare_exchange(false, true, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
-            .then(|| Turn(self))
+            .then(|| Turn {
+                runner: self,
+                gives_back: true,
+            })
+    }
+
+    /// The right to the nodes of this line for the one runner of a line that is not shared.
+    ///
+    /// # Safety
+    ///
+    /// No other thread has a turn for as long as this one lives.
+    #[inline]
+    pub(crate) unsafe fn enter_alone(&self) -> Turn<'_, R> {
+        Turn {
+            runner: self,
+            gives_back: false,
+        }
     }
 
     /// User messages ever handed out, modulo 2^32.
@@ -85,8 +101,8 @@ impl<R> Runner<R> {
 
     /// Everything at once, oldest first, for one who has the line for himself.
     pub(crate) fn clear(&mut self) -> Chain {
-        // The exclusive borrow means that there is no turn; nobody is left to exclude.
-        Turn(self).clear()
+        // SAFETY: the exclusive borrow means that there is no turn.
+        unsafe { self.enter_alone() }.clear()
     }
 }
 
@@ -94,7 +110,11 @@ impl<R> Runner<R> {
 ///
 /// The loads here are relaxed, for only the holder of a turn writes: `busy` orders one
 /// turn after the other. The stores are releases for those who look on from outside.
-pub(crate) struct Turn<'a, R>(&'a Runner<R>);
+pub(crate) struct Turn<'a, R> {
+    runner: &'a Runner<R>,
+    /// Whether `busy` was set for this turn.
+    gives_back: bool,
+}
 
 impl<R> Turn<'_, R> {
     #[inline]
@@ -111,7 +131,7 @@ impl<R> Turn<'_, R> {
             NONE,
             "a stack is taken when the last is spent"
         );
-        self.0.taken.store(top, Ordering::Release);
+        self.runner.taken.store(top, Ordering::Release);
     }
 
     /// One step of turning a taken stack around; `true` once it is done.
@@ -123,14 +143,14 @@ impl<R> Turn<'_, R> {
         }
         // SAFETY: both lists belong to the holder of the turn.
         let (taken, sorted) = unsafe { reverse_some(taken, self.sorted(), SORT_STEP) };
-        self.0.sorted.store(sorted, Ordering::Release);
-        self.0.taken.store(taken, Ordering::Release);
+        self.runner.sorted.store(sorted, Ordering::Release);
+        self.runner.taken.store(taken, Ordering::Release);
         taken == NONE
     }
 
-    /// The oldest envelope. All must be sorted.
+    /// The oldest envelope, in its node. All must be sorted.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<Envelope> {
+    pub(crate) fn pop(&self) -> Option<Letter> {
         debug_assert_eq!(self.taken(), NONE, "the oldest is known after sorting");
         let oldest = self.sorted();
         if oldest == NONE {
@@ -139,20 +159,22 @@ impl<R> Turn<'_, R> {
         let node = pool::node(oldest);
         // SAFETY: the list belongs to the holder of the turn, and all of it is filled.
         let (rest, is_user_message) = unsafe { (node.next(), node.has_user_message()) };
-        self.0.sorted.store(rest, Ordering::Release);
+        self.runner.sorted.store(rest, Ordering::Release);
         if is_user_message {
-            let popped = self.0.popped.load(Ordering::Relaxed).wrapping_add(1);
-            self.0.popped.store(popped, Ordering::Release);
+            self.count_popped();
         }
-        // SAFETY: the node was filled, left the list above, and goes back after this.
-        let envelope = unsafe { node.empty() };
-        // SAFETY: as above; nobody uses the node after this.
-        unsafe { pool::release(oldest, node) };
-        Some(envelope)
+        // SAFETY: the node was filled, and left the list above.
+        Some(unsafe { Letter::new(oldest, node) })
+    }
+
+    #[inline]
+    fn count_popped(&self) {
+        let popped = self.runner.popped.load(Ordering::Relaxed).wrapping_add(1);
+        self.runner.popped.store(popped, Ordering::Release);
     }
 
     /// The oldest user message, from among what else is queued. All must be sorted.
-    pub(crate) fn evict(&self) -> Option<Envelope> {
+    pub(crate) fn evict(&self) -> Option<Letter> {
         debug_assert_eq!(self.taken(), NONE, "the oldest is known after sorting");
         let (mut before, mut at) = (NONE, self.sorted());
         while at != NONE {
@@ -164,18 +186,14 @@ impl<R> Turn<'_, R> {
                 continue;
             }
             if before == NONE {
-                self.0.sorted.store(rest, Ordering::Release);
+                self.runner.sorted.store(rest, Ordering::Release);
             } else {
                 // SAFETY: as above.
                 unsafe { pool::node(before).set_next(rest) };
             }
-            let popped = self.0.popped.load(Ordering::Relaxed).wrapping_add(1);
-            self.0.popped.store(popped, Ordering::Release);
-            // SAFETY: the node was filled, left the list above, and goes back after this.
-            let envelope = unsafe { node.empty() };
-            // SAFETY: as above; nobody uses the node after this.
-            unsafe { pool::release(at, node) };
-            return Some(envelope);
+            self.count_popped();
+            // SAFETY: the node was filled, and left the list above.
+            return Some(unsafe { Letter::new(at, node) });
         }
         None
     }
@@ -206,25 +224,27 @@ impl<R> Turn<'_, R> {
     pub(crate) fn clear(&self) -> Chain {
         while !self.sort() {}
         let first = self.sorted();
-        self.0.sorted.store(NONE, Ordering::Release);
+        self.runner.sorted.store(NONE, Ordering::Release);
         // SAFETY: the list belongs to the holder of the turn, who just gave it up.
         unsafe { Chain::new(first) }
     }
 
     #[inline]
     fn taken(&self) -> Index {
-        self.0.taken.load(Ordering::Relaxed)
+        self.runner.taken.load(Ordering::Relaxed)
     }
 
     #[inline]
     fn sorted(&self) -> Index {
-        self.0.sorted.load(Ordering::Relaxed)
+        self.runner.sorted.load(Ordering::Relaxed)
     }
 }
 
 impl<R> Drop for Turn<'_, R> {
     #[inline]
     fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Release);
+        if self.gives_back {
+            self.runner.busy.store(false, Ordering::Release);
+        }
     }
 }

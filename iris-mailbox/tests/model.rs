@@ -168,9 +168,10 @@ impl Pair {
                 }
             }
             Op::Step => match self.mailbox.pop_step() {
-                Popped::Envelope(envelope) => {
-                    assert_eq!(Some(word(&envelope)), self.model.pop());
+                Popped::Letter(letter) => {
+                    assert_eq!(Some(word(letter.envelope())), self.model.pop());
                 }
+                Popped::Signal(signal) => assert_eq!(Some(word(&signal)), self.model.pop()),
                 Popped::Empty => assert!(self.model.is_empty()),
                 Popped::Unsorted => assert!(self.model.user.len() > 1024),
             },

@@ -68,8 +68,11 @@ fn each_message_arrives_once_and_in_order_on_whichever_thread_runs() {
                     let mut due = due.lock().unwrap();
                     for _ in 0..50 {
                         match mailbox.pop_step() {
-                            Popped::Envelope(Envelope::User(message, _)) => due.take(&message),
-                            Popped::Envelope(other) => panic!("{other:?}"),
+                            Popped::Letter(letter) => match letter.envelope() {
+                                Envelope::User(message, _) => due.take(message),
+                                other => panic!("{other:?}"),
+                            },
+                            Popped::Signal(other) => panic!("{other:?}"),
                             Popped::Unsorted => {}
                             Popped::Empty => break,
                         }

@@ -139,7 +139,7 @@ impl Cell {
         }
         *place = rare;
         drop(place);
-        self.0.reopen();
+        self.0.reopen(options.capacity);
     }
 
     /// Empties the cell of what the process has left in it.

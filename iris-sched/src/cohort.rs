@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
-use iris_core::{Behavior, Clock, ExitSink, Host};
+use iris_core::{Behavior, Clock, ExitSink, Host, Message, Pid};
 
 use crate::activity::Activity;
 use crate::scheduler::Scheduler;
@@ -21,7 +21,12 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Counts processes that have work.
     pub activity: Activity,
+    /// Where messages go that were queued for a process which outlives its runtime.
+    pub leftovers: Arc<Leftovers>,
 }
+
+/// Takes messages that nobody will handle, for the process that they were sent to.
+pub type Leftovers = dyn Fn(Pid, Vec<Message>) + Send + Sync;
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,8 +7,8 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use iris_core::{Behavior, Envelope, Exit, Lane, Pid, State};
-use iris_mailbox::PushError;
+use iris_core::{Behavior, Envelope, Exit, Lane, Message, Pid, State};
+use iris_mailbox::{Consumer, PushError};
 
 use crate::arena;
 use crate::cell::Cell;
@@ -83,6 +83,14 @@ impl Duty {
     #[inline]
     pub(crate) fn cell(&self) -> &'static Cell {
         self.cell
+    }
+
+    /// The mailbox, to take out of.
+    #[inline]
+    pub(crate) fn consumer(&self) -> Consumer<'_, impl Sized, impl Sized> {
+        // SAFETY: the duty is this one's, and nobody takes out of a cell's mailbox without it
+        // but those who evict.
+        unsafe { self.cell.mailbox().consumer() }
     }
 
     #[inline]
@@ -193,9 +201,18 @@ impl Drop for Duty {
     #[cold]
     fn drop(&mut self) {
         let cohort = self.cohort().clone();
-        let token = Self { ..*self };
-        drop(token.resign());
-        cohort.env.activity.end();
+        let pid = self.pid;
+        let _ends = cohort.env.activity.ends_with_this();
+        let left = if self.cell.mailbox().is_closed() {
+            // Given up from outside. What had been taken up already is left here.
+            self.consumer().close()
+        } else {
+            Vec::new()
+        };
+        drop(Self { ..*self }.resign());
+        if !left.is_empty() {
+            (cohort.env.leftovers)(pid, left);
+        }
     }
 }
 
@@ -226,17 +243,43 @@ pub(crate) fn spawn(
 
 /// Ends the life of a process, whose mailbox is closed; `false` if it was over.
 pub(crate) fn remove(cell: &'static Cell, pid: Pid) -> bool {
-    let life = pid.generation();
-    let ended = cell.mailbox().end_life(life, arena::next_life(life));
-    if ended.is_some() {
-        cell.disown();
-    }
-    if ended == Some(true) {
+    let asleep = end_life(cell, pid);
+    if asleep == Some(true) {
         // SAFETY: this thread has just ended the life, in which nobody had the duty; and
         // nobody gets it any more, since the mailbox is closed.
         unsafe { bury(cell, pid) };
     }
-    ended.is_some()
+    asleep.is_some()
+}
+
+/// Ends the life of a process that nobody will run again, or whose handler does not return:
+/// what was in its mailbox, and how many user messages are beside that in the hands of
+/// whoever runs it. `None` if the life was over.
+pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, usize)> {
+    let (mut left, behind) = cell.mailbox().close_from_outside(pid.generation());
+    if cell.receives()
+        && let Some(duty) = cell.wake(pid)
+    {
+        // It receives that nothing more will come.
+        duty.begin();
+    }
+    if !end_life(cell, pid)? {
+        return Some((left, behind));
+    }
+    // SAFETY: as in `remove`; so this thread may take out, too.
+    let consumer = unsafe { cell.mailbox().consumer() };
+    left.extend(consumer.close());
+    // SAFETY: as in `remove`.
+    unsafe { bury(cell, pid) };
+    Some((left, 0))
+}
+
+/// Ends a life; whether nobody had the duty, or `None` if the life was over.
+fn end_life(cell: &'static Cell, pid: Pid) -> Option<bool> {
+    let life = pid.generation();
+    let asleep = cell.mailbox().end_life(life, arena::next_life(life))?;
+    cell.disown();
+    Some(asleep)
 }
 
 impl Cell {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell as ThreadCell;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,17 +37,20 @@ pub struct ProcessOptions {
     pub budget_reductions: u32,
     /// When its state comes and goes.
     pub activation: Activation,
+    /// User messages that may wait, beyond which a message is refused; `None`: any number.
+    pub capacity: Option<NonZeroU32>,
     /// Whether its code receives by hand, through [`Turn`](crate::Turn)s. Such a process has
     /// no behavior that could be swapped.
     pub receives: bool,
 }
 
 impl Default for ProcessOptions {
-    /// 100 reductions, permanent.
+    /// 100 reductions, permanent, unbounded.
     fn default() -> Self {
         Self {
             budget_reductions: 100,
             activation: Activation::Permanent,
+            capacity: None,
             receives: false,
         }
     }
@@ -263,19 +267,6 @@ impl Process {
         Some(rare.interrupt.get_or_insert_default().clone())
     }
 
-    /// Closes the mailbox of a process that nobody will run again; what was in it.
-    ///
-    /// A receiving actor is woken, to find that nothing more will come.
-    pub fn abandon(&self) -> Vec<Message> {
-        let left = self.cell.mailbox().close_in(self.life());
-        if self.cell.receives()
-            && let Some(ready) = self.cell.wake(self.pid)
-        {
-            ready.begin();
-        }
-        left
-    }
-
     /// Whether it can still handle what is queued: neither stopped nor ended.
     #[inline]
     pub fn is_alive(&self) -> bool {
@@ -349,6 +340,13 @@ impl Process {
     /// must be closed.
     pub(crate) fn remove(&self) -> bool {
         duty::remove(self.cell, self.pid)
+    }
+
+    /// As [`remove`](Self::remove), whatever it is doing; see [`Table::give_up`].
+    ///
+    /// [`Table::give_up`]: crate::Table::give_up
+    pub(crate) fn give_up(&self) -> Option<(Vec<Message>, usize)> {
+        duty::give_up(self.cell, self.pid)
     }
 }
 

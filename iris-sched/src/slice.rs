@@ -11,7 +11,7 @@ use iris_core::{
     Behavior, BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Exited, Failure,
     Message, Step,
 };
-use iris_mailbox::Popped;
+use iris_mailbox::{Letter, Popped};
 
 use crate::cohort::Environment;
 use crate::duty::Duty;
@@ -149,9 +149,7 @@ impl Duty {
         if let Some(exits) = env.exits.upgrade() {
             exits.exited(exited);
         } else if !exited.remaining.is_empty() {
-            // Only what a receiving actor had set aside when its runtime was dropped.
-            let count = exited.remaining.len();
-            tracing::warn!(pid = pid.raw(), count, "messages outlived their runtime");
+            (env.leftovers)(pid, exited.remaining);
         }
     }
 
@@ -205,14 +203,26 @@ impl Duty {
     fn slice(&mut self, budget: &mut Budget, held: &Held) -> Outcome {
         let env = &*held.cohort.env;
         loop {
-            let envelope = match self.cell().mailbox().pop_step() {
-                Popped::Envelope(envelope) => {
+            let popped = self.consumer().pop_step();
+            let next = match popped {
+                Popped::Letter(letter) => {
                     budget.take_one(env);
-                    envelope
+                    if self.cell().group_version() == held.cohort.group.version() {
+                        self.handle_letter(letter, budget, held)
+                    } else {
+                        match self.follow_group(held) {
+                            Next::Message => self.handle_letter(letter, budget, held),
+                            end @ Next::End(_) => end.with_left(letter.open()),
+                        }
+                    }
+                }
+                Popped::Signal(signal) => {
+                    budget.take_one(env);
+                    self.handle_envelope(signal, budget, held)
                 }
                 // Closed from outside: the runtime has given the process up.
                 Popped::Empty if self.cell().mailbox().is_closed() => {
-                    break Outcome::Ended(ExitReason::Killed.into(), Vec::new());
+                    break Outcome::Ended(ExitReason::Killed.into(), self.consumer().close());
                 }
                 Popped::Empty => break Outcome::Idle,
                 Popped::Unsorted => {
@@ -221,14 +231,6 @@ impl Duty {
                         break Outcome::Again;
                     }
                     continue;
-                }
-            };
-            let next = if self.cell().group_version() == held.cohort.group.version() {
-                self.handle_envelope(envelope, budget, held)
-            } else {
-                match self.follow_group(held) {
-                    Next::Message => self.handle_envelope(envelope, budget, held),
-                    end @ Next::End(_) => end.with_left(envelope),
                 }
             };
             if let Next::End(outcome) = next {
@@ -240,19 +242,30 @@ impl Duty {
         }
     }
 
+    /// A few bytes are handled where their sender has put them; all else is taken out.
     #[inline]
+    fn handle_letter(&mut self, letter: Letter, budget: &mut Budget, held: &Held) -> Next {
+        match letter.envelope() {
+            Envelope::User(payload, None) if payload.is_inline() => {
+                let cx = Context::new(self.pid(), &*held.host);
+                self.handle(cx, budget, held, |behavior, state, cx| {
+                    behavior.handle_inline(state, cx, payload)
+                })
+            }
+            _ => self.handle_envelope(letter.open(), budget, held),
+        }
+    }
+
     fn handle_envelope(&mut self, envelope: Envelope, budget: &mut Budget, held: &Held) -> Next {
         match envelope {
             Envelope::User(payload, reply) => {
-                let handle =
-                    |behavior: &dyn Behavior, state: &mut _, cx: &mut Context<'_>| match payload
-                        .try_into_shared()
-                    {
+                let cx = Context::new(self.pid(), &*held.host).asked(reply);
+                self.handle(cx, budget, held, |behavior, state, cx| {
+                    match payload.try_into_shared() {
                         Err(inline) => behavior.handle_inline(state, cx, &inline),
                         Ok(bytes) => behavior.handle(state, cx, Message::User(bytes)),
-                    };
-                let cx = Context::new(self.pid(), &*held.host).asked(reply);
-                self.handle(cx, budget, held, handle)
+                    }
+                })
             }
             Envelope::System(message) => {
                 let cx = Context::new(self.pid(), &*held.host);
@@ -434,7 +447,7 @@ impl Duty {
             return Next::Message;
         }
         if !idle.reactivate {
-            if self.cell().mailbox().close_if_empty() {
+            if self.consumer().close_if_empty() {
                 return Next::End(Outcome::Ended(ExitReason::Normal.into(), Vec::new()));
             }
             self.activated(held);
@@ -466,7 +479,7 @@ impl Duty {
     }
 
     fn ended(&mut self, exit: Exit) -> Next {
-        let remaining = self.cell().mailbox().close();
+        let remaining = self.consumer().close();
         Next::End(Outcome::Ended(exit, remaining))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use iris_core::{Behavior, Envelope, Lane, Pid};
+use iris_core::{Behavior, Envelope, Lane, Message, Pid};
 use iris_mailbox::{PushError, Refusal};
 use thiserror::Error;
 
@@ -112,6 +112,17 @@ impl Table {
         removed
     }
 
+    /// Takes out a process that nobody will run again, or whose handler does not return: what
+    /// was in its mailbox, and how many user messages beside that are in the hands of whoever
+    /// runs it. Those come out when that one looks again, if it ever does: with the exit that
+    /// it reports, or as [`leftovers`](crate::Environment::leftovers). `None` if it was not
+    /// there.
+    pub fn give_up(&self, pid: Pid) -> Option<(Vec<Message>, usize)> {
+        let left = self.get(pid)?.give_up()?;
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        Some(left)
+    }
+
     /// Processes in the table.
     pub fn len(&self) -> usize {
         self.live.load(Ordering::Relaxed)
@@ -136,8 +147,7 @@ impl Drop for Table {
     /// Ends the processes that are still there: cells outlive their table.
     fn drop(&mut self) {
         for process in self.snapshot() {
-            drop(process.abandon());
-            self.remove(process.pid());
+            self.give_up(process.pid());
         }
     }
 }
@@ -147,9 +157,7 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::Weak;
 
-    use iris_core::{
-        BoxFuture, ExitSink, Exited, Host, Message, SendError, Step, SystemClock, handler,
-    };
+    use iris_core::{BoxFuture, ExitSink, Exited, Host, SendError, Step, SystemClock, handler};
 
     use super::*;
     use crate::activity::Activity;
@@ -190,6 +198,7 @@ mod tests {
             exits: Weak::<Nobody>::new(),
             clock: Arc::new(SystemClock),
             activity: Activity::default(),
+            leftovers: Arc::new(|_, _| {}),
         });
         let behavior = Arc::new(handler(|_, _| Step::Done));
         let cohort = Cohort::new(env, Arc::new(Nobody));
@@ -198,10 +207,7 @@ mod tests {
     }
 
     fn end(table: &Table, pid: Pid) -> bool {
-        if let Some(process) = table.get(pid) {
-            process.abandon();
-        }
-        table.remove(pid)
+        table.give_up(pid).is_some()
     }
 
     #[test]

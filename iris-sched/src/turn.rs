@@ -7,6 +7,7 @@
 use std::fmt;
 
 use iris_core::{Envelope, Exit, ExitReason, Message, Pid, ReplyTo};
+use iris_mailbox::Popped;
 
 use crate::duty::{Duty, Ready};
 
@@ -58,21 +59,28 @@ impl Turn {
     pub fn receive(&mut self) -> Received {
         let cell = self.duty().cell();
         loop {
-            return match cell.mailbox().pop() {
+            let envelope = match self.duty().consumer().pop_step() {
+                Popped::Letter(letter) => letter.open(),
+                Popped::Signal(signal) => signal,
+                Popped::Unsorted => continue,
                 // Closed from outside: the runtime has given the process up.
-                None if cell.mailbox().is_closed() => Received::Stop(ExitReason::Killed.into()),
-                None => Received::Empty,
-                Some(Envelope::User(payload, reply)) => {
+                Popped::Empty if cell.mailbox().is_closed() => {
+                    return Received::Stop(ExitReason::Killed.into());
+                }
+                Popped::Empty => return Received::Empty,
+            };
+            return match envelope {
+                Envelope::User(payload, reply) => {
                     cell.count_handled();
                     Received::Message(Message::User(payload.into_bytes()), reply)
                 }
-                Some(Envelope::System(message)) => {
+                Envelope::System(message) => {
                     cell.count_handled();
                     Received::Message(Message::System(*message), None)
                 }
-                Some(Envelope::Stop(exit)) => Received::Stop(exit),
+                Envelope::Stop(exit) => Received::Stop(exit),
                 // Nothing that such a process has: it is not swapped and never dormant.
-                Some(_) => continue,
+                _ => continue,
             };
         }
     }
@@ -110,7 +118,7 @@ impl Turn {
 
 fn finish(duty: Duty, exit: Exit, mut remaining: Vec<Message>) {
     let cohort = duty.cohort().clone();
-    remaining.extend(duty.cell().mailbox().close());
+    remaining.extend(duty.consumer().close());
     if let Some(rare) = duty.cell().rare().as_deref_mut() {
         rare.set_aside = 0;
     }

@@ -51,6 +51,7 @@ impl World {
                 exits: world.clone(),
                 clock: clock.clone(),
                 activity: Activity::default(),
+                leftovers: Arc::new(|_, _| {}),
             }),
             clock,
             exits: Mutex::default(),

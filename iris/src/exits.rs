@@ -14,8 +14,6 @@ use iris_core::{
     DeadLetter, DeadLetterReason, Exit, ExitReason, Exited, Failure, Host, Message, Pid,
 };
 
-use iris_sched::Process;
-
 use crate::runtime::Inner;
 
 /// What a user wants to hear about messages that nobody will handle.
@@ -36,6 +34,8 @@ pub(crate) struct Exits {
     clean: AtomicU64,
     failed: AtomicU64,
     dead_letters: AtomicU64,
+    /// Messages behind handlers that were given up: dead letters when those come back.
+    behind: AtomicU64,
     hook: RwLock<Option<Arc<DeadLetterHook>>>,
     joiners: AtomicUsize,
     lock: Mutex<()>,
@@ -102,21 +102,21 @@ impl Exits {
     /// The end of a process that nobody will run again, or whose handler does not return:
     /// what can be done without it. Should the handler return, its own exit finds the work
     /// done.
-    pub(crate) fn abandon(&self, inner: &Inner, process: &Process) {
-        let pid = process.pid();
+    pub(crate) fn abandon(&self, inner: &Inner, pid: Pid) {
+        let Some((left, behind)) = inner.table.give_up(pid) else {
+            return;
+        };
         inner.timers.forget(pid);
-        self.bury(pid, process.abandon());
+        self.bury(pid, left);
+        self.behind.fetch_add(behind as u64, Ordering::Relaxed);
         inner.registry.forget(pid);
-        if inner.table.get(pid).is_some() {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(pid = pid.raw(), "process did not end in time");
-        }
-        inner.table.remove(pid);
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(pid = pid.raw(), "process did not end in time");
         self.wake_joiners();
     }
 
     /// Counts and reports what was queued.
-    fn bury(&self, to: Pid, remaining: Vec<Message>) {
+    pub(crate) fn bury(&self, to: Pid, remaining: Vec<Message>) {
         if remaining.is_empty() {
             return;
         }
@@ -166,6 +166,11 @@ impl Exits {
 
     pub(crate) fn dead_letters(&self) -> u64 {
         self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    /// Messages behind handlers that were given up.
+    pub(crate) fn behind(&self) -> u64 {
+        self.behind.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_hook(&self, hook: Option<Arc<DeadLetterHook>>) {

@@ -1,6 +1,7 @@
 //! The runtime: what users hold.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -27,7 +28,26 @@ use crate::spawn::SpawnBuilder;
 /// inside handlers too unless they say that they block.
 #[derive(Clone)]
 pub struct Runtime {
-    inner: Arc<Inner>,
+    inner: Arc<Owned>,
+}
+
+/// What the user's clones share. Workers hold on to the parts for some slices at a time; with
+/// the last clone gone they are told to end after the slice that they are in.
+struct Owned(Arc<Inner>);
+
+impl Deref for Owned {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.end_threads();
+    }
 }
 
 /// The parts. They hold this one only weakly, so that it can end.
@@ -35,7 +55,7 @@ pub(crate) struct Inner {
     pub(crate) table: Table,
     pub(crate) registry: Box<dyn Registry>,
     pub(crate) timers: Arc<Timers>,
-    pub(crate) exits: Exits,
+    pub(crate) exits: Arc<Exits>,
     pub(crate) family: Family,
     pub(crate) env: Arc<Environment>,
     scheduler: Arc<TokioScheduler>,
@@ -133,17 +153,20 @@ impl Runtime {
                     inner.fire(due);
                 }
             }));
+            let exits = Arc::<Exits>::default();
+            let last_resort = exits.clone();
             let env = Arc::new(Environment {
                 host: inner.clone(),
                 exits: inner.clone(),
                 clock,
                 activity: Activity::default(),
+                leftovers: Arc::new(move |pid, left| last_resort.bury(pid, left)),
             });
             Inner {
                 table: Table::new(),
                 registry,
                 timers,
-                exits: Exits::default(),
+                exits,
                 family: Family::default(),
                 cohort: Cohort::new(env.clone(), scheduler.clone()),
                 env,
@@ -152,7 +175,9 @@ impl Runtime {
                 tokio: Mutex::new(Some(tokio)),
             }
         });
-        Ok(Self { inner })
+        Ok(Self {
+            inner: Arc::new(Owned(inner)),
+        })
     }
 
     /// Begins a process: `rt.spawn(behavior).named("x").start()?`.
@@ -178,7 +203,7 @@ impl Runtime {
     /// The message comes back in the error if `to` does not exist or is stopping.
     #[inline]
     pub fn send(&self, to: Pid, message: impl Into<Message>) -> Result<(), SendError> {
-        Host::send(&*self.inner, to, message.into())
+        Host::send(&**self.inner, to, message.into())
     }
 
     /// As [`send`](Self::send), of a copy of `bytes`. Up to [`Payload::INLINE`] bytes cost no
@@ -199,7 +224,7 @@ impl Runtime {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_payload(&self, to: Pid, payload: impl Into<Payload>) -> Result<(), SendError> {
-        Host::send_payload(&*self.inner, to, payload.into())
+        Host::send_payload(&**self.inner, to, payload.into())
     }
 
     /// Asks a process to end at once; `false` if it does not exist or is ending already.
@@ -208,7 +233,7 @@ impl Runtime {
     /// waits; what is queued becomes dead letters. From this call on the process is not
     /// alive and takes nothing more.
     pub fn stop(&self, pid: Pid, exit: impl Into<Exit>) -> bool {
-        Host::stop(&*self.inner, pid, exit.into())
+        Host::stop(&**self.inner, pid, exit.into())
     }
 
     /// Asks a process to end after what is queued; reason `shutdown`. It takes nothing
@@ -240,7 +265,7 @@ impl Runtime {
 
     /// Whether `pid` exists and was not stopped. A process that drains is alive.
     pub fn is_alive(&self, pid: Pid) -> bool {
-        Host::is_alive(&*self.inner, pid)
+        Host::is_alive(&**self.inner, pid)
     }
 
     /// User messages not yet handed to the handler, or `None` if there is no such
@@ -352,7 +377,7 @@ impl Runtime {
         self.inner.abandon_stuck();
         self.inner.end_threads();
         ShutdownReport {
-            undelivered: self.dead_letters() - before,
+            undelivered: self.dead_letters() - before + self.inner.exits.behind(),
             stuck,
         }
     }
@@ -429,7 +454,7 @@ impl Inner {
             self.exits.finish(self, exited);
         }
         for process in self.table.snapshot() {
-            self.exits.abandon(self, &process);
+            self.exits.abandon(self, process.pid());
         }
     }
 

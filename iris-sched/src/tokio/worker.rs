@@ -44,13 +44,27 @@ impl Future for WorkerTask {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Dropped after the poll: with it may go the last reference to the runtime.
         let _shift = Shift::begin();
-        local::poll(&mut self.local, |local| work(local, cx.waker()))
+        let polled = local::poll(&mut self.local, |local| work(local, cx.waker()));
+        if polled.is_ready() {
+            self.end();
+        }
+        polled
+    }
+}
+
+impl WorkerTask {
+    /// Says once that this worker will run nothing more.
+    fn end(&mut self) {
+        if let Some(local) = self.local.take() {
+            drop(local);
+            self.shared.worker_ended();
+        }
     }
 }
 
 impl Drop for WorkerTask {
     fn drop(&mut self) {
-        self.shared.worker_ended();
+        self.end();
     }
 }
 

@@ -35,6 +35,7 @@ impl Fabric {
                 exits: fabric.clone(),
                 clock: Arc::new(SystemClock),
                 activity: Activity::default(),
+                leftovers: Arc::new(|_, _| {}),
             });
             Self {
                 table: Table::new(),
