@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Barrier, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -43,8 +43,8 @@ impl Gate {
 
 /// Blocks the thread until the gate is opened.
 fn pass(gate: &Mutex<Receiver<()>>) {
-    // The other end is dropped to open it.
-    let _ = gate.lock().unwrap().recv_timeout(PATIENCE);
+    // The other end is dropped to open it. The test is to fail first.
+    let _ = gate.lock().unwrap().recv_timeout(PATIENCE * 2);
 }
 
 #[test]
@@ -91,37 +91,45 @@ fn each_message_is_handled_once_by_any_number_of_workers() {
 fn all_workers_work_at_the_same_time() {
     let (_tokio, scheduler) = scheduler(3);
     let fabric = Fabric::on(scheduler);
-    let (done, finished) = mpsc::channel();
-    let barrier = Arc::new(Barrier::new(3));
-    let pids: Vec<Pid> = (0..3)
-        .map(|_| {
-            let (barrier, done) = (barrier.clone(), done.clone());
-            fabric.spawn(move |_, _| {
-                barrier.wait();
-                done.send(()).unwrap();
-                Step::Done
+    for _ in 0..10 {
+        let (done, finished) = mpsc::channel();
+        let meeting = Arc::new((Mutex::new(0), Condvar::new()));
+        let pids: Vec<Pid> = (0..3)
+            .map(|_| {
+                let (meeting, done) = (meeting.clone(), done.clone());
+                fabric.spawn(move |_, _| {
+                    let (there, came) = &*meeting;
+                    *there.lock().unwrap() += 1;
+                    came.notify_all();
+                    let waited =
+                        came.wait_timeout_while(there.lock().unwrap(), PATIENCE, |n| *n < 3);
+                    done.send(!waited.unwrap().1.timed_out()).unwrap();
+                    Step::Done
+                })
             })
-        })
-        .collect();
-    // All made ready by one slice: one stays in that worker's slot, two are stolen.
-    let starter = fabric.spawn(move |cx, bytes| {
-        for pid in &pids {
-            cx.send(*pid, bytes.clone()).unwrap();
+            .collect();
+        // All made ready by one slice: one stays in that worker's slot, two are stolen.
+        let starter = fabric.spawn(move |cx, bytes| {
+            for pid in &pids {
+                cx.send(*pid, bytes.clone()).unwrap();
+            }
+            Step::Done
+        });
+        fabric.poke(starter);
+        for _ in 0..3 {
+            assert!(finished.recv_timeout(PATIENCE * 2).unwrap());
         }
-        Step::Done
-    });
-    fabric.poke(starter);
-    for _ in 0..3 {
-        finished.recv_timeout(PATIENCE).unwrap();
+        assert!(fabric.wait_quiet());
     }
 }
 
 #[test]
 fn what_a_blocked_worker_has_queued_is_run_by_another() {
-    // The first goes to the queue and wakes another worker, the last stays in the slot.
-    for count in [1, 2, 100] {
-        let (_tokio, scheduler) = scheduler(2);
-        let fabric = Fabric::on(scheduler);
+    let (_tokio, scheduler) = scheduler(2);
+    let fabric = Fabric::on(scheduler);
+    // The first goes to the queue and wakes another worker, the last stays in the slot. Many
+    // rounds, for the other may be awake or asleep.
+    for count in [1, 2, 100].repeat(10) {
         let (done, finished) = mpsc::channel();
         let (gate, wait) = Gate::new();
         let pids: Vec<Pid> = (0..count)
@@ -221,8 +229,8 @@ fn the_row_out_of_the_slot_is_bounded() {
     });
     fabric.poke(starter);
     let turns = finished.recv_timeout(PATIENCE).unwrap();
-    // With one worker it is exact: it is third behind a full row.
-    assert_eq!(turns, 256);
+    // A full row, or less if the worker returned to Tokio in between.
+    assert!(turns <= 256, "{turns} turns");
     stop.store(true, Ordering::Relaxed);
     assert!(fabric.wait_quiet());
 }

@@ -114,18 +114,16 @@ impl Local {
     /// A process was made ready by the slice that is running, or by something that this
     /// thread drops between slices.
     fn ready(&self, process: Ready) {
-        if self.running.get() == Some(process.pid()) {
-            // Its own slice is over and there is more to do: after the others. Nobody else
-            // makes a process ready that is running.
+        // Nobody else makes a process ready that is running: its own slice is over and there
+        // is more to do, after the others.
+        let is_requeue = self.running.get() == Some(process.pid());
+        if is_requeue || self.chain.get() >= LONGEST_CHAIN {
             self.queue.push(process);
+            // One alone is what this worker runs next. Should it wait for a slice that blocks,
+            // the watch sees it.
             if self.has_next.get() || self.queue.len() > 1 {
                 self.call_for_help();
             }
-            return;
-        }
-        if self.chain.get() >= LONGEST_CHAIN {
-            self.queue.push(process);
-            self.call_for_help();
             return;
         }
         self.has_next.set(true);

@@ -173,3 +173,14 @@ fn discard(process: Ready) {
         tracing::error!("a state panicked while it was dropped with its scheduler");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slot_is_one_word() {
+        // With a larger token every use of the slot would take a lock.
+        assert!(AtomicCell::<Option<Ready>>::is_lock_free());
+    }
+}

@@ -203,6 +203,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_alarm_ends_a_wait_and_a_stop_ends_all() {
+        let alarm = Arc::new(Alarm::default());
+        alarm.wait_unless(|| true);
+        let (waiting, waits) = std::sync::mpsc::channel();
+        let watch = {
+            let alarm = alarm.clone();
+            std::thread::spawn(move || {
+                alarm.wait_unless(|| waiting.send(()).is_err());
+                assert!(alarm.wait_for(Duration::ZERO));
+                alarm.wait_unless(|| waiting.send(()).is_err());
+                assert!(!alarm.wait_for(Duration::MAX));
+            })
+        };
+        waits.recv().unwrap();
+        alarm.ring();
+        waits.recv().unwrap();
+        alarm.stop();
+        watch.join().unwrap();
+    }
+
+    #[test]
     fn only_a_slice_that_is_seen_twice_is_stuck() {
         let (mut watched, pulse) = (Watched::default(), Pulse::default());
         let pid = Pid::from_raw(7).unwrap();

@@ -15,9 +15,9 @@ use crate::shift::Shift;
 /// How long a poll goes on, with work in plenty, until the other tasks of Tokio have their
 /// turn: timers, and the futures of processes that wait.
 ///
-/// Each return costs Tokio some microseconds, for it tells an idle thread of the task that
-/// wants to go on; with this, a percent.
-const POLL_TIME: Duration = Duration::from_micros(500);
+/// Each return makes Tokio tell an idle thread of the task that wants to go on, which costs
+/// some microseconds: with this about two percent, with a tenth of a millisecond eight.
+const POLL_TIME: Duration = Duration::from_micros(250);
 
 /// Slices between two looks at the clock, each of which costs about 30 ns.
 const CLOCK_STRIDE: u32 = 16;
@@ -75,6 +75,8 @@ fn work(local: &Local, waker: &Waker) -> Poll<()> {
     let mut turn = Turn::default();
     while !local.shared().is_stopped() {
         let Some(process) = local.find() else {
+            // Without waiting for more to come: on this very thread, behind this task, there
+            // may be one that the last slice has woken, with the answer to its question.
             if local.sleep(waker) {
                 return Poll::Pending;
             }
