@@ -6,6 +6,7 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use iris_core::{Behavior, Envelope, Exit, Lane, Message, Pid, State};
 use iris_mailbox::{Consumer, PushError};
@@ -25,6 +26,27 @@ use crate::shift::with_pinned;
 /// it is made where a push, a signal or a seal has found the runner asleep, and unmade where the
 /// mailbox is put to sleep.
 pub struct Ready(Pid);
+
+/// A place for one [`Ready`] that one thread fills and any thread empties.
+#[derive(Debug, Default)]
+pub(crate) struct ReadySlot(AtomicU64);
+
+impl ReadySlot {
+    /// Puts one into a slot that is empty. For the one thread that fills it, which knows.
+    #[inline]
+    pub(crate) fn fill(&self, process: Ready) {
+        debug_assert_eq!(self.0.load(Ordering::Relaxed), 0, "the slot is empty");
+        self.0
+            .store(ManuallyDrop::new(process).0.raw(), Ordering::Release);
+    }
+
+    /// Takes it out, unless another thread has done so.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Ready> {
+        // What was put in is taken out once: the exchange decides who gets it.
+        Pid::from_raw(self.0.swap(0, Ordering::AcqRel)).map(Ready)
+    }
+}
 
 /// The same with its cell at hand, for the length of a slice.
 pub(crate) struct Duty {

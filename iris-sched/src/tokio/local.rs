@@ -126,8 +126,13 @@ impl Local {
             }
             return;
         }
-        self.has_next.set(true);
-        if let Some(before) = self.seat().next.swap(Some(process)) {
+        let before = if self.has_next.replace(true) {
+            self.seat().next.take()
+        } else {
+            None
+        };
+        self.seat().next.fill(process);
+        if let Some(before) = before {
             self.queue.push(before);
             self.call_for_help();
         }

@@ -7,14 +7,13 @@ use std::task::Waker;
 
 use crossbeam_deque::{Injector, Steal, Stealer};
 use crossbeam_utils::CachePadded;
-use crossbeam_utils::atomic::AtomicCell;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::local;
 use super::pulse::Pulse;
 use super::sleepers::Sleepers;
 use super::watch::Alarm;
-use crate::duty::Ready;
+use crate::duty::{Ready, ReadySlot};
 
 /// The queues and the signs of one scheduler.
 pub(super) struct Shared {
@@ -36,8 +35,8 @@ pub(super) struct Seat {
     /// The other end of the worker's queue.
     pub(super) queue: Stealer<Ready>,
     /// What the worker runs next. Atomic so that it can be taken out of the hands of a
-    /// worker whose handler blocks; an uncontended exchange costs about 6 ns.
-    pub(super) next: AtomicCell<Option<Ready>>,
+    /// worker whose handler blocks; the exchange that takes it out costs about 6 ns.
+    pub(super) next: ReadySlot,
     pub(super) pulse: Pulse,
     waker: Mutex<Option<Waker>>,
 }
@@ -46,7 +45,7 @@ impl Seat {
     pub(super) fn new(queue: Stealer<Ready>) -> Self {
         Self {
             queue,
-            next: AtomicCell::new(None),
+            next: ReadySlot::default(),
             pulse: Pulse::default(),
             waker: Mutex::new(None),
         }
@@ -171,16 +170,5 @@ pub(super) fn one(steal: impl Fn() -> Steal<Ready>) -> Option<Ready> {
 fn discard(process: Ready) {
     if catch_unwind(AssertUnwindSafe(|| drop(process))).is_err() {
         tracing::error!("a state panicked while it was dropped with its scheduler");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slot_is_one_word() {
-        // With a larger token every use of the slot would take a lock.
-        assert!(AtomicCell::<Option<Ready>>::is_lock_free());
     }
 }
