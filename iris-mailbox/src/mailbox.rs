@@ -16,6 +16,9 @@ use crate::pool;
 use crate::runner::{Runner, Turn};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence, relax};
 
+/// The signal lane. Boxed, so that the many mailboxes without a signal pay one word for it.
+type Signals = Option<Box<VecDeque<Envelope>>>;
+
 /// The messages of one process that wait to be handled.
 ///
 /// Two cache lines: one that producers write, one that the runner writes. `P` and `R` are
@@ -43,7 +46,7 @@ pub struct Mailbox<P = (), R = ()> {
     /// User messages that it takes; 0: any number. Whether it is 0 changes between lives only.
     capacity: AtomicU32,
     /// `None` until there is a signal.
-    signals: Mutex<Option<Box<VecDeque<Envelope>>>>,
+    signals: Mutex<Signals>,
     /// What the owner keeps beside what producers look at.
     pub beside_producers: P,
     runner: Runner<R>,
@@ -730,7 +733,7 @@ impl<P, R> Mailbox<P, R> {
         }
     }
 
-    fn lock_signals(&self) -> MutexGuard<'_, Option<Box<VecDeque<Envelope>>>> {
+    fn lock_signals(&self) -> MutexGuard<'_, Signals> {
         // No code that can panic runs under the lock, so a poisoned one is whole.
         self.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -762,7 +765,7 @@ const LEN_LOOKS: usize = 4;
 
 /// What was in a mailbox when it was closed, but for the runner's line.
 struct Left {
-    signals: Option<Box<VecDeque<Envelope>>>,
+    signals: Signals,
     stack: Chain,
 }
 

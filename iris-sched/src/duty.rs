@@ -323,10 +323,13 @@ impl Cell {
         wake.then(|| Duty { cell: self, pid })
     }
 
-    /// Seals the mailbox of the process with this pid: `None` if it was, else as
-    /// [`push`](Self::push).
-    pub(crate) fn seal(&'static self, pid: Pid, lane: Lane, exit: Exit) -> Option<Option<Duty>> {
-        let wake = self.mailbox().seal_in(pid.generation(), lane, exit)?;
-        Some(wake.then(|| Duty { cell: self, pid }))
+    /// Seals the mailbox of the process with this pid, and sees to it that the process runs;
+    /// `false` if it was sealed.
+    pub(crate) fn seal(&'static self, pid: Pid, lane: Lane, exit: Exit) -> bool {
+        let wake = self.mailbox().seal_in(pid.generation(), lane, exit);
+        if wake == Some(true) {
+            Duty { cell: self, pid }.begin();
+        }
+        wake.is_some()
     }
 }

@@ -230,11 +230,8 @@ impl Process {
     /// Asks the process to end: after what is queued with [`Lane::User`], with its next
     /// look into the mailbox with [`Lane::Signal`]. `false` if it is ending already.
     pub fn stop(&self, lane: Lane, exit: Exit) -> bool {
-        let Some(ready) = self.cell.seal(self.pid, lane, exit) else {
+        if !self.cell.seal(self.pid, lane, exit) {
             return false;
-        };
-        if let Some(ready) = ready {
-            ready.begin();
         }
         if lane == Lane::Signal {
             let interrupt = self.rare(|rare| rare.interrupt.clone()).flatten();
