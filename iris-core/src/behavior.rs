@@ -40,6 +40,13 @@ impl Step {
     }
 }
 
+impl From<()> for Step {
+    /// [`Step::Done`]: what a function means that returns nothing.
+    fn from((): ()) -> Self {
+        Self::Done
+    }
+}
+
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -92,6 +99,9 @@ pub trait Behavior: Send + Sync + 'static {
     /// Called when a state that `init` made is about to be dropped, because the process
     /// ends or a virtual actor gives its state up; not after a panic of `handle`. A panic
     /// in here is logged, and the exit goes on.
+    ///
+    /// Runs on the thread that ran the process, and keeps it. A runtime may let the exit go on
+    /// without one that takes too long, though not when a virtual actor only gives up its state.
     fn on_stop(&self, state: &mut State, exit: &Exit) {
         let _ = (state, exit);
     }

@@ -131,6 +131,13 @@ impl From<ExitReason> for Exit {
     }
 }
 
+impl From<()> for Exit {
+    /// Reason `normal`: what the code of an actor means that returns nothing.
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
 /// The news of an exit, as others get to see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExitInfo {

@@ -3,12 +3,15 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use iris_core::{Clock, SystemClock};
 use iris_registry::{MemoryRegistry, Registry};
 use thiserror::Error;
 
+use crate::pull::{MOST_PULL_ACTORS, PULL_STACK_BYTES};
 use crate::runtime::Runtime;
+use crate::undertaker::ON_STOP_DEADLINE;
 
 /// The parts of a [`Runtime`]; each has a default.
 ///
@@ -17,11 +20,17 @@ use crate::runtime::Runtime;
 /// | [`workers`](Self::workers) | one for each processor |
 /// | [`registry`](Self::registry) | [`MemoryRegistry`] |
 /// | [`clock`](Self::clock) | [`SystemClock`] |
+/// | [`pull_actors`](Self::pull_actors) | [10,000](MOST_PULL_ACTORS) |
+/// | [`pull_stack_bytes`](Self::pull_stack_bytes) | [256 KiB](PULL_STACK_BYTES) |
+/// | [`on_stop_deadline`](Self::on_stop_deadline) | [5 s](ON_STOP_DEADLINE) |
 #[must_use = "a builder does nothing until `start` is called"]
 pub struct Builder {
     pub(crate) workers: usize,
     pub(crate) registry: Box<dyn Registry>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) pull_actors: usize,
+    pub(crate) pull_stack_bytes: usize,
+    pub(crate) on_stop_deadline: Duration,
 }
 
 /// A runtime could not be started.
@@ -39,6 +48,9 @@ impl Default for Builder {
             workers: available_parallelism().map_or(1, usize::from),
             registry: Box::new(MemoryRegistry::default()),
             clock: Arc::new(SystemClock),
+            pull_actors: MOST_PULL_ACTORS,
+            pull_stack_bytes: PULL_STACK_BYTES,
+            on_stop_deadline: ON_STOP_DEADLINE,
         }
     }
 }
@@ -60,6 +72,31 @@ impl Builder {
     /// none of the runtime's wake-ups come.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How many pull actors may have a thread at a time; one more is refused with
+    /// [`SpawnError::TooManyPullActors`](crate::SpawnError::TooManyPullActors). Async actors
+    /// and handlers do not count.
+    pub fn pull_actors(mut self, most: usize) -> Self {
+        self.pull_actors = most;
+        self
+    }
+
+    /// Bytes of the stack of each pull actor. Operating systems raise what is too small for
+    /// them.
+    pub fn pull_stack_bytes(mut self, bytes: usize) -> Self {
+        self.pull_stack_bytes = bytes;
+        self
+    }
+
+    /// How long the exit of a process waits for its [`on_stop`](iris_core::Behavior::on_stop).
+    /// After that the exit goes on: what was queued becomes dead
+    /// letters, names are free, a parent's exit goes on and joiners are woken. The `on_stop`
+    /// itself cannot be ended; it keeps the thread that it blocks, and the process counts among
+    /// [`ExitCounts::late`](crate::ExitCounts::late).
+    pub fn on_stop_deadline(mut self, deadline: Duration) -> Self {
+        self.on_stop_deadline = deadline;
         self
     }
 

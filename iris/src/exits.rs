@@ -1,9 +1,9 @@
 //! The exit pipeline: the one place that every end of a process passes.
 //!
 //! In order: the mailbox is closed (by the scheduler, before it reports the exit) →
-//! children are stopped, depth first → `on_stop` runs → its timers end → what was queued becomes dead letters → names and paths stop
-//! resolving → the exit is counted and logged → the pid leaves the table and those who
-//! joined it are woken.
+//! children are stopped, depth first → `on_stop` runs, until its deadline (see `undertaker`) →
+//! its timers end → what was queued becomes dead letters → names and paths stop resolving →
+//! the exit is counted and logged → the pid leaves the table and those who joined it are woken.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +15,7 @@ use iris_core::{
 };
 
 use crate::runtime::Inner;
+use crate::undertaker::{DROPPED, contain};
 
 /// What a user wants to hear about messages that nobody will handle.
 type DeadLetterHook = dyn Fn(&DeadLetter) + Send + Sync;
@@ -26,6 +27,9 @@ pub struct ExitCounts {
     pub clean: u64,
     /// For all others.
     pub failed: u64,
+    /// Of both, those that went on without their `on_stop`, since it did not return by its
+    /// deadline.
+    pub late: u64,
 }
 
 /// The pipeline's own memory.
@@ -60,42 +64,48 @@ impl Exits {
         }
     }
 
+    /// What follows on an `on_stop` that is late: the exit goes on without it.
+    pub(crate) fn go_on(&self, inner: &Inner, exited: Exited) {
+        let mut next = self.conclude(inner, exited);
+        while let Some(exited) = next {
+            next = self.finish(inner, exited);
+        }
+    }
+
     /// The rest of the pipeline, for a process that has no children any more. Returns the
     /// exit of its parent, if that waited for this one.
     pub(crate) fn finish(&self, inner: &Inner, exited: Exited) -> Option<Exited> {
+        let exited = inner.undertaker.on_stop(exited)?;
+        self.conclude(inner, exited)
+    }
+
+    /// All that comes after `on_stop`.
+    pub(crate) fn conclude(&self, inner: &Inner, exited: Exited) -> Option<Exited> {
         let Exited {
             pid,
             exit,
             behavior,
-            state,
             remaining,
+            ..
         } = exited;
-        if let Some(mut state) = state {
-            let stopped = catch_unwind(AssertUnwindSafe(|| {
-                behavior.on_stop(&mut state, &exit);
-                drop(state);
-            }));
-            if let Err(payload) = stopped {
-                let failure = Failure::from_panic(&*payload);
-                tracing::error!(pid = pid.raw(), %failure, "on_stop panicked; the exit goes on");
-            }
-        }
         inner.timers.forget(pid);
         self.bury(pid, remaining);
         inner.registry.forget(pid);
-        let parent = inner.family.gone(pid);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.name().to_owned()));
         // Counted before it leaves the table, which is what a joiner waits for; not again
         // if a shutdown has given it up already.
         if inner.table.get(pid).is_some() {
             self.count(pid, &exit, &name.unwrap_or_default());
         }
-        inner.table.remove(pid);
+        // Before the family knows: of children that end on several threads, the last lets the
+        // exit of their parent go on. What is removed may be dropped, which is the user's code.
+        contain(pid, DROPPED, || {
+            inner.table.remove(pid);
+        });
+        let parent = inner.family.gone(pid);
         self.wake_joiners();
-        // The last reference may be this one, and dropping it is the user's code.
-        if catch_unwind(AssertUnwindSafe(|| drop(behavior))).is_err() {
-            tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
-        }
+        // Perhaps the last to hold it. The exit of the parent must not be lost with a panic.
+        contain(pid, DROPPED, || drop(behavior));
         parent
     }
 
@@ -157,8 +167,9 @@ impl Exits {
         }
     }
 
-    pub(crate) fn counts(&self) -> ExitCounts {
+    pub(crate) fn counts(&self, late: u64) -> ExitCounts {
         ExitCounts {
+            late,
             clean: self.clean.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
         }

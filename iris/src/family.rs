@@ -58,7 +58,8 @@ impl Family {
         Err(children)
     }
 
-    /// A process is gone. The exit of its parent, if that waited for this one.
+    /// A process is gone, from the table too. The exit of its parent, if that waited for this
+    /// one.
     pub(crate) fn gone(&self, child: Pid) -> Option<Exited> {
         let mut inner = self.lock();
         let (parent, birth) = inner.parents.remove(&child)?;
@@ -86,6 +87,22 @@ impl Family {
             parent,
             children.map_or_else(Vec::new, |children| children.values().copied().collect()),
         )
+    }
+
+    /// All parents with their children by age, oldest first. Holds up births and exits while
+    /// it copies them.
+    pub(crate) fn all(&self) -> HashMap<Pid, Vec<Pid>> {
+        let inner = self.lock();
+        let families = inner.children.iter();
+        families
+            .map(|(parent, children)| (*parent, children.values().copied().collect()))
+            .collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        let inner = self.lock();
+        inner.children.is_empty() && inner.parents.is_empty() && inner.ending.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

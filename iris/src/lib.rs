@@ -31,9 +31,12 @@
 //! ```
 //!
 //! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
-//! runtimes and processes, [`receive`] is for processes that receive instead of being
-//! called, [`names`] finds them, [`timers`] send to them later, `family` ends them
-//! together, `host` answers what parts ask, `exits` is the exit pipeline.
+//! runtimes and processes, [`shorthand`] has short forms of that, [`async_handler`](mod@async_handler) is for
+//! handlers that wait, [`receive`] for processes that receive instead of being called, on threads of their
+//! own with [`pull`], [`names`] finds them, [`timers`] send to them later, [`tree`] shows them, [`pool`] shares work out among
+//! several, `family` ends them
+//! together, `host` answers what parts ask, `exits` is the exit pipeline,
+//! `undertaker` its deadline.
 //! The parts themselves are re-exported below; each is usable alone.
 //!
 //! # Features
@@ -43,23 +46,37 @@
 
 #![forbid(unsafe_code)]
 
+pub mod async_handler;
 pub mod builder;
 mod exits;
 mod family;
+#[cfg(test)]
+mod growth;
 mod host;
+mod inside;
 pub mod names;
+mod pace;
+pub mod pool;
+pub mod pull;
 pub mod receive;
 pub mod runtime;
+pub mod shorthand;
 pub mod spawn;
 pub mod timers;
+pub mod tree;
+mod undertaker;
 
+pub use async_handler::async_handler;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
 pub use names::{NamedSendError, PlaceError};
+pub use pool::{Pool, PoolBuilder, PoolSendError};
 pub use receive::{Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
-pub use timers::TimerError;
+pub use timers::{Delay, TimerError};
+pub use tree::{Tree, TreeEntry};
+pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
     Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
@@ -88,6 +105,7 @@ pub use iris_wire as wire;
 /// What most programs use: `use iris::prelude::*`.
 pub mod prelude {
     pub use crate::{
-        Behavior, Context, Exit, ExitReason, Message, Pid, Runtime, State, Step, handler,
+        Behavior, Context, Exit, ExitReason, Message, Pid, Runtime, State, Step, async_handler,
+        handler,
     };
 }

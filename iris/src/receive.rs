@@ -20,6 +20,8 @@ use iris_core::{
 };
 use iris_sched::{Process, Ready, Received, Scheduler, Turn};
 
+use crate::inside;
+use crate::pace::Pace;
 use crate::runtime::Runtime;
 use crate::spawn::{SpawnBuilder, SpawnError};
 
@@ -124,6 +126,7 @@ pub struct Receiver {
     turn: Option<Turn>,
     set_aside: VecDeque<Message>,
     stopped: Option<Exit>,
+    pace: Pace,
 }
 
 impl Receiver {
@@ -143,6 +146,11 @@ impl Receiver {
         &mut self,
         mut matches: impl FnMut(&Message) -> bool,
     ) -> Option<Message> {
+        // Only one that has mail can keep the others waiting, and an order to stop is not put
+        // off: an actor that waits for anything else by then is dropped where it waits.
+        if self.turn.as_ref().is_some_and(|turn| !turn.is_stopped()) {
+            self.pace.spend().await;
+        }
         let mut seen = 0;
         poll_fn(|cx| {
             loop {
@@ -347,7 +355,8 @@ impl Drop for Ender {
 
 impl Runtime {
     /// Begins an actor that receives by itself: finish with
-    /// [`start_async`](ReceiverBuilder::start_async) or
+    /// [`start_async`](ReceiverBuilder::start_async),
+    /// [`start_pull`](ReceiverBuilder::start_pull) or, for threads of one's own,
     /// [`start_thread`](ReceiverBuilder::start_thread). `name` is what logs call it.
     pub fn receiver(&self, name: impl Into<String>) -> ReceiverBuilder<'_> {
         let inbox = Arc::new(Inbox::default());
@@ -356,6 +365,7 @@ impl Runtime {
             runtime: self,
             builder: builder.receiving(),
             inbox,
+            pace: Pace::default(),
         }
     }
 
@@ -412,6 +422,7 @@ pub struct ReceiverBuilder<'a> {
     runtime: &'a Runtime,
     builder: SpawnBuilder<'a>,
     inbox: Arc<Inbox>,
+    pace: Pace,
 }
 
 impl fmt::Debug for Inbox {
@@ -421,9 +432,21 @@ impl fmt::Debug for Inbox {
 }
 
 impl<'a> ReceiverBuilder<'a> {
+    pub(crate) fn runtime(&self) -> &'a Runtime {
+        self.runtime
+    }
+
     /// Registers the actor under a name before anybody can send to it.
     pub fn named(mut self, name: &'a str) -> Self {
         self.builder = self.builder.named(name);
+        self
+    }
+
+    /// Messages that an async actor receives before it lets others run; 100 by default. No
+    /// effect on one that has a thread of its own.
+    pub fn budget(mut self, messages: u32) -> Self {
+        self.builder = self.builder.budget(messages);
+        self.pace = Pace::new(messages);
         self
     }
 
@@ -450,7 +473,7 @@ impl<'a> ReceiverBuilder<'a> {
         let runtime = self.runtime;
         let (pid, receiver, ender) = self.begin()?;
         let future = actor(receiver);
-        runtime.drive(Box::pin(drive(future, ender)));
+        runtime.drive(Box::pin(drive(pid, future, ender)));
         Ok(pid)
     }
 
@@ -470,7 +493,9 @@ impl<'a> ReceiverBuilder<'a> {
         let inbox = ender.inbox.clone();
         let process = ender.process;
         let run = Box::new(move || {
+            let inside = inside::enter(pid);
             let ended = catch_unwind(AssertUnwindSafe(|| body(receiver)));
+            drop(inside);
             ender.end(ended.unwrap_or_else(|panic| Exit::panic(Failure::from_panic(&*panic))));
         });
         start(run).map_err(|error| {
@@ -486,6 +511,7 @@ impl<'a> ReceiverBuilder<'a> {
             runtime,
             builder,
             inbox,
+            pace,
         } = self;
         let pid = builder.start()?;
         let process = runtime.table().get(pid);
@@ -495,13 +521,14 @@ impl<'a> ReceiverBuilder<'a> {
             turn: None,
             set_aside: VecDeque::new(),
             stopped: None,
+            pace,
         };
         Ok((pid, receiver, Ender { inbox, process }))
     }
 }
 
 /// Polls an async actor to its end, and ends its process.
-async fn drive(future: impl Future<Output = ()>, ender: Ender) {
+async fn drive(pid: Pid, future: impl Future<Output = ()>, ender: Ender) {
     let mut future = Box::pin(future);
     let process = ender.process;
     let mut stop_order = pin!(async {
@@ -512,7 +539,9 @@ async fn drive(future: impl Future<Output = ()>, ender: Ender) {
     let mut ordered = false;
     let ended = poll_fn(|cx| {
         ordered = ordered || stop_order.as_mut().poll(cx).is_ready();
+        let inside = inside::enter(pid);
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        drop(inside);
         match polled {
             Ok(Poll::Ready(())) => return Poll::Ready(Exit::default()),
             Err(panic) => return Poll::Ready(Exit::panic(Failure::from_panic(&*panic))),

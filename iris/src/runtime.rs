@@ -19,7 +19,10 @@ use thiserror::Error;
 use crate::builder::{Builder, StartError};
 use crate::exits::{ExitCounts, Exits};
 use crate::family::Family;
+use crate::inside;
+use crate::pull::PullThreads;
 use crate::spawn::SpawnBuilder;
+use crate::undertaker::Undertaker;
 
 /// Actors, their scheduler and all that is around them. Cheap to clone.
 ///
@@ -57,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) timers: Arc<Timers>,
     pub(crate) exits: Arc<Exits>,
     pub(crate) family: Family,
+    pub(crate) undertaker: Undertaker,
+    pulls: Arc<PullThreads>,
     pub(crate) env: Arc<Environment>,
     scheduler: Arc<TokioScheduler>,
     /// Of the Rust handlers that are in no other.
@@ -137,6 +142,9 @@ impl Runtime {
             workers,
             registry,
             clock,
+            pull_actors,
+            pull_stack_bytes,
+            on_stop_deadline,
         } = builder;
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
@@ -168,6 +176,8 @@ impl Runtime {
                 timers,
                 exits,
                 family: Family::default(),
+                undertaker: Undertaker::new(inner.clone(), on_stop_deadline),
+                pulls: Arc::new(PullThreads::new(pull_actors, pull_stack_bytes)),
                 cohort: Cohort::new(env.clone(), scheduler.clone()),
                 env,
                 scheduler,
@@ -251,9 +261,9 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`JoinError::Itself`] if the calling thread is inside the handler of `pid`.
+    /// [`JoinError::Itself`] if the calling thread is inside the code of `pid`.
     pub fn join(&self, pid: Pid, timeout: Option<Duration>) -> Result<bool, JoinError> {
-        if current_pid() == Some(pid) {
+        if inside::is(pid) {
             return Err(JoinError::Itself(pid));
         }
         let table = &self.inner.table;
@@ -278,7 +288,9 @@ impl Runtime {
     pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
         let process = self.live(pid)?;
         let (names, paths) = self.inner.registry.names_of(pid);
-        let (parent, children) = self.inner.family.of(pid);
+        let (parent, mut children) = self.inner.family.of(pid);
+        // One that has just left the table leaves its family next.
+        children.retain(|child| self.inner.table.get(*child).is_some());
         Some(ProcessInfo {
             status: process.status(),
             mailbox_size: process.mailbox_size(),
@@ -341,7 +353,7 @@ impl Runtime {
 
     /// How many processes have ended since the runtime began.
     pub fn exit_counts(&self) -> ExitCounts {
-        self.inner.exits.counts()
+        self.inner.exits.counts(self.inner.undertaker.late())
     }
 
     /// Processes in the table, those that are ending included.
@@ -423,6 +435,21 @@ impl Runtime {
         &self.inner.family
     }
 
+    /// The runtime as its parts see it, without keeping it.
+    pub(crate) fn host(&self) -> Weak<dyn Host> {
+        let inner: Weak<Inner> = Arc::downgrade(&self.inner.0);
+        inner
+    }
+
+    pub(crate) fn pull_threads(&self) -> Arc<PullThreads> {
+        self.inner.pulls.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn undertaker(&self) -> &Undertaker {
+        &self.inner.undertaker
+    }
+
     pub(crate) fn timers(&self) -> &Timers {
         &self.inner.timers
     }
@@ -451,7 +478,11 @@ impl Inner {
     fn abandon_stuck(&self) {
         for exited in self.family.give_up() {
             // The families are gone: no parent waits any more.
-            self.exits.finish(self, exited);
+            let exited = self.undertaker.on_stop_apart(exited);
+            self.exits.conclude(self, exited);
+        }
+        for exited in self.undertaker.give_up() {
+            self.exits.conclude(self, exited);
         }
         for process in self.table.snapshot() {
             self.exits.abandon(self, process.pid());
@@ -462,6 +493,7 @@ impl Inner {
     /// be one of them.
     fn end_threads(&self) {
         self.scheduler.shut_down();
+        self.undertaker.close();
         let tokio = self
             .tokio
             .lock()

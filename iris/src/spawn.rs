@@ -29,6 +29,9 @@ pub enum SpawnError {
     /// A process must be given at least one reduction for each slice.
     #[error("the budget must be at least 1 reduction")]
     NoBudget,
+    /// A pool must have somebody to do the work.
+    #[error("a pool needs at least 1 worker")]
+    NoWorkers,
     /// There are too many.
     #[error(transparent)]
     TableFull(#[from] TableFull),
@@ -38,6 +41,15 @@ pub enum SpawnError {
     /// The operating system gave no thread for it, or a limit is reached.
     #[error("no thread for the actor: {0}")]
     NoThread(#[source] std::io::Error),
+    /// All the threads that pull actors may have are in use.
+    #[error(
+        "{limit} pull actors have a thread each, and no more may: raise the limit of the \
+         runtime's builder, or use async actors, which need none"
+    )]
+    TooManyPullActors {
+        /// How many may have one at a time.
+        limit: usize,
+    },
     /// The parent that it was to have is not alive.
     #[error("the parent is not alive")]
     NoParent,

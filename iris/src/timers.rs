@@ -20,8 +20,36 @@ pub enum TimerError {
     NoInterval,
 }
 
+/// How long a timer waits: a [`Duration`], or a plain number of milliseconds.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use iris::Delay;
+///
+/// assert_eq!(Delay::from(200), Duration::from_millis(200).into());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Delay(Duration);
+
+impl From<Duration> for Delay {
+    fn from(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
+impl From<u64> for Delay {
+    /// The number is one of milliseconds.
+    fn from(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
+    }
+}
+
 impl Runtime {
-    /// Sends `message` to `to` after `delay`. The timer ends with the process. Never waits;
+    /// Sends `message` to `to` after `delay`, which is a [`Duration`] or a number of
+    /// milliseconds. The timer ends with the process. Never waits;
     /// O(log n) in the number of timers.
     ///
     /// # Errors
@@ -35,7 +63,7 @@ impl Runtime {
     /// # use iris::prelude::*;
     /// let rt = Runtime::new();
     /// let pid = rt.spawn(handler(|_, _| Step::stop())).start()?;
-    /// let timer = rt.send_after(pid, Duration::from_millis(5), &b"tick"[..])?;
+    /// let timer = rt.send_after(pid, 5, &b"tick"[..])?;
     /// assert_eq!(rt.join(pid, Some(Duration::from_secs(10))), Ok(true));
     /// assert!(!rt.cancel_timer(timer), "it has fired");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -43,14 +71,15 @@ impl Runtime {
     pub fn send_after(
         &self,
         to: Pid,
-        delay: Duration,
+        delay: impl Into<Delay>,
         message: impl Into<Message>,
     ) -> Result<TimerId, TimerError> {
+        let Delay(delay) = delay.into();
         self.started(to, self.timers().send_after(to, delay, message.into()))
     }
 
-    /// Sends `message` to `to` every `period`, the first time after one period, until it is
-    /// cancelled or the process ends. Ticks that were missed are not made up for.
+    /// Sends `message` to `to` every `period`, a [`Duration`] or a number of milliseconds, the
+    /// first time after one period, until it is cancelled or the process ends. Ticks that were missed are not made up for.
     ///
     /// # Errors
     ///
@@ -59,9 +88,10 @@ impl Runtime {
     pub fn send_interval(
         &self,
         to: Pid,
-        period: Duration,
+        period: impl Into<Delay>,
         message: impl Into<Message>,
     ) -> Result<TimerId, TimerError> {
+        let Delay(period) = period.into();
         if period.is_zero() {
             return Err(TimerError::NoInterval);
         }
