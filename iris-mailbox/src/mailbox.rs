@@ -232,11 +232,19 @@ impl<P, R> Mailbox<P, R> {
     /// What is pushed in the moment of the change may see either bound.
     pub fn set_capacity(&self, capacity: NonZeroU32) -> bool {
         let capacity = capacity.get().min(COUNT_MASK);
-        let bounded = |old: u32| (old != 0).then_some(capacity);
-        let change = self
-            .capacity
-            .try_update(Ordering::AcqRel, Ordering::Acquire, bounded);
-        change.is_ok()
+        let mut old = self.capacity.load(Ordering::Acquire);
+        while old != 0 {
+            match self.capacity.compare_exchange_weak(
+                old,
+                capacity,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return true,
+                Err(now) => old = now,
+            }
+        }
+        false
     }
 
     /// The bound on user messages that wait, if there is one.
