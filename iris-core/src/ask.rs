@@ -37,6 +37,10 @@ pub enum AskError {
         /// What happened.
         failure: Box<Failure>,
     },
+    /// Waiting here would keep a thread from the processes that it runs: inside a handler, and
+    /// in the code of an async actor, await the answer instead.
+    #[error("process {0} cannot be waited for on a thread that runs others; await the answer")]
+    WouldBlock(Pid),
     /// The handler took the question and returned without an answer.
     #[error("process {0} did not reply to the question")]
     NoReply(Pid),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::context::Context;
 use crate::exit::{Exit, ExitReason, Failure};
 use crate::message::Message;
+use crate::payload::Payload;
 
 /// What a process remembers between messages. `Box::new(())` costs no memory.
 pub type State = Box<dyn Any + Send>;
@@ -31,6 +32,8 @@ pub enum Step {
     Stop(Exit),
     /// Wait for this, and then do as it says. Messages queue up meanwhile.
     Await(BoxFuture<Step>),
+    /// The message is handled, and this is the answer for who asked, if anybody did.
+    Reply(Payload),
 }
 
 impl Step {
@@ -54,6 +57,7 @@ impl fmt::Debug for Step {
             Self::Yield => f.write_str("Yield"),
             Self::Stop(exit) => f.debug_tuple("Stop").field(exit).finish(),
             Self::Await(_) => f.write_str("Await(..)"),
+            Self::Reply(answer) => f.debug_tuple("Reply").field(answer).finish(),
         }
     }
 }
@@ -78,7 +82,7 @@ pub trait Behavior: Send + Sync + 'static {
     /// Handles one message.
     fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step;
 
-    /// Handles a user message of at most [`Payload::INLINE`](crate::Payload::INLINE) bytes that came without an
+    /// Handles a user message of at most [`Payload::INLINE`] bytes that came without an
     /// allocation. By default makes [`Bytes`] of it for [`handle`](Self::handle), some 30 ns; a
     /// behavior that needs to look at the bytes only does better here.
     fn handle_inline(&self, state: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {

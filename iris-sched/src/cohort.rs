@@ -41,16 +41,18 @@ pub struct Cohort {
     pub(crate) env: Arc<Environment>,
     pub(crate) scheduler: Arc<dyn Scheduler>,
     pub(crate) group: Group,
+    /// What the scheduler says of itself.
+    pub(crate) is_lent: bool,
 }
 
 impl Cohort {
     /// A cohort without processes.
     pub fn new(env: Arc<Environment>, scheduler: Arc<dyn Scheduler>) -> Arc<Self> {
-        let group = Group::default();
         Arc::new(Self {
+            is_lent: scheduler.lends(),
             env,
             scheduler,
-            group,
+            group: Group::default(),
         })
     }
 

@@ -14,6 +14,7 @@ use iris_mailbox::{Consumer, PushError};
 use crate::arena;
 use crate::cell::Cell;
 use crate::cohort::Cohort;
+use crate::process::current_pid;
 use crate::shift::with_pinned;
 
 /// The right and the duty to run one slice of one process. One word.
@@ -185,6 +186,19 @@ impl Duty {
             cohort.env.activity.begin();
             cohort.scheduler.ready(duty.into());
         });
+    }
+
+    /// As [`begin`](Self::begin), but handles one message on the calling thread if that is
+    /// inside of no process, and the scheduler lends its processes out.
+    pub(crate) fn begin_here(self) {
+        if current_pid().is_some() || !self.cohort().is_lent {
+            return self.begin();
+        }
+        self.cohort().env.activity.begin();
+        let pid = self.pid;
+        if catch_unwind(AssertUnwindSafe(|| self.run_one())).is_err() {
+            tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
+        }
     }
 
     /// Gives the duty up at the end of the process, whose mailbox is closed. What is left is

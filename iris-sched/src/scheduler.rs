@@ -21,6 +21,13 @@ pub trait Scheduler: Send + Sync {
     /// process before it returns: the caller may be in the middle of another process.
     fn ready(&self, process: Ready);
 
+    /// Whether one message of an idle process may be handled on the thread of somebody who asks
+    /// it, instead of on a thread of the scheduler's: who asks would only wait. Asked once for
+    /// each cohort; `false` unless handlers can run on any thread.
+    fn lends(&self) -> bool {
+        false
+    }
+
     /// Polls `future` to its end, on any thread.
     ///
     /// Called when a handler returned [`Step::Await`](iris_core::Step::Await), on the

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use iris_core::{
     Behavior, BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Exited, Failure,
-    Message, Step,
+    Message, ReplyTo, Step,
 };
 use iris_mailbox::{Letter, Popped};
 
@@ -39,8 +39,8 @@ enum Outcome {
     Idle,
     /// There is more to do, after others had their turn.
     Again,
-    /// The handler waits for a future.
-    Await(BoxFuture<Step>),
+    /// The handler waits for a future, and perhaps somebody for its answer.
+    Await(BoxFuture<Step>, Option<ReplyTo>),
     /// The process is over, in this way; these are the messages that are left.
     Ended(Exit, Vec<Message>),
 }
@@ -116,20 +116,39 @@ impl Duty {
         drop(with_held(self, Self::run_held));
     }
 
-    fn run_held(mut self, held: &Held) {
+    /// Handles one message, or obeys one order, on a thread that is no scheduler's.
+    pub(crate) fn run_one(self) {
+        drop(with_held(self, |duty, held| {
+            let mut budget = Budget::of(&duty);
+            budget.reductions = 1;
+            duty.run_within(budget, held);
+        }));
+    }
+
+    fn run_held(self, held: &Held) {
+        let budget = Budget::of(&self);
+        self.run_within(budget, held);
+    }
+
+    fn run_within(mut self, mut budget: Budget, held: &Held) {
         let env = &held.cohort.env;
         self.cell().mailbox().set_running(true);
-        let mut budget = Budget::of(&self);
         let outcome = {
             let _running = Running::enter(self.pid());
             loop {
                 let outcome = self.slice(&mut budget, held);
-                let Outcome::Idle = outcome else {
+                // With the budget spent there is often nothing more to do, either.
+                let may_sleep = matches!(outcome, Outcome::Idle)
+                    || (budget.reductions == 1 && matches!(outcome, Outcome::Again));
+                if !may_sleep {
                     break outcome;
-                };
+                }
                 match self.sleep() {
                     Ok(()) => return env.activity.end(),
                     Err(awake) => self = awake,
+                }
+                if matches!(outcome, Outcome::Again) {
+                    break outcome;
                 }
             }
         };
@@ -143,9 +162,9 @@ impl Duty {
                 self.cell().mailbox().set_running(false);
                 self.schedule();
             }
-            Outcome::Await(future) => {
+            Outcome::Await(future, reply) => {
                 let scheduler = self.cohort().scheduler.clone();
-                scheduler.drive(Box::pin(self.wait_for(future)));
+                scheduler.drive(Box::pin(self.wait_for(future, reply)));
             }
             Outcome::Ended(exit, remaining) => {
                 let _ends = env.activity.ends_with_this();
@@ -176,13 +195,18 @@ impl Duty {
 
     /// The rest of a slice that had to wait. The duty stays here all the while, so that
     /// messages queue up and nobody else runs the process.
-    async fn wait_for(mut self, future: BoxFuture<Step>) {
+    async fn wait_for(mut self, future: BoxFuture<Step>, mut reply: Option<ReplyTo>) {
         let step = self.step_unless_stopped(future).await;
         let cohort = self.cohort().clone();
+        if !self.cell().mailbox().is_alive()
+            && let Some(reply) = reply.take_if(|_| matches!(step, Step::Yield))
+        {
+            reply.fail_dead();
+        }
         let outcome = {
             let _running = Running::enter(self.pid());
             self.note_activity(&cohort.env);
-            match self.apply(step) {
+            match self.apply(step, reply) {
                 Next::Message => Outcome::Again,
                 Next::End(outcome) => outcome,
             }
@@ -207,6 +231,7 @@ impl Duty {
             if interrupted.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Step::Yield);
             }
+            let _running = Running::enter(self.pid());
             match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                 Ok(poll) => poll,
                 Err(payload) => {
@@ -339,10 +364,7 @@ impl Duty {
         }
         match step {
             Ok(Step::Done) => Next::Message,
-            Ok(step) => {
-                drop(cx);
-                self.apply(step)
-            }
+            Ok(step) => self.apply(step, cx.take_reply()),
             Err(payload) => {
                 let failure = Failure::from_panic(&*payload);
                 if let Some(reply) = cx.take_reply() {
@@ -353,12 +375,23 @@ impl Duty {
         }
     }
 
-    fn apply(&mut self, step: Step) -> Next {
+    /// What follows from a step. Who waits for an answer and gets none here is told so when
+    /// `reply` is dropped.
+    fn apply(&mut self, step: Step, reply: Option<ReplyTo>) -> Next {
         match step {
             Step::Done => Next::Message,
             Step::Yield => Next::End(Outcome::Again),
-            Step::Await(future) => Next::End(Outcome::Await(future)),
+            Step::Await(future) => Next::End(Outcome::Await(future, reply)),
+            Step::Reply(answer) => {
+                if let Some(reply) = reply {
+                    reply.reply(answer);
+                }
+                Next::Message
+            }
             Step::Stop(exit) => {
+                if let (Some(reply), Some(failure)) = (reply, &exit.failure) {
+                    reply.fail_over((**failure).clone());
+                }
                 // A future that panicked comes this way too; its state may be half done.
                 if exit.reason == ExitReason::Panic {
                     self.forget_state();

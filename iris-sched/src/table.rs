@@ -90,6 +90,25 @@ impl Table {
         }
     }
 
+    /// As [`push`](Self::push), for one who is going to wait for what comes of it: handles one
+    /// message of an idle process on the calling thread, if its scheduler
+    /// [lends](crate::Scheduler::lends) it and the thread is inside of no handler.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn push_and_run(&self, to: Pid, envelope: Envelope) -> Result<(), PushError> {
+        match arena::cell(to.slot()) {
+            Some(cell) if cell.owner() == self.number => {
+                if let Some(ready) = cell.push(to, Lane::User, envelope)? {
+                    ready.begin_here();
+                }
+                Ok(())
+            }
+            _ => Err(PushError(envelope, Refusal::Over)),
+        }
+    }
+
     /// The process with this pid, unless it has been removed.
     #[inline]
     pub fn get(&self, pid: Pid) -> Option<Process> {

@@ -100,6 +100,10 @@ impl Scheduler for TokioScheduler {
         }
     }
 
+    fn lends(&self) -> bool {
+        true
+    }
+
     fn drive(&self, future: BoxFuture<()>) {
         self.handle.spawn(future);
     }

@@ -33,6 +33,18 @@ pub(crate) fn is(pid: Pid) -> bool {
     current_pid() == Some(pid) || ACTOR.get() == Some(pid)
 }
 
+/// The actor whose code the calling thread is inside of, if any.
+pub(crate) fn whose() -> Option<Pid> {
+    current_pid().or_else(|| ACTOR.get())
+}
+
+/// Whether the calling thread has others to run: inside a handler, and in the code of an
+/// actor that is a task.
+pub(crate) fn is_shared_thread() -> bool {
+    current_pid().is_some()
+        || (ACTOR.get().is_some() && tokio::runtime::Handle::try_current().is_ok())
+}
+
 /// Polls a future as code of `pid`.
 pub(crate) async fn scope<F: Future>(pid: Pid, mut future: Pin<Box<F>>) -> F::Output {
     poll_fn(|cx| {

@@ -33,7 +33,7 @@
 //! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
 //! runtimes and processes, [`shorthand`] has short forms of that, [`async_handler`](mod@async_handler) is for
 //! handlers that wait, [`receive`] for processes that receive instead of being called, on threads of their
-//! own with [`pull`], [`names`] finds them, [`timers`] send to them later, [`tree`] shows them, [`pool`] shares work out among
+//! own with [`pull`], [`ask`] asks them and waits, [`names`] finds them, [`timers`] send to them later, [`tree`] shows them, [`pool`] shares work out among
 //! several, `family` ends them
 //! together, `host` answers what parts ask, `exits` is the exit pipeline,
 //! `undertaker` its deadline.
@@ -46,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod async_handler;
 pub mod builder;
 mod exits;
@@ -66,6 +67,7 @@ pub mod timers;
 pub mod tree;
 mod undertaker;
 
+pub use ask::{ASK_TIMEOUT, Ask, Asking};
 pub use async_handler::async_handler;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
@@ -79,8 +81,8 @@ pub use tree::{Tree, TreeEntry};
 pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
-    Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
-    Failure, Message, MigrationError, Payload, Pid, SendError, State, Step, SystemMessage, handler,
+    Answer, AskError, Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
+    Failure, Message, MigrationError, Payload, Pid, ReplyTo, SendError, State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{

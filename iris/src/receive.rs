@@ -16,7 +16,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Pid, State, Step,
+    Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Payload, Pid, ReplyTo, State, Step,
 };
 use iris_sched::{Process, Ready, Received, Scheduler, Turn};
 
@@ -55,10 +55,13 @@ struct InboxState {
     left: Left,
 }
 
+/// A message, and who waits for an answer to it.
+type Letter = (Message, Option<ReplyTo>);
+
 #[derive(Default)]
 struct Left {
     turn: Option<Turn>,
-    set_aside: VecDeque<Message>,
+    set_aside: VecDeque<Letter>,
     stopped: Option<Exit>,
 }
 
@@ -123,8 +126,10 @@ impl From<bool> for Verdict {
 pub struct Receiver {
     inbox: Arc<Inbox>,
     pid: Pid,
+    /// Who waits for an answer to what was received last.
+    reply: Option<ReplyTo>,
     turn: Option<Turn>,
-    set_aside: VecDeque<Message>,
+    set_aside: VecDeque<Letter>,
     stopped: Option<Exit>,
     pace: Pace,
 }
@@ -133,6 +138,18 @@ impl Receiver {
     /// Whose mailbox it is.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Answers who asked with the message that was received last; `false` if nobody did, or
+    /// nobody waits any more. Who asked and has no answer by the next receive is told so.
+    pub fn reply(&mut self, answer: impl Into<Payload>) -> bool {
+        self.reply.take().is_some_and(|reply| reply.reply(answer))
+    }
+
+    /// Takes the reply to the message that was received last, to be answered later and from
+    /// anywhere; `None` if nobody asked.
+    pub fn take_reply(&mut self) -> Option<ReplyTo> {
+        self.reply.take()
     }
 
     /// The next message, or `None` once the actor was told to stop. Cancel safe.
@@ -236,6 +253,8 @@ impl Receiver {
         seen: &mut usize,
         choose: &mut impl FnMut(&Message) -> Verdict,
     ) -> Result<Message, RecvError> {
+        // Who asked and was not answered by now is told so.
+        self.reply = None;
         if self.stopped.is_some() {
             return Err(RecvError::Closed);
         }
@@ -244,26 +263,29 @@ impl Receiver {
         }
         // An order to stop overtakes what was set aside, too.
         let stopped = self.turn.as_ref().is_some_and(Turn::is_stopped);
-        while let Some(message) = self.set_aside.get(*seen).filter(|_| !stopped) {
+        while let Some((message, _)) = self.set_aside.get(*seen).filter(|_| !stopped) {
             match choose(message) {
                 Verdict::Leave => *seen += 1,
                 Verdict::Abort => return Err(RecvError::Aborted),
                 Verdict::Take => {
                     let found = self.set_aside.remove(*seen);
                     self.note_set_aside();
-                    return found.ok_or(RecvError::Timeout);
+                    let (message, reply) = found.ok_or(RecvError::Timeout)?;
+                    self.reply = reply;
+                    return Ok(message);
                 }
             }
         }
         while let Some(mut turn) = self.turn.take() {
             match turn.receive() {
-                Received::Message(message, _) => {
+                Received::Message(message, reply) => {
                     self.turn = Some(turn);
                     let verdict = choose(&message);
                     if verdict == Verdict::Take {
+                        self.reply = reply;
                         return Ok(message);
                     }
-                    self.set_aside.push_back(message);
+                    self.set_aside.push_back((message, reply));
                     *seen = self.set_aside.len();
                     self.note_set_aside();
                     if verdict == Verdict::Abort {
@@ -336,8 +358,14 @@ impl Ender {
             process.stop(Lane::Signal, exit.clone());
             self.inbox.lock().ready.take().map(Ready::take_turn)
         });
+        let left = set_aside.into_iter().map(|(message, reply)| {
+            if let Some(reply) = reply {
+                reply.fail_dead();
+            }
+            message
+        });
         if let Some(turn) = turn {
-            turn.end(exit, set_aside);
+            turn.end(exit, left);
         }
     }
 }
@@ -518,6 +546,7 @@ impl<'a> ReceiverBuilder<'a> {
         let receiver = Receiver {
             inbox: inbox.clone(),
             pid,
+            reply: None,
             turn: None,
             set_aside: VecDeque::new(),
             stopped: None,

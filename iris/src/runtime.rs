@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use iris_sched::{
 };
 use thiserror::Error;
 
+use crate::ask::Waits;
 use crate::builder::{Builder, StartError};
 use crate::exits::{ExitCounts, Exits};
 use crate::family::Family;
@@ -63,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) undertaker: Undertaker,
     pulls: Arc<PullThreads>,
     pub(crate) env: Arc<Environment>,
+    pub(crate) waits: Waits,
+    handle: tokio::runtime::Handle,
     scheduler: Arc<TokioScheduler>,
     /// Of the Rust handlers that are in no other.
     cohort: Arc<Cohort>,
@@ -178,6 +182,8 @@ impl Runtime {
                 family: Family::default(),
                 undertaker: Undertaker::new(inner.clone(), on_stop_deadline),
                 pulls: Arc::new(PullThreads::new(pull_actors, pull_stack_bytes)),
+                waits: Waits::default(),
+                handle: tokio.handle().clone(),
                 cohort: Cohort::new(env.clone(), scheduler.clone()),
                 env,
                 scheduler,
@@ -425,6 +431,16 @@ impl Runtime {
 
     fn live(&self, pid: Pid) -> Option<Process> {
         self.inner.table.get(pid).filter(Process::is_alive)
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.inner.waits
+    }
+
+    /// A timer of this runtime's, to be polled anywhere.
+    pub(crate) fn sleep(&self, duration: Duration) -> Pin<Box<tokio::time::Sleep>> {
+        let _context = self.inner.handle.enter();
+        Box::pin(tokio::time::sleep(duration))
     }
 
     pub(crate) fn table(&self) -> &Table {
