@@ -87,9 +87,10 @@ impl<'a> Context<'a> {
         self.host.send_payload(to, payload.into())
     }
 
-    /// Whether somebody waits for an answer to this message.
+    /// Whether this message is a question that has no answer yet.
+    #[inline]
     pub fn is_asked(&self) -> bool {
-        self.reply.as_ref().is_some_and(ReplyTo::is_awaited)
+        self.reply.is_some()
     }
 
     /// Answers who asked; `false` if nobody did, or nobody waits any more. The first answer

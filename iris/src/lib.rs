@@ -81,8 +81,9 @@ pub use tree::{Tree, TreeEntry};
 pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
-    Answer, AskError, Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit, ExitInfo, ExitReason,
-    Failure, Message, MigrationError, Payload, Pid, ReplyTo, SendError, State, Step, SystemMessage, handler,
+    Answer, AskError, Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit,
+    ExitInfo, ExitReason, Failure, Message, MigrationError, Payload, Pid, ReplyTo, SendError,
+    State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{

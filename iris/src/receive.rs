@@ -16,7 +16,8 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Payload, Pid, ReplyTo, State, Step,
+    Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Payload, Pid, ReplyTo,
+    State, Step,
 };
 use iris_sched::{Process, Ready, Received, Scheduler, Turn};
 

@@ -206,9 +206,29 @@ impl Runtime {
         SpawnBuilder::new(self, behavior, self.inner.cohort.clone())
     }
 
-    /// A cohort of this runtime: processes on one scheduler that share a behavior to be
-    /// swapped for all of them at once, see [`Cohort::swap_all`].
-    pub fn cohort(&self, scheduler: Arc<dyn Scheduler>) -> Arc<Cohort> {
+    /// A cohort of Rust handlers: processes that share a behavior to be swapped for all of them
+    /// at once. Spawn into it with [`of_cohort`](SpawnBuilder::of_cohort).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use iris::prelude::*;
+    /// let rt = Runtime::new();
+    /// let fleet = rt.cohort();
+    /// for _ in 0..1000 {
+    ///     rt.spawn(handler(|_, _| Step::Done)).of_cohort(fleet.clone()).start()?;
+    /// }
+    /// // One store; each takes it over before its next message.
+    /// fleet.swap_all(Arc::new(handler(|_, _| Step::stop())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cohort(&self) -> Arc<Cohort> {
+        self.cohort_on(self.inner.scheduler.clone())
+    }
+
+    /// As [`cohort`](Self::cohort), on another scheduler.
+    pub fn cohort_on(&self, scheduler: Arc<dyn Scheduler>) -> Arc<Cohort> {
         Cohort::new(self.inner.env.clone(), scheduler)
     }
 

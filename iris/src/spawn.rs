@@ -130,7 +130,7 @@ impl<'a> SpawnBuilder<'a> {
 
     /// Has another scheduler run it: a guest language's lane.
     pub fn on(mut self, scheduler: Arc<dyn Scheduler>) -> Self {
-        self.cohort = self.runtime.cohort(scheduler);
+        self.cohort = self.runtime.cohort_on(scheduler);
         self
     }
 

@@ -124,7 +124,12 @@ fn a_handler_that_does_not_reply_says_so_and_one_that_keeps_the_reply_may_take_i
     });
     let keeps = rt.spawn(keeps).start().unwrap();
     let answers = std::thread::spawn(move || {
-        assert!(later.recv_timeout(PATIENCE).unwrap().reply(b"late".to_vec()));
+        assert!(
+            later
+                .recv_timeout(PATIENCE)
+                .unwrap()
+                .reply(b"late".to_vec())
+        );
         later.recv_timeout(PATIENCE).unwrap()
     });
     assert_eq!(ask(&rt, keeps, "?").unwrap(), "late");
@@ -210,13 +215,19 @@ fn processes_that_would_wait_for_each_other_are_told_instead() {
     let middle = asks(&rt, move || last);
     first.set(asks(&rt, move || middle)).unwrap();
     let answer = ask(&rt, *first.get().unwrap(), "round").unwrap();
-    assert!(answer.contains("would wait for the asker itself"), "{answer}");
+    assert!(
+        answer.contains("would wait for the asker itself"),
+        "{answer}"
+    );
 
     let own = std::sync::Arc::new(std::sync::OnceLock::new());
     let of_own = own.clone();
     own.set(asks(&rt, move || *of_own.get().unwrap())).unwrap();
     let answer = ask(&rt, *own.get().unwrap(), "myself").unwrap();
-    assert!(answer.contains("would wait for the asker itself"), "{answer}");
+    assert!(
+        answer.contains("would wait for the asker itself"),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -259,7 +270,9 @@ fn many_threads_ask_one_process_and_each_gets_its_own_answer() {
 fn a_question_that_is_dropped_leaves_its_answer_to_nobody() {
     let rt = runtime();
     let pid = doubler(&rt);
-    let executor = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     executor.block_on(async {
         // Not polled: not asked.
         drop(rt.ask(pid, &b"1"[..]));
@@ -270,7 +283,10 @@ fn a_question_that_is_dropped_leaves_its_answer_to_nobody() {
             rx.recv().await;
             drop(kept);
         });
-        let asked = rt.ask(mute, &b"?"[..]).timeout(Duration::from_millis(5)).await;
+        let asked = rt
+            .ask(mute, &b"?"[..])
+            .timeout(Duration::from_millis(5))
+            .await;
         assert_eq!(asked.unwrap_err(), AskError::Timeout(mute));
         assert_eq!(&rt.ask(pid, &b"2"[..]).await.unwrap()[..], b"4");
     });

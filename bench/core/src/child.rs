@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::catalogue::{Impl, Scale, Workload};
 use crate::measure::{as_f64, now_ns};
-use crate::peers::{Iris, Kameo, Peer, Inline, Ractor, Tokio, TokioSwap};
+use crate::peers::{Inline, Iris, IrisAsync, Kameo, Peer, Ractor, Tokio, TokioSwap};
 use crate::producer::Pressure;
 use crate::workloads::{self, Run, WrongCount};
 
@@ -69,11 +69,13 @@ fn measure(imp: Impl, workload: Workload, scale: Scale) -> Result<Run, WrongCoun
             bytes(workloads::tell::<Iris<Bytes>>)
         }
         (Workload::TellBytes, _) => bytes(workloads::tell::<Tokio<Bytes>>),
-        // The time at which a message was sent must be in it.
-        (Workload::Skew, Impl::Iris) => workloads::skewed_load::<Iris<Bytes>>(sizes.per_light),
+        (Workload::Ask, Impl::Iris) => workloads::ask::<Iris<Inline>>(sizes.asks),
         (Workload::Ask, Impl::Ractor) => workloads::ask::<Ractor>(sizes.asks),
         (Workload::Ask, Impl::Kameo) => workloads::ask::<Kameo>(sizes.asks),
         (Workload::Ask, _) => workloads::ask::<Tokio<[u64; 4]>>(sizes.asks),
+        (Workload::SwapGroup, _) => workloads::swap_group::<Iris<Inline>>(100_000, 100),
+        (Workload::SpawnAsync, Impl::Iris) => workloads::spawn::<IrisAsync>(100_000),
+        (Workload::SpawnAsync, _) => workloads::spawn::<Tokio<[u64; 4]>>(100_000),
         (Workload::Swap, Impl::Iris) => workloads::swap::<Iris<Inline>>(sizes.traffic, WINDOW),
         (Workload::Swap, _) => workloads::swap::<TokioSwap>(sizes.traffic, WINDOW),
         (_, Impl::Iris | Impl::IrisMimalloc) => common::<Iris<Inline>>(workload, sizes),
@@ -94,7 +96,11 @@ fn common<P: Peer>(workload: Workload, sizes: Sizes) -> Result<Run, WrongCount> 
         Workload::Spawn => workloads::spawn::<P>(100_000),
         Workload::SpawnMillion => workloads::spawn::<P>(1_000_000),
         Workload::Skew => workloads::skewed_load::<P>(sizes.per_light),
-        Workload::TellBytes | Workload::Ask | Workload::Swap => {
+        Workload::TellBytes
+        | Workload::Ask
+        | Workload::Swap
+        | Workload::SwapGroup
+        | Workload::SpawnAsync => {
             unreachable!("`measure` has a row for each implementation of it")
         }
     }

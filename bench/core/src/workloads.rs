@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::measure::{Elapsed, Stopwatch, as_f64, now_ns, peak_rss_bytes, percentile, rss_bytes};
-use crate::peers::{Asks, Peer, Swaps};
+use crate::peers::{Asks, Peer, Swaps, SwapsMany};
 use crate::producer::{Pressure, Producer};
 use crate::role::{Role, Tally};
 
@@ -347,5 +347,39 @@ pub fn swap<P: Swaps>(traffic: u64, pressure: Pressure) -> Result<Run, WrongCoun
     let mut run = Run::new(swaps, tally.progress(), elapsed);
     let messages = as_f64(traffic) / elapsed.seconds;
     run.extras.push(("messages_per_sec", messages));
+    Ok(run)
+}
+
+/// Swaps of the behavior of `members` actors at once, `swaps` times; then a message to each,
+/// which must find the last of them in force. `n` counts members swapped; the clock stops when
+/// all have handled their message.
+///
+/// # Errors
+///
+/// [`WrongCount`].
+pub fn swap_group<P: SwapsMany>(members: usize, swaps: u64) -> Result<Run, WrongCount> {
+    let peer = P::start(WORKERS);
+    let tally = Tally::new();
+    let role = Role::sink(2, &tally);
+    let (group, pids) = peer.spawn_group(&role, members);
+    // The states are there before the first swap.
+    for pid in &pids {
+        peer.send(pid, 0);
+    }
+    thread::sleep(SETTLE);
+    let watch = Stopwatch::start();
+    for _ in 0..swaps {
+        peer.swap_group(&group, &role);
+    }
+    let stores = watch.elapsed();
+    for pid in &pids {
+        peer.send(pid, 0);
+    }
+    tally.wait(members as u64);
+    let elapsed = watch.elapsed();
+    check("swaps followed", peer.swaps_followed(&pids), swaps)?;
+    let mut run = Run::new(members as u64 * swaps, members as u64, elapsed);
+    let each = stores.seconds * 1e9 / as_f64(swaps);
+    run.extras.push(("ns_for_each_group_swap", each));
     Ok(run)
 }

@@ -3,10 +3,10 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::iris::{Behavior, Context, Message, Pid, Runtime, State, Step};
+use ::iris::{Behavior, Cohort, Context, Message, Pid, Runtime, State, Step};
 use bytes::Bytes;
 
-use super::{Payload, Peer, Swaps, first_word};
+use super::{Asks, Payload, Peer, Swaps, SwapsMany, first_word};
 use crate::producer::{Next, Producer};
 use crate::role::{Reaction, Role};
 
@@ -72,8 +72,14 @@ impl Behavior for Acting {
     #[inline]
     fn handle_inline(&self, state: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
         let role: &mut Role<Pid> = state.downcast_mut().expect("`init` made it");
-        if let Reaction::Forward(next) = role.on(first_word(bytes)) {
-            cx.send_bytes(*next, bytes).expect("the next one lives");
+        match role.on(first_word(bytes)) {
+            Reaction::Forward(next) => {
+                cx.send_bytes(*next, bytes).expect("the next one lives");
+            }
+            Reaction::Reply(answer) if cx.is_asked() => {
+                cx.reply(::iris::Payload::copy_of(&answer.to_le_bytes()));
+            }
+            Reaction::Reply(_) => {}
         }
         Step::Done
     }
@@ -98,7 +104,8 @@ impl<M: MakeMessage> Behavior for Producing<M> {
     fn handle(&self, state: &mut State, cx: &mut Context<'_>, tick: Message) -> Step {
         let producer: &mut Producer<Pid> = state.downcast_mut().expect("`init` made it");
         let next = producer.burst(|to, word| {
-            cx.send_payload(*to, M::message(word)).expect("the target lives");
+            cx.send_payload(*to, M::message(word))
+                .expect("the target lives");
         });
         if next == Next::Finished {
             return Step::stop();
@@ -153,6 +160,23 @@ impl<M: MakeMessage> Peer for Iris<M> {
     }
 }
 
+impl<M: MakeMessage> Asks for Iris<M> {
+    fn ask_many(&self, to: &Pid, count: u64) -> u64 {
+        let (runtime, to) = (self.runtime.clone(), *to);
+        let (done, sum) = std::sync::mpsc::channel();
+        // A task on the runtime's own threads, as with the others.
+        self.runtime.rust_scheduler().drive(Box::pin(async move {
+            let mut sum = 0;
+            for word in 0..count {
+                let answer = runtime.ask(to, M::message(word)).await;
+                sum += first_word(&answer.expect("the actor answers"));
+            }
+            done.send(sum).expect("the main thread waits");
+        }));
+        sum.recv().expect("the task ends")
+    }
+}
+
 impl<M: MakeMessage> Swaps for Iris<M> {
     fn swap(&self, to: &Pid, role: &Role<Pid>) {
         let version = self.runtime.hot_swap(*to, Acting(role.clone()));
@@ -162,5 +186,70 @@ impl<M: MakeMessage> Swaps for Iris<M> {
     fn swaps_applied(&self, to: &Pid) -> u64 {
         let version = self.runtime.behavior_version(*to);
         u64::from(version.expect("the target lives")) - 1
+    }
+}
+
+impl<M: MakeMessage> SwapsMany for Iris<M> {
+    type Group = Arc<Cohort>;
+
+    fn spawn_group(&self, role: &Role<Pid>, count: usize) -> (Arc<Cohort>, Vec<Pid>) {
+        let cohort = self.runtime.cohort();
+        let behavior: Arc<dyn Behavior> = Arc::new(Acting(role.clone()));
+        let spawn = |_| {
+            let member = self.runtime.spawn_shared(behavior.clone());
+            let spawned = member.of_cohort(cohort.clone()).start();
+            spawned.expect("the table has room")
+        };
+        let members = (0..count).map(spawn).collect();
+        (cohort, members)
+    }
+
+    fn swap_group(&self, group: &Arc<Cohort>, role: &Role<Pid>) {
+        group.swap_all(Arc::new(Acting(role.clone())));
+    }
+
+    fn swaps_followed(&self, members: &[Pid]) -> u64 {
+        let versions = members
+            .iter()
+            .map(|pid| self.runtime.behavior_version(*pid));
+        let least = versions.map(|version| version.expect("they live")).min();
+        u64::from(least.expect("there are members")) - 1
+    }
+}
+
+/// Iris with actors that receive: a task for each, as with raw Tokio.
+#[derive(Debug)]
+pub struct IrisAsync(Iris<Inline>);
+
+impl Peer for IrisAsync {
+    type Address = Pid;
+
+    fn start(workers: usize) -> Self {
+        Self(Iris::start(workers))
+    }
+
+    fn spawn(&self, mut role: Role<Pid>) -> Pid {
+        self.0.runtime.spawn_actor(move |mut rx| async move {
+            while let Some(message) = rx.recv().await {
+                let word = message.as_user().map_or(0, |bytes| first_word(bytes));
+                let reaction = role.on(word);
+                assert!(
+                    matches!(reaction, Reaction::Reply(_)),
+                    "none of them is a relay"
+                );
+            }
+        })
+    }
+
+    fn spawn_many(&self, role: &Role<Pid>, count: usize) -> Vec<Pid> {
+        (0..count).map(|_| self.spawn(role.clone())).collect()
+    }
+
+    fn send(&self, to: &Pid, word: u64) {
+        self.0.send(to, word);
+    }
+
+    fn produce(&self, producer: Producer<Pid>) {
+        self.0.produce(producer);
     }
 }

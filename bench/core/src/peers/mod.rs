@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::producer::{Next, Producer};
 use crate::role::Role;
 
-pub use iris::{Iris, Inline};
+pub use iris::{Inline, Iris, IrisAsync};
 pub use kameo::Kameo;
 pub use ractor::Ractor;
 pub use tokio::Tokio;
@@ -57,6 +57,25 @@ pub trait Swaps: Peer {
 
     /// Swaps that have taken effect.
     fn swaps_applied(&self, to: &Self::Address) -> u64;
+}
+
+/// An implementation that swaps the behavior of many actors at once.
+pub trait SwapsMany: Peer {
+    /// What is swapped.
+    type Group;
+
+    /// That many actors of one group.
+    fn spawn_group(
+        &self,
+        role: &Role<Self::Address>,
+        count: usize,
+    ) -> (Self::Group, Vec<Self::Address>);
+
+    /// Has all of them go on with a new behavior that keeps their states.
+    fn swap_group(&self, group: &Self::Group, role: &Role<Self::Address>);
+
+    /// Swaps that each of the members has followed.
+    fn swaps_followed(&self, members: &[Self::Address]) -> u64;
 }
 
 /// What a message carries in the peers.
