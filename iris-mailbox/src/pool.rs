@@ -108,17 +108,15 @@ mod store {
     /// two magazines of a thread.
     const MAGAZINE: u32 = 128;
 
-    /// Nodes on the first page; each following page has twice as many as the one before.
-    /// So a small program has a small pool, and the page table is 19 words.
-    const FIRST_PAGE: u32 = 1024;
+    /// Nodes on a page: 4 MiB, of which the system provides what is used.
+    const PAGE: u32 = 1 << 16;
 
-    const PAGES: usize = 19;
+    /// As many as 32-bit indices reach, so that a look into the table needs no check.
+    const PAGES: usize = 1 << 16;
 
-    /// All nodes that there can be, about 2^29. A mailbox counts its messages in 29 bits
-    /// and must not overflow.
-    const LIMIT: u32 = FIRST_PAGE * ((1 << PAGES) - 1);
-
-    const _: () = assert!(LIMIT <= crate::head::COUNT_MASK);
+    /// All nodes that there can be. A mailbox counts its messages in 29 bits and must not
+    /// overflow.
+    const LIMIT: u32 = crate::head::COUNT_MASK;
 
     static TABLE: [AtomicPtr<Node>; PAGES] = [const { AtomicPtr::new(null_mut()) }; PAGES];
 
@@ -136,9 +134,7 @@ mod store {
     /// The page of an index, and its place there.
     #[inline]
     fn place(index: Index) -> (usize, u32) {
-        let shifted = index + FIRST_PAGE;
-        let page = shifted.ilog2() - FIRST_PAGE.ilog2();
-        (page as usize, shifted - (FIRST_PAGE << page))
+        ((index / PAGE) as usize, index % PAGE)
     }
 
     /// The node with an index that `fresh` has given out.
@@ -327,8 +323,7 @@ mod store {
             return base;
         }
         // Its memory is not touched here: of a large page the system provides what is used.
-        let layout = Layout::array::<Node>((FIRST_PAGE as usize) << page)
-            .expect("the largest page is 16 GiB");
+        let layout = Layout::array::<Node>(PAGE as usize).expect("4 MiB");
         #[expect(
             clippy::cast_ptr_alignment,
             reason = "the layout asks for the alignment"
@@ -407,12 +402,10 @@ mod store {
 
         #[test]
         fn indices_fill_the_pages_without_gap_or_overlap() {
-            assert_eq!(place(0), (0, 0));
-            assert_eq!(place(FIRST_PAGE - 1), (0, FIRST_PAGE - 1));
-            assert_eq!(place(FIRST_PAGE), (1, 0));
-            assert_eq!(place(3 * FIRST_PAGE - 1), (1, 2 * FIRST_PAGE - 1));
-            assert_eq!(place(3 * FIRST_PAGE), (2, 0));
-            assert_eq!(place(LIMIT - 1).0, PAGES - 1);
+            assert_eq!(place(1), (0, 1));
+            assert_eq!(place(PAGE - 1), (0, PAGE - 1));
+            assert_eq!(place(PAGE), (1, 0));
+            assert!(place(LIMIT).0 < PAGES);
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct Cohort {
     pub(crate) group: Group,
     /// What the scheduler says of itself.
     pub(crate) is_lent: bool,
+    /// The number of a table that keeps it for as long as that lives; 0: none.
+    keeper: AtomicU32,
 }
 
 impl Cohort {
@@ -53,7 +55,19 @@ impl Cohort {
             env,
             scheduler,
             group: Group::default(),
+            keeper: AtomicU32::new(0),
         })
+    }
+
+    /// Whether the table with this number keeps it.
+    #[inline]
+    pub(crate) fn is_kept_by(&self, table: u32) -> bool {
+        self.keeper.load(Ordering::Relaxed) == table
+    }
+
+    /// The table with this number keeps it from now on.
+    pub(crate) fn keep(&self, table: u32) {
+        self.keeper.store(table, Ordering::Relaxed);
     }
 
     /// Who runs its processes.

@@ -15,7 +15,8 @@ use crate::arena;
 use crate::cell::Cell;
 use crate::cohort::Cohort;
 use crate::process::current_pid;
-use crate::shift::with_pinned;
+use crate::shift::with_own;
+use crate::table::Table;
 
 /// The right and the duty to run one slice of one process. One word.
 ///
@@ -68,10 +69,15 @@ impl Ready {
     ///
     /// Never panics over user code: a panic ends the process.
     pub fn run(self) {
+        self.run_guarded(|duty| with_own(duty, Duty::run_held));
+    }
+
+    #[inline]
+    pub(crate) fn run_guarded(self, run: impl FnOnce(Duty)) {
         let pid = self.0;
         // Handlers are guarded one by one. What is left is a behavior or a state that
         // panics while it is dropped: it must not take the worker along.
-        if catch_unwind(AssertUnwindSafe(|| self.duty().run_slice())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| run(self.duty()))).is_err() {
             tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
         }
     }
@@ -173,26 +179,40 @@ impl Duty {
         Err(ManuallyDrop::into_inner(this))
     }
 
-    /// Hands the duty to the scheduler.
+    /// Hands the duty to the scheduler, through a cohort that somebody keeps for so long.
     #[inline]
-    pub(crate) fn schedule(self) {
-        with_pinned(self, |duty, cohort| cohort.scheduler.ready(duty.into()));
+    pub(crate) fn schedule(self, cohort: &Cohort) {
+        cohort.scheduler.ready(self.into());
     }
 
-    /// As [`schedule`](Self::schedule), for a process that begins to have work.
-    #[inline]
+    /// Hands the duty of a process that begins to have work to its scheduler.
     pub(crate) fn begin(self) {
-        with_pinned(self, |duty, cohort| {
-            cohort.env.activity.begin();
-            cohort.scheduler.ready(duty.into());
-        });
+        // The process may end, and its cohort with it, before the scheduler returns.
+        let cohort = self.cohort().clone();
+        cohort.env.activity.begin();
+        self.schedule(&cohort);
+    }
+
+    /// As [`begin`](Self::begin), for the table that the process is in.
+    #[inline]
+    pub(crate) fn begin_in(self, table: &Table) {
+        let cohort = self.cohort();
+        if !cohort.is_kept_by(table.number()) {
+            return self.begin();
+        }
+        let cohort: *const Cohort = &raw const **cohort;
+        // SAFETY: this table keeps the cohort for as long as it lives, and it is borrowed for
+        // as long as this call.
+        let cohort = unsafe { &*cohort };
+        cohort.env.activity.begin();
+        self.schedule(cohort);
     }
 
     /// As [`begin`](Self::begin), but handles one message on the calling thread if that is
     /// inside of no process, and the scheduler lends its processes out.
-    pub(crate) fn begin_here(self) {
+    pub(crate) fn begin_here(self, table: &Table) {
         if current_pid().is_some() || !self.cohort().is_lent {
-            return self.begin();
+            return self.begin_in(table);
         }
         self.cohort().env.activity.begin();
         let pid = self.pid;

@@ -13,11 +13,11 @@ use iris_core::{
 };
 use iris_mailbox::{Letter, Popped};
 
-use crate::cohort::Environment;
+use crate::cohort::{Cohort, Environment};
 use crate::duty::Duty;
 use crate::process::{Process, Running};
 use crate::rare::Idle;
-use crate::shift::{Held, with_held};
+use crate::shift::{Held, with_own};
 
 /// How long a slice goes on taking messages: 25 microseconds. The clock is looked at every
 /// four messages, so that up to three more may follow; while messages take less than a
@@ -110,22 +110,17 @@ impl Budget {
 }
 
 impl Duty {
-    pub(crate) fn run_slice(self) {
-        // With the runtime being dropped the duty comes back. To take out what is queued would
-        // be to lose it; to drop the duty leaves it for the runtime to bury.
-        drop(with_held(self, Self::run_held));
-    }
-
     /// Handles one message, or obeys one order, on a thread that is no scheduler's.
     pub(crate) fn run_one(self) {
-        drop(with_held(self, |duty, held| {
+        with_own(self, |duty, held| {
             let mut budget = Budget::of(&duty);
             budget.reductions = 1;
             duty.run_within(budget, held);
-        }));
+        });
     }
 
-    fn run_held(self, held: &Held) {
+    /// Runs one slice.
+    pub(crate) fn run_held(self, held: &Held) {
         let budget = Budget::of(&self);
         self.run_within(budget, held);
     }
@@ -152,19 +147,20 @@ impl Duty {
                 }
             }
         };
-        self.settle(env, outcome);
+        self.settle(&held.cohort, outcome);
     }
 
     /// Hands the process on, according to how its slice ended.
-    fn settle(self, env: &Environment, outcome: Outcome) {
+    fn settle(self, cohort: &Cohort, outcome: Outcome) {
+        let env = &cohort.env;
         match outcome {
             Outcome::Idle | Outcome::Again => {
                 self.cell().mailbox().set_running(false);
-                self.schedule();
+                self.schedule(cohort);
             }
             Outcome::Await(future, reply) => {
-                let scheduler = self.cohort().scheduler.clone();
-                scheduler.drive(Box::pin(self.wait_for(future, reply)));
+                let future = Box::pin(self.wait_for(future, reply));
+                cohort.scheduler.drive(future);
             }
             Outcome::Ended(exit, remaining) => {
                 let _ends = env.activity.ends_with_this();
@@ -211,7 +207,7 @@ impl Duty {
                 Next::End(outcome) => outcome,
             }
         };
-        self.settle(&cohort.env, outcome);
+        self.settle(&cohort, outcome);
     }
 
     /// What the future says, or `Step::Yield` as soon as the process is told to stop:

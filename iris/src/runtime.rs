@@ -174,8 +174,11 @@ impl Runtime {
                 activity: Activity::default(),
                 leftovers: Arc::new(move |pid, left| last_resort.bury(pid, left)),
             });
+            let cohort = Cohort::new(env.clone(), scheduler.clone());
+            let table = Table::new();
+            table.keep(cohort.clone());
             Inner {
-                table: Table::new(),
+                table,
                 registry,
                 timers,
                 exits,
@@ -184,7 +187,7 @@ impl Runtime {
                 pulls: Arc::new(PullThreads::new(pull_actors, pull_stack_bytes)),
                 waits: Waits::default(),
                 handle: tokio.handle().clone(),
-                cohort: Cohort::new(env.clone(), scheduler.clone()),
+                cohort,
                 env,
                 scheduler,
                 shut_down: AtomicBool::new(false),

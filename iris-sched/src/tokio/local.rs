@@ -9,6 +9,7 @@ use iris_core::Pid;
 
 use super::shared::{Seat, Shared, one};
 use crate::duty::Ready;
+use crate::shift::Shift;
 
 /// Slices in a row out of the slot for the next process, until the queue has its turn: two
 /// processes that wake each other in turns would otherwise never let others run.
@@ -159,14 +160,14 @@ impl Local {
 
     /// Runs one slice.
     #[inline]
-    pub(super) fn run(&self, process: Ready) {
+    pub(super) fn run(&self, process: Ready, shift: &mut Shift) {
         let pid = process.pid();
         let number = self.slices.get() + 1;
         self.slices.set(number);
         self.running.set(Some(pid));
         let pulse = &self.seat().pulse;
         pulse.begin(number, pid);
-        process.run();
+        shift.run(process);
         pulse.end();
         self.running.set(None);
     }

@@ -43,8 +43,8 @@ impl Future for WorkerTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Dropped after the poll: with it may go the last reference to the runtime.
-        let _shift = Shift::begin();
-        let polled = local::poll(&mut self.local, |local| work(local, cx.waker()));
+        let mut shift = Shift::default();
+        let polled = local::poll(&mut self.local, |local| work(local, cx.waker(), &mut shift));
         if polled.is_ready() {
             self.end();
         }
@@ -70,7 +70,7 @@ impl Drop for WorkerTask {
 
 /// Runs slices until the scheduler stops, there is nothing to do, or the poll has been long
 /// enough.
-fn work(local: &Local, waker: &Waker) -> Poll<()> {
+fn work(local: &Local, waker: &Waker, shift: &mut Shift) -> Poll<()> {
     local.get_up();
     let mut turn = Turn::default();
     while !local.shared().is_stopped() {
@@ -82,7 +82,7 @@ fn work(local: &Local, waker: &Waker) -> Poll<()> {
             }
             continue;
         };
-        local.run(process);
+        local.run(process, shift);
         if turn.is_over() {
             local.clear_desk();
             waker.wake_by_ref();
