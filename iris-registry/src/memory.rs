@@ -1,15 +1,19 @@
 //! The adapter for one runtime, in memory.
 
-use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use iris_core::Pid;
 
-use crate::names::Names;
-use crate::paths::Paths;
+use crate::memory::tables::Tables;
+use crate::names;
+use crate::paths::check_prefix;
 use crate::registry::{RegisterError, Registry};
+use crate::watch::PathEvents;
 
-/// Names and paths of one runtime, behind one lock that readers share.
+mod tables;
+
+/// Names, paths and groups of one runtime, behind one lock that readers share.
 ///
 /// # Examples
 ///
@@ -31,31 +35,8 @@ use crate::registry::{RegisterError, Registry};
 #[derive(Debug, Default)]
 pub struct MemoryRegistry {
     tables: RwLock<Tables>,
-}
-
-#[derive(Debug, Default)]
-struct Tables {
-    names: Names,
-    paths: Paths,
-    held: HashMap<Pid, Held>,
-}
-
-/// What one process has, so that forgetting it needs no search.
-#[derive(Debug, Default)]
-struct Held {
-    names: Vec<Box<str>>,
-    paths: Vec<Box<str>>,
-}
-
-impl Tables {
-    fn release(&mut self, pid: Pid, drop_one: impl FnOnce(&mut Held)) {
-        if let Some(held) = self.held.get_mut(&pid) {
-            drop_one(held);
-            if held.names.is_empty() && held.paths.is_empty() {
-                self.held.remove(&pid);
-            }
-        }
-    }
+    /// Whether path events wait: so that asking for them costs no lock.
+    news: AtomicBool,
 }
 
 impl MemoryRegistry {
@@ -66,32 +47,31 @@ impl MemoryRegistry {
     fn write(&self) -> RwLockWriteGuard<'_, Tables> {
         self.tables.write().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A change that may concern watchers of paths.
+    fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
+        let mut tables = self.write();
+        let result = change(&mut tables);
+        if tables.watches.has_events() {
+            // Under the lock, as the clearing is: the flag follows the queue.
+            self.news.store(true, Ordering::Release);
+        }
+        result
+    }
 }
 
 impl Registry for MemoryRegistry {
     fn register(&self, name: &str, pid: Pid) -> Result<(), RegisterError> {
-        let mut tables = self.write();
-        if tables.names.register(name, pid)? {
-            tables.held.entry(pid).or_default().names.push(name.into());
-        }
-        Ok(())
+        self.write().register(name, pid)
     }
 
     fn unregister(&self, name: &str) -> Option<Pid> {
-        let mut tables = self.write();
-        let pid = tables.names.unregister(name)?;
-        tables.release(pid, |held| held.names.retain(|held| **held != *name));
-        Some(pid)
+        self.write().unregister(name)
     }
 
     fn release(&self, name: &str, pid: Pid) -> bool {
         let mut tables = self.write();
-        let held = tables.names.whereis(name) == Some(pid);
-        if held {
-            tables.names.unregister(name);
-            tables.release(pid, |held| held.names.retain(|held| **held != *name));
-        }
-        held
+        tables.names.whereis(name) == Some(pid) && tables.unregister(name).is_some()
     }
 
     fn whereis(&self, name: &str) -> Option<Pid> {
@@ -99,28 +79,17 @@ impl Registry for MemoryRegistry {
     }
 
     fn register_path(&self, path: &str, pid: Pid) -> Result<(), RegisterError> {
-        let mut tables = self.write();
-        if tables.paths.register(path, pid)? {
-            tables.held.entry(pid).or_default().paths.push(path.into());
-        }
-        Ok(())
+        self.change(|tables| tables.register_path(path, pid))
     }
 
     fn unregister_path(&self, path: &str) -> Option<Pid> {
-        let mut tables = self.write();
-        let pid = tables.paths.unregister(path)?;
-        tables.release(pid, |held| held.paths.retain(|held| **held != *path));
-        Some(pid)
+        self.change(|tables| tables.unregister_path(path))
     }
 
     fn release_path(&self, path: &str, pid: Pid) -> bool {
-        let mut tables = self.write();
-        let held = tables.paths.whereis(path) == Some(pid);
-        if held {
-            tables.paths.unregister(path);
-            tables.release(pid, |held| held.paths.retain(|held| **held != *path));
-        }
-        held
+        self.change(|tables| {
+            tables.paths.whereis(path) == Some(pid) && tables.unregister_path(path).is_some()
+        })
     }
 
     fn whereis_path(&self, path: &str) -> Option<Pid> {
@@ -136,28 +105,61 @@ impl Registry for MemoryRegistry {
     }
 
     fn names_of(&self, pid: Pid) -> (Vec<String>, Vec<String>) {
-        let tables = self.read();
-        let Some(held) = tables.held.get(&pid) else {
-            return Default::default();
-        };
-        let sorted = |words: &[Box<str>]| {
-            let mut words: Vec<String> = words.iter().map(ToString::to_string).collect();
-            words.sort();
-            words
-        };
-        (sorted(&held.names), sorted(&held.paths))
+        self.read().names_of(pid)
     }
 
     fn forget(&self, pid: Pid) {
+        self.change(|tables| tables.forget(pid));
+    }
+
+    fn reserve(&self, pid: Pid) {
+        self.change(|tables| tables.reserve(pid));
+    }
+
+    fn hand_over(&self, old: Pid, new: Pid) -> usize {
+        self.change(|tables| tables.hand_over(old, new))
+    }
+
+    fn release_reservation(&self, old: Pid) -> usize {
+        self.change(|tables| tables.release_reservation(old))
+    }
+
+    fn reserved_after(&self, old: Pid) -> (Vec<String>, Vec<String>) {
+        self.read().reserved_after(old)
+    }
+
+    fn join(&self, group: &str, pid: Pid) -> Result<bool, RegisterError> {
+        names::check(group)?;
+        Ok(self.write().join(group, pid))
+    }
+
+    fn leave(&self, group: &str, pid: Pid) -> bool {
+        self.write().leave(group, pid)
+    }
+
+    fn members(&self, group: &str) -> Arc<[Pid]> {
+        self.read().groups.members(group).unwrap_or_default()
+    }
+
+    fn groups(&self) -> Vec<String> {
+        self.read().groups.words()
+    }
+
+    fn watch_path(&self, prefix: &str, watcher: Pid) -> Result<bool, RegisterError> {
+        check_prefix(prefix)?;
+        Ok(self.write().watch(prefix, watcher))
+    }
+
+    fn unwatch_path(&self, prefix: &str, watcher: Pid) -> bool {
+        self.write().unwatch(prefix, watcher)
+    }
+
+    fn take_path_events(&self) -> PathEvents {
+        if !self.news.load(Ordering::Acquire) {
+            return PathEvents::default();
+        }
         let mut tables = self.write();
-        let Some(held) = tables.held.remove(&pid) else {
-            return;
-        };
-        for name in held.names {
-            tables.names.unregister(&name);
-        }
-        for path in held.paths {
-            tables.paths.unregister(&path);
-        }
+        self.news.store(false, Ordering::Release);
+        tables.watches.take()
     }
 }

@@ -1,48 +1,42 @@
 //! Flat names.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use iris_core::Pid;
 
 use crate::registry::{LONGEST_NAME, RESERVED_PREFIX, RegisterError};
+use crate::slots::{Holder, Slots};
 
-/// Names to pids. Not a thread-safe type: the registry locks it.
+/// Names to processes. Not a thread-safe type: the registry locks it.
 #[derive(Debug, Default)]
-pub struct Names(HashMap<Box<str>, Pid>);
+pub(crate) struct Names(Slots);
 
 impl Names {
-    /// See [`Registry::register`](crate::Registry::register). `true` if it is new.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn register(&mut self, name: &str, pid: Pid) -> Result<bool, RegisterError> {
+    /// The name as it is stored, or `None` if it led to `pid` already.
+    pub(crate) fn register(
+        &mut self,
+        name: &str,
+        pid: Pid,
+    ) -> Result<Option<Arc<str>>, RegisterError> {
         check(name)?;
-        match self.0.get(name) {
-            None => {
-                self.0.insert(name.into(), pid);
-                Ok(true)
-            }
-            Some(holder) if *holder == pid => Ok(false),
-            Some(holder) => Err(RegisterError::NameTaken {
-                name: name.to_owned(),
-                holder: *holder,
-            }),
-        }
+        self.0.place(name, pid)
     }
 
-    /// Frees a name.
-    pub fn unregister(&mut self, name: &str) -> Option<Pid> {
-        self.0.remove(name)
+    pub(crate) fn free(&mut self, name: &str) -> Option<Holder> {
+        self.0.free(name)
     }
 
-    /// Whom it leads to.
-    pub fn whereis(&self, name: &str) -> Option<Pid> {
-        self.0.get(name).copied()
+    pub(crate) fn pass(&mut self, name: &str, to: Holder) {
+        self.0.pass(name, to);
+    }
+
+    pub(crate) fn whereis(&self, name: &str) -> Option<Pid> {
+        self.0.live(name)
     }
 }
 
-fn check(name: &str) -> Result<(), RegisterError> {
+/// Whether users may give this name, to a process or to a group.
+pub(crate) fn check(name: &str) -> Result<(), RegisterError> {
     let why = if name.is_empty() {
         "it is empty"
     } else if name.len() > LONGEST_NAME {

@@ -109,9 +109,22 @@ fn what_is_no_name_or_path_is_refused_with_the_reason() {
         assert!(matches!(error, RegisterError::BadName { .. }), "{name:?}");
     }
     let long = format!("/{long}");
-    for path in ["", "svc", "/svc/", "/svc//one", "//", "/", long.as_str()] {
+    let cases = [
+        ("", 0),
+        ("svc", 0),
+        ("/svc/", 4),
+        ("/svc//one", 5),
+        ("//", 1),
+        ("/", 0),
+        ("/\0iris.mesh/x", 1),
+        (long.as_str(), 1024),
+    ];
+    for (path, wrong_at) in cases {
         let error = registry.register_path(path, pid(1)).unwrap_err();
-        assert!(matches!(error, RegisterError::BadPath { .. }), "{path:?}");
+        let RegisterError::BadPath { at, .. } = error else {
+            panic!("{path:?}: {error}");
+        };
+        assert_eq!(at, wrong_at, "{path:?}");
     }
     for prefix in ["", "svc", "/svc/", "//"] {
         assert!(registry.list_children(prefix).is_err(), "{prefix:?}");
