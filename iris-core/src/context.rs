@@ -73,7 +73,8 @@ impl<'a> Context<'a> {
     /// The message comes back in the error if `to` does not exist or is stopping.
     #[inline]
     pub fn send_bytes(&mut self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
-        self.send_payload(to, Payload::copy_of(bytes))
+        self.charge(Self::SEND_COST);
+        self.host.send_bytes(to, bytes)
     }
 
     /// Sends `payload` to `to`; never waits.

@@ -32,6 +32,15 @@ pub trait Host: Send + Sync {
         self.send(to, payload.into())
     }
 
+    /// As [`send`](Self::send), of a copy of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    fn send_bytes(&self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
+        self.send_payload(to, Payload::copy_of(bytes))
+    }
+
     /// Asks `pid` to end; `false` if it does not exist or is ending already.
     ///
     /// A handler that is running finishes first. What is queued becomes dead letters.

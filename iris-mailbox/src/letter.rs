@@ -42,6 +42,18 @@ impl Letter {
     }
 }
 
+impl Letter {
+    /// Drops a letter whose envelope [owns nothing](Envelope::owns_nothing), without a look;
+    /// what another one owns is leaked.
+    #[inline]
+    pub fn discard(self) {
+        debug_assert!(self.envelope().owns_nothing(), "something is leaked");
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the node is this letter's, and nobody uses it after this.
+        unsafe { pool::release(this.index, this.node) };
+    }
+}
+
 impl Drop for Letter {
     #[inline]
     fn drop(&mut self) {

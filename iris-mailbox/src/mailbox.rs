@@ -5,13 +5,13 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::PoisonError;
 
-use iris_core::{Envelope, Exit, Lane, Message};
+use iris_core::{Envelope, Exit, Lane, Message, Payload};
 use thiserror::Error;
 
 use crate::chain::Chain;
 use crate::head::{ASLEEP, COUNT_MASK, Gate, Word};
 use crate::letter::Letter;
-use crate::node::NONE;
+use crate::node::{NONE, Node};
 use crate::pool;
 use crate::runner::{Runner, Turn};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence, relax};
@@ -81,8 +81,9 @@ pub enum Refusal {
 pub enum Popped {
     /// The oldest of the user lane.
     Letter(Letter),
-    /// The next signal.
-    Signal(Envelope),
+    /// There is a signal, or the mailbox was closed from outside: see
+    /// [`take_signal`](Mailbox::take_signal).
+    Signal,
     /// Nothing.
     Empty,
     /// Many messages, which are not all in order yet. Ask again.
@@ -285,7 +286,7 @@ impl<P, R> Mailbox<P, R> {
         loop {
             match self.pop_step() {
                 Popped::Letter(letter) => return Some(letter.open()),
-                Popped::Signal(signal) => return Some(signal),
+                Popped::Signal => return self.take_signal(),
                 Popped::Empty => return None,
                 Popped::Unsorted => {}
             }
@@ -594,17 +595,77 @@ impl<P, R> Mailbox<P, R> {
     ) -> Result<bool, PushError> {
         let is_user_message = envelope.is_user_message();
         let room = if is_user_message { room } else { Room::Any };
-        let mut seen = self.word();
+        let seen = self.word();
         if let Some(refusal) = self.refusal(seen, life, gate, room) {
             return Err(PushError(envelope, refusal));
         }
         let (index, node) = pool::acquire();
-        // SAFETY: `acquire` made this thread the owner, until the exchange succeeds.
+        // SAFETY: `acquire` made this thread the owner.
         unsafe { node.fill(envelope) };
+        let admit = |word| match self.refusal(word, life, gate, room) {
+            Some(refusal) => Err(refusal),
+            None => Ok(word.with(index, is_user_message).gated(gate)),
+        };
+        // SAFETY: the node is this thread's, and filled.
+        unsafe { self.stack(seen, node, admit) }.map_err(|refusal| {
+            // SAFETY: the node never left this thread, and was filled above.
+            let envelope = unsafe { node.empty() };
+            // SAFETY: nobody uses the node after this.
+            unsafe { pool::release(index, node) };
+            PushError(envelope, refusal)
+        })
+    }
+
+    /// As [`push_in`](Self::push_in) into the user lane, of at most
+    /// [`Payload::INLINE`] bytes: they are written once, to where
+    /// they are read.
+    ///
+    /// # Errors
+    ///
+    /// Why not; the bytes are the caller's still.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    #[inline]
+    pub fn push_inline(&self, life: u32, bytes: &[u8]) -> Result<bool, Refusal> {
+        let seen = self.word();
+        if let Some(refusal) = self.refusal(seen, life, Gate::Open, Room::Bounded) {
+            return Err(refusal);
+        }
+        let (index, node) = pool::acquire();
+        // SAFETY: `acquire` made this thread the owner.
+        unsafe { node.fill(Envelope::User(Payload::copy_of(bytes), None)) };
+        let admit = |word| match self.refusal(word, life, Gate::Open, Room::Bounded) {
+            Some(refusal) => Err(refusal),
+            None => Ok(word.with(index, true)),
+        };
+        // SAFETY: the node is this thread's, and filled.
+        unsafe { self.stack(seen, node, admit) }.inspect_err(|_| {
+            // SAFETY: the node never left this thread, and was filled above.
+            drop(unsafe { node.empty() });
+            // SAFETY: nobody uses the node after this.
+            unsafe { pool::release(index, node) };
+        })
+    }
+
+    /// Puts a node on the stack, as long as `admit` lets it, which says what becomes of a
+    /// word. Whether the runner was asleep.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the node, which is filled, and gives it away with `Ok`.
+    #[inline]
+    unsafe fn stack(
+        &self,
+        mut seen: Word,
+        node: &Node,
+        admit: impl Fn(Word) -> Result<Word, Refusal>,
+    ) -> Result<bool, Refusal> {
         loop {
-            // SAFETY: as above; the exchange has not succeeded yet.
+            let new = admit(seen)?;
+            // SAFETY: the exchange has not succeeded yet, so the node is the caller's.
             unsafe { node.set_next(seen.index()) };
-            let new = seen.with(index, is_user_message).gated(gate);
             match self.head.compare_exchange_weak(
                 seen.0,
                 new.0,
@@ -613,13 +674,6 @@ impl<P, R> Mailbox<P, R> {
             ) {
                 Ok(_) => return Ok(seen.is_asleep()),
                 Err(now) => seen = Word(now),
-            }
-            if let Some(refusal) = self.refusal(seen, life, gate, room) {
-                // SAFETY: the node never left this thread, and was filled above.
-                let envelope = unsafe { node.empty() };
-                // SAFETY: nobody uses the node after this.
-                unsafe { pool::release(index, node) };
-                return Err(PushError(envelope, refusal));
             }
         }
     }
@@ -658,7 +712,7 @@ impl<P, R> Mailbox<P, R> {
     fn pop_in(&self, turn: &Turn<'_, R>) -> Popped {
         match self.look(turn) {
             Next::Message => turn.pop().map_or(Popped::Empty, Popped::Letter),
-            Next::Signal => self.pop_signal().map_or(Popped::Empty, Popped::Signal),
+            Next::Signal => Popped::Signal,
             Next::Nothing => Popped::Empty,
             Next::Unsorted => Popped::Unsorted,
         }
@@ -687,8 +741,10 @@ impl<P, R> Mailbox<P, R> {
         }
     }
 
+    /// The next signal, after [`pop_step`](Self::pop_step) has said that there is one; `None` if
+    /// the mailbox was closed from outside instead. For the runner only.
     #[cold]
-    fn pop_signal(&self) -> Option<Envelope> {
+    pub fn take_signal(&self) -> Option<Envelope> {
         let mut signals = self.lock_signals();
         let signal = signals.as_mut().and_then(|signals| signals.pop_front());
         if signals.as_ref().is_none_or(|signals| signals.is_empty()) {
@@ -807,6 +863,11 @@ impl<P, R> Consumer<'_, P, R> {
     pub fn pop_step(&self) -> Popped {
         self.enter()
             .map_or(Popped::Empty, |turn| self.0.pop_in(&turn))
+    }
+
+    /// As [`Mailbox::take_signal`].
+    pub fn take_signal(&self) -> Option<Envelope> {
+        self.0.take_signal()
     }
 
     /// As [`Mailbox::close`].

@@ -72,7 +72,7 @@ fn each_message_arrives_once_and_in_order_on_whichever_thread_runs() {
                                 Envelope::User(message, _) => due.take(message),
                                 other => panic!("{other:?}"),
                             },
-                            Popped::Signal(other) => panic!("{other:?}"),
+                            Popped::Signal => panic!("nobody sent a signal"),
                             Popped::Unsorted => {}
                             Popped::Empty => break,
                         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use iris_core::{Behavior, Envelope, Exit, Lane, Message, Pid, State};
-use iris_mailbox::{Consumer, PushError};
+use iris_mailbox::{Consumer, PushError, Refusal};
 
 use crate::arena;
 use crate::cell::Cell;
@@ -348,6 +348,17 @@ impl Cell {
         envelope: Envelope,
     ) -> Result<Option<Duty>, PushError> {
         let wake = self.mailbox().push_in(pid.generation(), lane, envelope)?;
+        Ok(wake.then(|| Duty { cell: self, pid }))
+    }
+
+    /// Adds a few bytes to the user lane; as [`push`](Self::push).
+    #[inline]
+    pub(crate) fn push_inline(
+        &'static self,
+        pid: Pid,
+        bytes: &[u8],
+    ) -> Result<Option<Duty>, Refusal> {
+        let wake = self.mailbox().push_inline(pid.generation(), bytes)?;
         Ok(wake.then(|| Duty { cell: self, pid }))
     }
 

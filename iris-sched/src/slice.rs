@@ -1,5 +1,6 @@
 //! One turn of a process: pop, handle, charge, until the budget or the time is spent.
 
+use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use iris_core::{
     Behavior, BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Exited, Failure,
-    Message, ReplyTo, Step,
+    Message, Payload, ReplyTo, State, Step,
 };
 use iris_mailbox::{Letter, Popped};
 
@@ -33,22 +34,29 @@ const CLOCK_STRIDE: u32 = 4;
 /// Messages between two looks at the clock while handlers take next to no time.
 const LONGEST_STRIDE: u32 = 16;
 
-/// How a slice ended.
+/// How a slice ended. Two words: it is handed on for each.
 enum Outcome {
     /// The mailbox is empty.
     Idle,
     /// There is more to do, after others had their turn.
     Again,
+    /// Something that is worth an allocation.
+    Other(Box<Parting>),
+}
+
+/// Why a process is not run any further for now, or for good.
+enum Parting {
     /// The handler waits for a future, and perhaps somebody for its answer.
     Await(BoxFuture<Step>, Option<ReplyTo>),
     /// The process is over, in this way; these are the messages that are left.
     Ended(Exit, Vec<Message>),
 }
 
-/// What follows from one step or envelope within a slice.
-enum Next {
-    Message,
-    End(Outcome),
+/// What follows from one message or order within a slice: the next one, or its end.
+type Next = Option<Outcome>;
+
+fn ended(exit: Exit, remaining: Vec<Message>) -> Outcome {
+    Outcome::Other(Box::new(Parting::Ended(exit, remaining)))
 }
 
 /// What a slice may still spend.
@@ -126,15 +134,18 @@ impl Duty {
     }
 
     fn run_within(mut self, mut budget: Budget, held: &Held) {
-        let env = &held.cohort.env;
+        let env = &*held.cohort.env;
         self.cell().mailbox().set_running(true);
         let outcome = {
             let _running = Running::enter(self.pid());
             loop {
-                let outcome = self.slice(&mut budget, held);
-                // With the budget spent there is often nothing more to do, either.
-                let may_sleep = matches!(outcome, Outcome::Idle)
-                    || (budget.reductions == 1 && matches!(outcome, Outcome::Again));
+                let outcome = self.slice_guarded(&mut budget, held);
+                // With a budget of one there is often nothing more to do, either.
+                let may_sleep = match outcome {
+                    Outcome::Idle => true,
+                    Outcome::Again => budget.reductions == 1,
+                    Outcome::Other(_) => false,
+                };
                 if !may_sleep {
                     break outcome;
                 }
@@ -150,21 +161,29 @@ impl Duty {
         self.settle(&held.cohort, outcome);
     }
 
+    /// A slice; a panic in the user's code is an exit.
+    #[inline]
+    fn slice_guarded(&mut self, budget: &mut Budget, held: &Held) -> Outcome {
+        match catch_unwind(AssertUnwindSafe(|| self.slice(budget, held))) {
+            Ok(outcome) => outcome,
+            Err(payload) => self.panicked(Failure::from_panic(&*payload)),
+        }
+    }
+
     /// Hands the process on, according to how its slice ended.
     fn settle(self, cohort: &Cohort, outcome: Outcome) {
-        let env = &cohort.env;
-        match outcome {
-            Outcome::Idle | Outcome::Again => {
-                self.cell().mailbox().set_running(false);
-                self.schedule(cohort);
-            }
-            Outcome::Await(future, reply) => {
+        let Outcome::Other(parting) = outcome else {
+            self.cell().mailbox().set_running(false);
+            return self.schedule(cohort);
+        };
+        match *parting {
+            Parting::Await(future, reply) => {
                 let future = Box::pin(self.wait_for(future, reply));
                 cohort.scheduler.drive(future);
             }
-            Outcome::Ended(exit, remaining) => {
-                let _ends = env.activity.ends_with_this();
-                self.report_exit(env, exit, remaining);
+            Parting::Ended(exit, remaining) => {
+                let _ends = cohort.env.activity.ends_with_this();
+                self.report_exit(&cohort.env, exit, remaining);
             }
         }
     }
@@ -202,10 +221,7 @@ impl Duty {
         let outcome = {
             let _running = Running::enter(self.pid());
             self.note_activity(&cohort.env);
-            match self.apply(step, reply) {
-                Next::Message => Outcome::Again,
-                Next::End(outcome) => outcome,
-            }
+            self.apply(step, reply).unwrap_or(Outcome::Again)
         };
         self.settle(&cohort, outcome);
     }
@@ -242,44 +258,41 @@ impl Duty {
         }
     }
 
+    #[inline]
     fn slice(&mut self, budget: &mut Budget, held: &Held) -> Outcome {
         let env = &*held.cohort.env;
         loop {
-            let popped = self.consumer().pop_step();
-            let next = match popped {
+            let next = match self.consumer().pop_step() {
                 Popped::Letter(letter) => {
                     budget.take_one(env);
                     if self.cell().group_version() == held.cohort.group.version() {
                         self.handle_letter(letter, budget, held)
                     } else {
-                        match self.follow_group(held) {
-                            Next::Message => self.handle_letter(letter, budget, held),
-                            end @ Next::End(_) => end.with_left(letter.open()),
-                        }
+                        self.follow_group(letter, budget, held)
                     }
                 }
-                Popped::Signal(signal) => {
+                Popped::Signal => {
                     budget.take_one(env);
-                    self.handle_envelope(signal, budget, held)
+                    match self.consumer().take_signal() {
+                        Some(signal) => self.handle_envelope(signal, budget, held),
+                        // Closed from outside: the runtime has given the process up.
+                        None => Some(ended(ExitReason::Killed.into(), self.consumer().close())),
+                    }
                 }
-                // Closed from outside: the runtime has given the process up.
-                Popped::Empty if self.cell().mailbox().is_closed() => {
-                    break Outcome::Ended(ExitReason::Killed.into(), self.consumer().close());
-                }
-                Popped::Empty => break Outcome::Idle,
+                Popped::Empty => return Outcome::Idle,
                 Popped::Unsorted => {
                     // After a burst the others need not wait until all of it is in order.
                     if budget.elapsed(env) >= SLICE_TIME {
-                        break Outcome::Again;
+                        return Outcome::Again;
                     }
                     continue;
                 }
             };
-            if let Next::End(outcome) = next {
-                break outcome;
+            if let Some(outcome) = next {
+                return outcome;
             }
             if budget.is_spent(env) {
-                break Outcome::Again;
+                return Outcome::Again;
             }
         }
     }
@@ -290,31 +303,42 @@ impl Duty {
         match letter.envelope() {
             Envelope::User(payload, None) if payload.is_inline() => {
                 let cx = Context::new(self.pid(), &*held.host);
-                self.handle(cx, budget, held, |behavior, state, cx| {
-                    behavior.handle_inline(state, cx, payload)
-                })
+                let next = self.handle(cx, budget, held, |behavior, state, cx| {
+                    Ok(behavior.handle_inline(active(behavior, state), cx, payload))
+                });
+                letter.discard();
+                next
             }
             _ => self.handle_envelope(letter.open(), budget, held),
         }
     }
 
     fn handle_envelope(&mut self, envelope: Envelope, budget: &mut Budget, held: &Held) -> Next {
+        let cx = Context::new(self.pid(), &*held.host);
         match envelope {
-            Envelope::User(payload, reply) => {
-                let cx = Context::new(self.pid(), &*held.host).asked(reply);
+            Envelope::User(payload, None) => {
                 self.handle(cx, budget, held, |behavior, state, cx| {
-                    match payload.try_into_shared() {
-                        Err(inline) => behavior.handle_inline(state, cx, &inline),
-                        Ok(bytes) => behavior.handle(state, cx, Message::User(bytes)),
-                    }
+                    Ok(handle_payload(
+                        behavior,
+                        active(behavior, state),
+                        cx,
+                        payload,
+                    ))
                 })
             }
-            Envelope::System(message) => {
-                let cx = Context::new(self.pid(), &*held.host);
+            Envelope::User(payload, asker) => {
+                // Guarded by itself, so that who asks learns of a panic.
+                let cx = cx.asked(asker);
                 self.handle(cx, budget, held, |behavior, state, cx| {
-                    behavior.handle(state, cx, Message::System(*message))
+                    catch_unwind(AssertUnwindSafe(|| {
+                        handle_payload(behavior, active(behavior, state), cx, payload)
+                    }))
                 })
             }
+            Envelope::System(message) => self.handle(cx, budget, held, |behavior, state, cx| {
+                let message = Message::System(*message);
+                Ok(behavior.handle(active(behavior, state), cx, message))
+            }),
             order => self.obey(order, held),
         }
     }
@@ -342,15 +366,12 @@ impl Duty {
         mut cx: Context<'_>,
         budget: &mut Budget,
         held: &Held,
-        call: impl FnOnce(&dyn Behavior, &mut iris_core::State, &mut Context<'_>) -> Step,
+        call: impl FnOnce(&dyn Behavior, &mut Option<State>, &mut Context<'_>) -> Called,
     ) -> Next {
         self.cell().count_handled();
         let (behavior, state) = self.inside();
         let activates = state.is_none();
-        let step = catch_unwind(AssertUnwindSafe(|| {
-            let state = state.get_or_insert_with(|| behavior.init());
-            call(behavior, state, &mut cx)
-        }));
+        let called = call(behavior, state, &mut cx);
         budget.spent = budget.spent.saturating_add(1).saturating_add(cx.spent());
         if self.cell().is_virtual() {
             if activates {
@@ -358,15 +379,15 @@ impl Duty {
             }
             self.note_activity(&held.cohort.env);
         }
-        match step {
-            Ok(Step::Done) => Next::Message,
+        match called {
+            Ok(Step::Done) => None,
             Ok(step) => self.apply(step, cx.take_reply()),
             Err(payload) => {
                 let failure = Failure::from_panic(&*payload);
                 if let Some(reply) = cx.take_reply() {
                     reply.fail_over(failure.clone());
                 }
-                self.panicked(failure)
+                Some(self.panicked(failure))
             }
         }
     }
@@ -375,14 +396,14 @@ impl Duty {
     /// `reply` is dropped.
     fn apply(&mut self, step: Step, reply: Option<ReplyTo>) -> Next {
         match step {
-            Step::Done => Next::Message,
-            Step::Yield => Next::End(Outcome::Again),
-            Step::Await(future) => Next::End(Outcome::Await(future, reply)),
+            Step::Done => None,
+            Step::Yield => Some(Outcome::Again),
+            Step::Await(future) => Some(Outcome::Other(Box::new(Parting::Await(future, reply)))),
             Step::Reply(answer) => {
                 if let Some(reply) = reply {
                     reply.reply(answer);
                 }
-                Next::Message
+                None
             }
             Step::Stop(exit) => {
                 if let (Some(reply), Some(failure)) = (reply, &exit.failure) {
@@ -392,7 +413,7 @@ impl Duty {
                 if exit.reason == ExitReason::Panic {
                     self.forget_state();
                 }
-                self.ended(exit)
+                Some(self.ended(exit))
             }
             // Steps that a later version of the core adds mean nothing here yet.
             other => unreachable!("the core knows a step that its scheduler does not: {other:?}"),
@@ -403,7 +424,7 @@ impl Duty {
     fn obey(&mut self, order: Envelope, held: &Held) -> Next {
         match order {
             Envelope::Swap { to, order } => self.swap_in(&to, order),
-            Envelope::Stop(exit) => self.ended(exit),
+            Envelope::Stop(exit) => Some(self.ended(exit)),
             Envelope::Wake => self.give_up_if_idle(held),
             other => {
                 unreachable!("the core knows an envelope that its scheduler does not: {other:?}")
@@ -419,7 +440,7 @@ impl Duty {
             .map_or(0, |rare| rare.swap_order);
         if order < newest {
             // A later swap has overtaken this one in the signal lane.
-            return Next::Message;
+            return None;
         }
         let after = self.take_over(next.behavior.clone(), next.version);
         if self.cell().version() == next.version {
@@ -428,17 +449,20 @@ impl Duty {
         after
     }
 
-    /// The behavior of all the cohort was swapped since the last message.
+    /// The behavior of all the cohort was swapped since the last message: takes it over, and
+    /// handles this one.
     #[cold]
-    fn follow_group(&mut self, held: &Held) -> Next {
-        let Some((group_version, behavior)) = held.cohort.group.current() else {
-            return Next::Message;
-        };
-        self.cell().set_group_version(group_version);
-        let version = group_version
-            .saturating_add(1)
-            .max(self.cell().version() + 1);
-        self.take_over(behavior, version)
+    fn follow_group(&mut self, letter: Letter, budget: &mut Budget, held: &Held) -> Next {
+        if let Some((group_version, behavior)) = held.cohort.group.current() {
+            self.cell().set_group_version(group_version);
+            let version = group_version
+                .saturating_add(1)
+                .max(self.cell().version() + 1);
+            if let Some(outcome) = self.take_over(behavior, version) {
+                return Some(outcome.with_left(letter.open()));
+            }
+        }
+        self.handle_letter(letter, budget, held)
     }
 
     /// Puts `next` in force, with the state that it makes of the present one.
@@ -453,13 +477,13 @@ impl Duty {
                         "the new behavior could not take over the state; the old one goes on"
                     );
                     *self.state() = Some(error.state);
-                    return Next::Message;
+                    return None;
                 }
-                Err(payload) => return self.panicked(Failure::from_panic(&*payload)),
+                Err(payload) => return Some(self.panicked(Failure::from_panic(&*payload))),
             }
         }
         self.replace_behavior(next, version);
-        Next::Message
+        None
     }
 
     fn activated(&self, held: &Held) {
@@ -480,10 +504,10 @@ impl Duty {
     fn give_up_if_idle(&mut self, held: &Held) -> Next {
         let idle = self.with_idle(|idle| *idle);
         let Some(idle) = idle.filter(|_| self.state().is_some()) else {
-            return Next::Message;
+            return None;
         };
         let (Some(timeout), Some(last_active)) = (idle.timeout, idle.last_active) else {
-            return Next::Message;
+            return None;
         };
         let now = held.cohort.env.clock.now();
         let due = last_active.checked_add(timeout);
@@ -495,14 +519,14 @@ impl Duty {
             if let Some(at) = at {
                 held.host.wake_at(self.pid(), at);
             }
-            return Next::Message;
+            return None;
         }
         if !idle.reactivate {
             if self.consumer().close_if_empty() {
-                return Next::End(Outcome::Ended(ExitReason::Normal.into(), Vec::new()));
+                return Some(ended(ExitReason::Normal.into(), Vec::new()));
             }
             self.activated(held);
-            return Next::Message;
+            return None;
         }
         self.give_up_state()
     }
@@ -519,19 +543,19 @@ impl Duty {
             drop(state);
         }));
         match stopped {
-            Ok(()) => Next::Message,
-            Err(payload) => self.panicked(Failure::from_panic(&*payload)),
+            Ok(()) => None,
+            Err(payload) => Some(self.panicked(Failure::from_panic(&*payload))),
         }
     }
 
-    fn panicked(&mut self, failure: Failure) -> Next {
+    #[cold]
+    fn panicked(&mut self, failure: Failure) -> Outcome {
         self.forget_state();
         self.ended(Exit::panic(failure))
     }
 
-    fn ended(&mut self, exit: Exit) -> Next {
-        let remaining = self.consumer().close();
-        Next::End(Outcome::Ended(exit, remaining))
+    fn ended(&mut self, exit: Exit) -> Outcome {
+        ended(exit, self.consumer().close())
     }
 
     /// Drops a state that a panic left in an unknown condition.
@@ -542,16 +566,35 @@ impl Duty {
     }
 }
 
-impl Next {
+impl Outcome {
     /// With a message that was taken out and will not be handled after all.
-    fn with_left(self, envelope: Envelope) -> Self {
-        match self {
-            Self::End(Outcome::Ended(exit, mut remaining)) => {
-                let message = envelope.into_message();
-                remaining.splice(0..0, message);
-                Self::End(Outcome::Ended(exit, remaining))
-            }
-            other => other,
+    fn with_left(mut self, envelope: Envelope) -> Self {
+        if let Self::Other(parting) = &mut self
+            && let Parting::Ended(_, remaining) = &mut **parting
+        {
+            remaining.splice(0..0, envelope.into_message());
         }
+        self
+    }
+}
+
+/// What came of a call of a handler, or the payload of its panic.
+type Called = Result<Step, Box<dyn Any + Send>>;
+
+/// The state, made if there is none.
+#[inline]
+fn active<'a>(behavior: &dyn Behavior, state: &'a mut Option<State>) -> &'a mut State {
+    state.get_or_insert_with(|| behavior.init())
+}
+
+fn handle_payload(
+    behavior: &dyn Behavior,
+    state: &mut State,
+    cx: &mut Context<'_>,
+    payload: Payload,
+) -> Step {
+    match payload.try_into_shared() {
+        Err(inline) => behavior.handle_inline(state, cx, &inline),
+        Ok(bytes) => behavior.handle(state, cx, Message::User(bytes)),
     }
 }

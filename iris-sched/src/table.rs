@@ -102,6 +102,25 @@ impl Table {
         }
     }
 
+    /// As [`push`](Self::push) into the user lane, of a copy of at most
+    /// [`Payload::INLINE`](iris_core::Payload::INLINE) bytes.
+    ///
+    /// # Errors
+    ///
+    /// As there; the bytes are the caller's still.
+    #[inline]
+    pub fn push_inline(&self, to: Pid, bytes: &[u8]) -> Result<(), Refusal> {
+        match arena::cell(to.slot()) {
+            Some(cell) if cell.owner() == self.number => {
+                if let Some(ready) = cell.push_inline(to, bytes)? {
+                    ready.begin_in(self);
+                }
+                Ok(())
+            }
+            _ => Err(Refusal::Over),
+        }
+    }
+
     /// As [`push`](Self::push), for one who is going to wait for what comes of it: handles one
     /// message of an idle process on the calling thread, if its scheduler
     /// [lends](crate::Scheduler::lends) it and the thread is inside of no handler.

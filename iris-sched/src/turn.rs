@@ -61,12 +61,12 @@ impl Turn {
         loop {
             let envelope = match self.duty().consumer().pop_step() {
                 Popped::Letter(letter) => letter.open(),
-                Popped::Signal(signal) => signal,
+                Popped::Signal => match self.duty().consumer().take_signal() {
+                    Some(signal) => signal,
+                    // Closed from outside: the runtime has given the process up.
+                    None => return Received::Stop(ExitReason::Killed.into()),
+                },
                 Popped::Unsorted => continue,
-                // Closed from outside: the runtime has given the process up.
-                Popped::Empty if cell.mailbox().is_closed() => {
-                    return Received::Stop(ExitReason::Killed.into());
-                }
                 Popped::Empty => return Received::Empty,
             };
             return match envelope {

@@ -25,6 +25,18 @@ impl Host for Inner {
         sent.map_err(|error| self.refused(to, error))
     }
 
+    #[inline]
+    fn send_bytes(&self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
+        if bytes.len() > Payload::INLINE {
+            return self.send_payload(to, Payload::copy_of(bytes));
+        }
+        let sent = self.table.push_inline(to, bytes);
+        sent.map_err(|refusal| {
+            let envelope = Payload::copy_of(bytes).into();
+            self.refused(to, PushError(envelope, refusal))
+        })
+    }
+
     fn stop(&self, pid: Pid, exit: Exit) -> bool {
         self.table
             .get(pid)

@@ -253,7 +253,7 @@ impl Runtime {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_bytes(&self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
-        self.send_payload(to, Payload::copy_of(bytes))
+        Host::send_bytes(&**self.inner, to, bytes)
     }
 
     /// As [`send`](Self::send), for a payload that is made already.

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::iris::{Behavior, Cohort, Context, Message, Pid, Runtime, State, Step};
+use ::iris::{Behavior, Cohort, Context, Message, Pid, Runtime, SendError, State, Step};
 use bytes::Bytes;
 
 use super::{Asks, Payload, Peer, Swaps, SwapsMany, first_word};
@@ -17,37 +17,48 @@ pub struct Iris<M> {
     messages: PhantomData<fn() -> M>,
 }
 
-/// How a message of 32 bytes is made.
+/// How a message of 32 bytes is made, and sent from inside and outside of a handler.
 pub trait MakeMessage: Send + Sync + 'static {
-    /// What is handed to the runtime.
-    type Made: Into<::iris::Payload>;
+    /// Sends a message that begins with `word`.
+    fn send(runtime: &Runtime, to: Pid, word: u64) -> Result<(), SendError>;
 
-    /// A message that begins with `word`.
-    fn message(word: u64) -> Self::Made;
+    /// The same, charged to a process.
+    fn send_from(cx: &mut Context<'_>, to: Pid, word: u64) -> Result<(), SendError>;
 }
 
 /// 32 bytes by value: no allocation.
 #[derive(Debug)]
 pub struct Inline;
 
+#[inline]
+fn contents(word: u64) -> [u8; 32] {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&word.to_le_bytes());
+    bytes
+}
+
 impl MakeMessage for Inline {
-    type Made = ::iris::Payload;
+    #[inline]
+    fn send(runtime: &Runtime, to: Pid, word: u64) -> Result<(), SendError> {
+        runtime.send_bytes(to, &contents(word))
+    }
 
     #[inline]
-    fn message(word: u64) -> ::iris::Payload {
-        let mut bytes = [7; 32];
-        bytes[..8].copy_from_slice(&word.to_le_bytes());
-        ::iris::Payload::copy_of(&bytes)
+    fn send_from(cx: &mut Context<'_>, to: Pid, word: u64) -> Result<(), SendError> {
+        cx.send_bytes(to, &contents(word))
     }
 }
 
 /// A fresh allocation for each message.
 impl MakeMessage for Bytes {
-    type Made = Bytes;
+    #[inline]
+    fn send(runtime: &Runtime, to: Pid, word: u64) -> Result<(), SendError> {
+        runtime.send_payload(to, <Bytes as Payload>::new(word))
+    }
 
     #[inline]
-    fn message(word: u64) -> Bytes {
-        <Bytes as Payload>::new(word)
+    fn send_from(cx: &mut Context<'_>, to: Pid, word: u64) -> Result<(), SendError> {
+        cx.send_payload(to, <Bytes as Payload>::new(word))
     }
 }
 
@@ -104,8 +115,7 @@ impl<M: MakeMessage> Behavior for Producing<M> {
     fn handle(&self, state: &mut State, cx: &mut Context<'_>, tick: Message) -> Step {
         let producer: &mut Producer<Pid> = state.downcast_mut().expect("`init` made it");
         let next = producer.burst(|to, word| {
-            cx.send_payload(*to, M::message(word))
-                .expect("the target lives");
+            M::send_from(cx, *to, word).expect("the target lives");
         });
         if next == Next::Finished {
             return Step::stop();
@@ -146,8 +156,7 @@ impl<M: MakeMessage> Peer for Iris<M> {
 
     #[inline]
     fn send(&self, to: &Pid, word: u64) {
-        let sent = self.runtime.send_payload(*to, M::message(word));
-        sent.expect("the target lives");
+        M::send(&self.runtime, *to, word).expect("the target lives");
     }
 
     fn produce(&self, producer: Producer<Pid>) {
@@ -168,7 +177,8 @@ impl<M: MakeMessage> Asks for Iris<M> {
         self.runtime.rust_scheduler().drive(Box::pin(async move {
             let mut sum = 0;
             for word in 0..count {
-                let answer = runtime.ask(to, M::message(word)).await;
+                let question = ::iris::Payload::copy_of(&contents(word));
+                let answer = runtime.ask(to, question).await;
                 sum += first_word(&answer.expect("the actor answers"));
             }
             done.send(sum).expect("the main thread waits");
