@@ -79,7 +79,11 @@ pub struct ReplyTo(Arc<Slot>);
 
 /// The asker's end: a future of the answer. Dropping it gives the answer up.
 #[must_use = "the answer is in here"]
-pub struct Reply(Arc<Slot>);
+pub struct Reply {
+    slot: Arc<Slot>,
+    /// Whether the answer was taken: for this side alone, to save it a lock.
+    is_done: bool,
+}
 
 /// A question to `asked` that nobody has sent yet: where it will be answered, and where the
 /// answer comes out. One allocation.
@@ -89,7 +93,11 @@ pub fn question(asked: Pid) -> (ReplyTo, Reply) {
         answered: AtomicBool::new(false),
         state: Mutex::new(SlotState::Open(None)),
     });
-    (ReplyTo(slot.clone()), Reply(slot))
+    let reply = Reply {
+        slot: slot.clone(),
+        is_done: false,
+    };
+    (ReplyTo(slot), reply)
 }
 
 impl ReplyTo {
@@ -157,15 +165,32 @@ impl Reply {
     /// # Errors
     ///
     /// This reply, to wait on.
-    pub fn try_take(self) -> Result<Answer, Self> {
-        let mut state = self.0.lock();
-        if matches!(*state, SlotState::Open(_)) {
-            drop(state);
-            return Err(self);
+    pub fn try_take(mut self) -> Result<Answer, Self> {
+        self.take(|| None).ok_or(self)
+    }
+
+    /// The answer; else leaves the waker that `waker` makes.
+    #[inline]
+    fn take(&mut self, waker: impl FnOnce() -> Option<Waker>) -> Option<Answer> {
+        if self.is_done {
+            return Some(Err(AskError::NoReply(self.slot.asked)));
         }
-        match std::mem::replace(&mut *state, SlotState::Done) {
-            SlotState::Answered(answer) => Ok(answer),
-            SlotState::Open(_) | SlotState::Done => Ok(Err(AskError::NoReply(self.0.asked))),
+        let mut state = self.slot.lock();
+        match &mut *state {
+            SlotState::Open(place) => {
+                if let Some(waker) = waker() {
+                    *place = Some(waker);
+                }
+                return None;
+            }
+            SlotState::Answered(_) | SlotState::Done => {}
+        }
+        let answered = std::mem::replace(&mut *state, SlotState::Done);
+        drop(state);
+        self.is_done = true;
+        match answered {
+            SlotState::Answered(answer) => Some(answer),
+            SlotState::Open(_) | SlotState::Done => Some(Err(AskError::NoReply(self.slot.asked))),
         }
     }
 }
@@ -173,26 +198,22 @@ impl Reply {
 impl Future for Reply {
     type Output = Answer;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let mut state = self.0.lock();
-        match std::mem::replace(&mut *state, SlotState::Done) {
-            SlotState::Answered(answer) => Poll::Ready(answer),
-            SlotState::Open(waker) => {
-                let waker = match waker {
-                    Some(waker) if waker.will_wake(cx.waker()) => waker,
-                    _ => cx.waker().clone(),
-                };
-                *state = SlotState::Open(Some(waker));
-                Poll::Pending
-            }
-            SlotState::Done => Poll::Ready(Err(AskError::NoReply(self.0.asked))),
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        match self.take(|| Some(cx.waker().clone())) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
         }
     }
 }
 
 impl Drop for Reply {
+    #[inline]
     fn drop(&mut self) {
-        *self.0.lock() = SlotState::Done;
+        if !self.is_done {
+            let unread = std::mem::replace(&mut *self.slot.lock(), SlotState::Done);
+            drop(unread);
+        }
     }
 }
 
@@ -204,7 +225,7 @@ impl fmt::Debug for ReplyTo {
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reply").field(&self.0.asked).finish()
+        f.debug_tuple("Reply").field(&self.slot.asked).finish()
     }
 }
 

@@ -8,14 +8,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use iris_core::{Behavior, Envelope, Exit, Lane, Message, Pid, State};
+use iris_core::{Behavior, Envelope, Exit, Host, Lane, Message, Pid, State};
 use iris_mailbox::{Consumer, PushError, Refusal};
 
 use crate::arena;
 use crate::cell::Cell;
 use crate::cohort::Cohort;
 use crate::process::current_pid;
-use crate::shift::with_own;
+use crate::shift::{Held, with_own};
 use crate::table::Table;
 
 /// The right and the duty to run one slice of one process. One word.
@@ -208,15 +208,20 @@ impl Duty {
         self.schedule(cohort);
     }
 
-    /// As [`begin`](Self::begin), but handles one message on the calling thread if that is
+    /// As [`begin_in`](Self::begin_in), but handles one message on the calling thread if that is
     /// inside of no process, and the scheduler lends its processes out.
-    pub(crate) fn begin_here(self, table: &Table) {
-        if current_pid().is_some() || !self.cohort().is_lent {
+    pub(crate) fn begin_here(self, table: &Table, host: &dyn Host) {
+        let cohort = self.cohort();
+        if current_pid().is_some() || !cohort.is_lent || !cohort.is_kept_by(table.number()) {
             return self.begin_in(table);
         }
-        self.cohort().env.activity.begin();
+        let cohort: *const Cohort = &raw const **cohort;
+        // SAFETY: as in `begin_in`.
+        let cohort = unsafe { &*cohort };
+        cohort.env.activity.begin();
         let pid = self.pid;
-        if catch_unwind(AssertUnwindSafe(|| self.run_one())).is_err() {
+        let run = || self.run_one(Held { cohort, host });
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
             tracing::error!(pid = pid.raw(), "a behavior panicked while it was dropped");
         }
     }

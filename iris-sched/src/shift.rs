@@ -8,22 +8,37 @@ use iris_core::Host;
 use crate::cohort::Cohort;
 use crate::duty::{Duty, Ready};
 
-/// The runtime and the scheduler of the process that a thread has run last.
-///
-/// A slice needs both, and to count two references up and down for each slice, on lines that
-/// all workers write to, cost more than the slice.
-pub(crate) struct Held {
-    pub(crate) cohort: Arc<Cohort>,
-    pub(crate) host: Arc<dyn Host>,
+/// What a slice needs of those around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'a> {
+    pub(crate) cohort: &'a Cohort,
+    pub(crate) host: &'a dyn Host,
 }
 
-impl Held {
+/// The runtime and the scheduler of the process that a thread has run last.
+///
+/// To count two references up and down for each slice, on lines that all workers write to,
+/// costs more than the slice.
+struct Kept {
+    cohort: Arc<Cohort>,
+    host: Arc<dyn Host>,
+}
+
+impl Kept {
     /// `None` if the runtime is being dropped.
     fn of(cohort: &Arc<Cohort>) -> Option<Self> {
         Some(Self {
             host: cohort.env.host.upgrade()?,
             cohort: cohort.clone(),
         })
+    }
+
+    #[inline]
+    fn held(&self) -> Held<'_> {
+        Held {
+            cohort: &self.cohort,
+            host: &*self.host,
+        }
     }
 }
 
@@ -33,7 +48,7 @@ impl Held {
 /// is not dropped.
 #[derive(Default)]
 pub struct Shift {
-    held: Option<Held>,
+    kept: Option<Kept>,
 }
 
 impl Shift {
@@ -41,10 +56,10 @@ impl Shift {
     #[inline]
     pub fn run(&mut self, process: Ready) {
         process.run_guarded(|duty| {
-            if let Some(held) = &self.held
-                && Arc::ptr_eq(&held.cohort, duty.cohort())
+            if let Some(kept) = &self.kept
+                && Arc::ptr_eq(&kept.cohort, duty.cohort())
             {
-                duty.run_held(held);
+                duty.run_held(kept.held());
             } else {
                 self.run_other(duty);
             }
@@ -55,25 +70,24 @@ impl Shift {
     fn run_other(&mut self, duty: Duty) {
         // With the runtime being dropped the duty is dropped: to take out what is queued would
         // be to lose it, and so it stays for the runtime to bury.
-        let Some(held) = Held::of(duty.cohort()) else {
-            return;
-        };
-        let held = self.held.insert(held);
-        duty.run_held(held);
+        if let Some(kept) = Kept::of(duty.cohort()) {
+            let kept = self.kept.insert(kept);
+            duty.run_held(kept.held());
+        }
     }
 }
 
 impl fmt::Debug for Shift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shift")
-            .field("is_holding", &self.held.is_some())
+            .field("is_holding", &self.kept.is_some())
             .finish()
     }
 }
 
 /// Runs `duty` with what belongs to its cohort, or drops it if the runtime is being dropped.
-pub(crate) fn with_own(duty: Duty, run: impl FnOnce(Duty, &Held)) {
-    if let Some(held) = Held::of(duty.cohort()) {
-        run(duty, &held);
+pub(crate) fn with_own(duty: Duty, run: impl FnOnce(Duty, Held<'_>)) {
+    if let Some(kept) = Kept::of(duty.cohort()) {
+        run(duty, kept.held());
     }
 }

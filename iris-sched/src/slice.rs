@@ -18,7 +18,7 @@ use crate::cohort::{Cohort, Environment};
 use crate::duty::Duty;
 use crate::process::{Process, Running};
 use crate::rare::Idle;
-use crate::shift::{Held, with_own};
+use crate::shift::Held;
 
 /// How long a slice goes on taking messages: 25 microseconds. The clock is looked at every
 /// four messages, so that up to three more may follow; while messages take less than a
@@ -119,21 +119,19 @@ impl Budget {
 
 impl Duty {
     /// Handles one message, or obeys one order, on a thread that is no scheduler's.
-    pub(crate) fn run_one(self) {
-        with_own(self, |duty, held| {
-            let mut budget = Budget::of(&duty);
-            budget.reductions = 1;
-            duty.run_within(budget, held);
-        });
+    pub(crate) fn run_one(self, held: Held<'_>) {
+        let mut budget = Budget::of(&self);
+        budget.reductions = 1;
+        self.run_within(budget, held);
     }
 
     /// Runs one slice.
-    pub(crate) fn run_held(self, held: &Held) {
+    pub(crate) fn run_held(self, held: Held<'_>) {
         let budget = Budget::of(&self);
         self.run_within(budget, held);
     }
 
-    fn run_within(mut self, mut budget: Budget, held: &Held) {
+    fn run_within(mut self, mut budget: Budget, held: Held<'_>) {
         let env = &*held.cohort.env;
         self.cell().mailbox().set_running(true);
         let outcome = {
@@ -158,12 +156,12 @@ impl Duty {
                 }
             }
         };
-        self.settle(&held.cohort, outcome);
+        self.settle(held.cohort, outcome);
     }
 
     /// A slice; a panic in the user's code is an exit.
     #[inline]
-    fn slice_guarded(&mut self, budget: &mut Budget, held: &Held) -> Outcome {
+    fn slice_guarded(&mut self, budget: &mut Budget, held: Held<'_>) -> Outcome {
         match catch_unwind(AssertUnwindSafe(|| self.slice(budget, held))) {
             Ok(outcome) => outcome,
             Err(payload) => self.panicked(Failure::from_panic(&*payload)),
@@ -259,7 +257,7 @@ impl Duty {
     }
 
     #[inline]
-    fn slice(&mut self, budget: &mut Budget, held: &Held) -> Outcome {
+    fn slice(&mut self, budget: &mut Budget, held: Held<'_>) -> Outcome {
         let env = &*held.cohort.env;
         loop {
             let next = match self.consumer().pop_step() {
@@ -299,10 +297,10 @@ impl Duty {
 
     /// A few bytes are handled where their sender has put them; all else is taken out.
     #[inline]
-    fn handle_letter(&mut self, letter: Letter, budget: &mut Budget, held: &Held) -> Next {
+    fn handle_letter(&mut self, letter: Letter, budget: &mut Budget, held: Held<'_>) -> Next {
         match letter.envelope() {
             Envelope::User(payload, None) if payload.is_inline() => {
-                let cx = Context::new(self.pid(), &*held.host);
+                let cx = Context::new(self.pid(), held.host);
                 let next = self.handle(cx, budget, held, |behavior, state, cx| {
                     Ok(behavior.handle_inline(active(behavior, state), cx, payload))
                 });
@@ -313,8 +311,8 @@ impl Duty {
         }
     }
 
-    fn handle_envelope(&mut self, envelope: Envelope, budget: &mut Budget, held: &Held) -> Next {
-        let cx = Context::new(self.pid(), &*held.host);
+    fn handle_envelope(&mut self, envelope: Envelope, budget: &mut Budget, held: Held<'_>) -> Next {
+        let cx = Context::new(self.pid(), held.host);
         match envelope {
             Envelope::User(payload, None) => {
                 self.handle(cx, budget, held, |behavior, state, cx| {
@@ -365,7 +363,7 @@ impl Duty {
         &mut self,
         mut cx: Context<'_>,
         budget: &mut Budget,
-        held: &Held,
+        held: Held<'_>,
         call: impl FnOnce(&dyn Behavior, &mut Option<State>, &mut Context<'_>) -> Called,
     ) -> Next {
         self.cell().count_handled();
@@ -421,7 +419,7 @@ impl Duty {
     }
 
     /// Everything in a mailbox that is not a message.
-    fn obey(&mut self, order: Envelope, held: &Held) -> Next {
+    fn obey(&mut self, order: Envelope, held: Held<'_>) -> Next {
         match order {
             Envelope::Swap { to, order } => self.swap_in(&to, order),
             Envelope::Stop(exit) => Some(self.ended(exit)),
@@ -452,7 +450,7 @@ impl Duty {
     /// The behavior of all the cohort was swapped since the last message: takes it over, and
     /// handles this one.
     #[cold]
-    fn follow_group(&mut self, letter: Letter, budget: &mut Budget, held: &Held) -> Next {
+    fn follow_group(&mut self, letter: Letter, budget: &mut Budget, held: Held<'_>) -> Next {
         if let Some((group_version, behavior)) = held.cohort.group.current() {
             self.cell().set_group_version(group_version);
             let version = group_version
@@ -486,7 +484,7 @@ impl Duty {
         None
     }
 
-    fn activated(&self, held: &Held) {
+    fn activated(&self, held: Held<'_>) {
         let timeout = self.with_idle(|idle| {
             idle.active = true;
             idle.timeout
@@ -501,7 +499,7 @@ impl Duty {
     }
 
     /// A virtual actor's wake-up: give up, or ask to be woken again.
-    fn give_up_if_idle(&mut self, held: &Held) -> Next {
+    fn give_up_if_idle(&mut self, held: Held<'_>) -> Next {
         let idle = self.with_idle(|idle| *idle);
         let Some(idle) = idle.filter(|_| self.state().is_some()) else {
             return None;

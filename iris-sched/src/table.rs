@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use iris_core::{Behavior, Envelope, Lane, Message, Pid};
+use iris_core::{Behavior, Envelope, Host, Lane, Message, Pid};
 use iris_mailbox::{PushError, Refusal};
 use thiserror::Error;
 
@@ -123,16 +123,22 @@ impl Table {
 
     /// As [`push`](Self::push), for one who is going to wait for what comes of it: handles one
     /// message of an idle process on the calling thread, if its scheduler
-    /// [lends](crate::Scheduler::lends) it and the thread is inside of no handler.
+    /// [lends](crate::Scheduler::lends) it and the thread is inside of no handler. `host` is the
+    /// runtime, for that handler; its cohort must be one that this table [keeps](Self::keep).
     ///
     /// # Errors
     ///
     /// As there.
-    pub fn push_and_run(&self, to: Pid, envelope: Envelope) -> Result<(), PushError> {
+    pub fn push_and_run(
+        &self,
+        to: Pid,
+        envelope: Envelope,
+        host: &dyn Host,
+    ) -> Result<(), PushError> {
         match arena::cell(to.slot()) {
             Some(cell) if cell.owner() == self.number => {
                 if let Some(ready) = cell.push(to, Lane::User, envelope)? {
-                    ready.begin_here(self);
+                    ready.begin_here(self, host);
                 }
                 Ok(())
             }
@@ -213,7 +219,7 @@ mod tests {
     use std::collections::HashSet;
     use std::sync::Weak;
 
-    use iris_core::{BoxFuture, ExitSink, Exited, Host, SendError, Step, SystemClock, handler};
+    use iris_core::{BoxFuture, ExitSink, Exited, SendError, Step, SystemClock, handler};
 
     use super::*;
     use crate::activity::Activity;

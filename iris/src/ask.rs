@@ -138,7 +138,7 @@ impl<'a> Ask<'a> {
         let pushed = if self.queued {
             table.push(to, iris_core::Lane::User, envelope)
         } else {
-            table.push_and_run(to, envelope)
+            table.push_and_run(to, envelope, runtime.as_host())
         };
         match pushed {
             Ok(()) => Ok(Asked { reply, _wait: wait }),

@@ -456,6 +456,10 @@ impl Runtime {
         self.inner.table.get(pid).filter(Process::is_alive)
     }
 
+    pub(crate) fn as_host(&self) -> &dyn Host {
+        &**self.inner
+    }
+
     pub(crate) fn waits(&self) -> &Waits {
         &self.inner.waits
     }
