@@ -1,7 +1,5 @@
 //! What travels between processes, and what becomes of it when it cannot.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -88,7 +86,7 @@ pub enum Envelope {
     /// Go on with this behavior.
     Swap {
         /// The behavior, new or one from before.
-        to: Arc<BehaviorVersion>,
+        to: BehaviorVersion,
         /// Counts the swaps of a process: one that has been overtaken is passed over.
         order: u64,
     },

@@ -284,13 +284,15 @@ impl Cell {
     /// The caller has the duty to look, and no reference to the behavior.
     pub(crate) unsafe fn replace_behavior(
         &self,
-        next: Option<(Arc<dyn Behavior>, u32)>,
+        next: Option<Arc<dyn Behavior>>,
+        version: u32,
+        order: Option<u64>,
     ) -> Option<Arc<dyn Behavior>> {
-        let _lock = self.rare();
-        let next = next.map(|(behavior, version)| {
-            self.private().version.store(version, Ordering::Relaxed);
-            behavior
-        });
+        let mut rare = self.rare();
+        if let Some(order) = order {
+            rare.get_or_insert_default().swap_order = order;
+        }
+        self.private().version.store(version, Ordering::Relaxed);
         // SAFETY: the holder of the duty writes, under the lock, and nobody reads without it.
         unsafe { std::mem::replace(&mut *self.private().behavior.get(), next) }
     }

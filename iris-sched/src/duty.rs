@@ -148,10 +148,16 @@ impl Duty {
         self.inside().1
     }
 
-    /// Puts another behavior in force.
-    pub(crate) fn replace_behavior(&mut self, next: Arc<dyn Behavior>, version: u32) {
+    /// Puts another behavior in force, by a swap of the process's own in that place or by one
+    /// of its cohort.
+    pub(crate) fn replace_behavior(
+        &mut self,
+        next: Arc<dyn Behavior>,
+        version: u32,
+        order: Option<u64>,
+    ) {
         // SAFETY: the duty is this one's, and borrowed mutably.
-        let before = unsafe { self.cell.replace_behavior(Some((next, version))) };
+        let before = unsafe { self.cell.replace_behavior(Some(next), version, order) };
         drop(before);
     }
 
@@ -159,7 +165,7 @@ impl Duty {
     pub(crate) fn take_apart(&mut self) -> (Arc<dyn Behavior>, Option<State>) {
         let state = self.state().take();
         // SAFETY: the duty is this one's, and borrowed mutably.
-        let behavior = unsafe { self.cell.replace_behavior(None) };
+        let behavior = unsafe { self.cell.replace_behavior(None, 0, None) };
         (behavior.expect("a process ends once"), state)
     }
 

@@ -215,12 +215,13 @@ impl Process {
         let rare = lock.get_or_insert_default();
         let history = rare
             .history
-            .get_or_insert_with(|| History::new(Arc::new(BehaviorVersion { version, behavior })));
+            .get_or_insert_with(|| History::new(BehaviorVersion { version, behavior }));
         let swap = next(history)?;
         let pushed = self.cell.push(self.pid, lane, swap.envelope());
         let ready = pushed.map_err(|_| RollbackError::NotAlive)?;
-        let version = swap.done();
+        let (version, forgotten) = swap.done();
         drop(lock);
+        drop(forgotten);
         if let Some(ready) = ready {
             ready.begin();
         }

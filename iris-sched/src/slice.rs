@@ -421,7 +421,7 @@ impl Duty {
     /// Everything in a mailbox that is not a message.
     fn obey(&mut self, order: Envelope, held: Held<'_>) -> Next {
         match order {
-            Envelope::Swap { to, order } => self.swap_in(&to, order),
+            Envelope::Swap { to, order } => self.swap_in(to, order),
             Envelope::Stop(exit) => Some(self.ended(exit)),
             Envelope::Wake => self.give_up_if_idle(held),
             other => {
@@ -430,7 +430,7 @@ impl Duty {
         }
     }
 
-    fn swap_in(&mut self, next: &BehaviorVersion, order: u64) -> Next {
+    fn swap_in(&mut self, next: BehaviorVersion, order: u64) -> Next {
         let newest = self
             .cell()
             .rare()
@@ -440,11 +440,7 @@ impl Duty {
             // A later swap has overtaken this one in the signal lane.
             return None;
         }
-        let after = self.take_over(next.behavior.clone(), next.version);
-        if self.cell().version() == next.version {
-            self.cell().rare().get_or_insert_default().swap_order = order;
-        }
-        after
+        self.take_over(next.behavior, next.version, Some(order))
     }
 
     /// The behavior of all the cohort was swapped since the last message: takes it over, and
@@ -456,15 +452,16 @@ impl Duty {
             let version = group_version
                 .saturating_add(1)
                 .max(self.cell().version() + 1);
-            if let Some(outcome) = self.take_over(behavior, version) {
+            if let Some(outcome) = self.take_over(behavior, version, None) {
                 return Some(outcome.with_left(letter.open()));
             }
         }
         self.handle_letter(letter, budget, held)
     }
 
-    /// Puts `next` in force, with the state that it makes of the present one.
-    fn take_over(&mut self, next: Arc<dyn Behavior>, version: u32) -> Next {
+    /// Puts `next` in force, with the state that it makes of the present one. `order` is the
+    /// place of a swap of the process's own.
+    fn take_over(&mut self, next: Arc<dyn Behavior>, version: u32, order: Option<u64>) -> Next {
         if let Some(old) = self.state().take() {
             let from = self.cell().version();
             match catch_unwind(AssertUnwindSafe(|| next.migrate(old, from))) {
@@ -480,7 +477,7 @@ impl Duty {
                 Err(payload) => return Some(self.panicked(Failure::from_panic(&*payload))),
             }
         }
-        self.replace_behavior(next, version);
+        self.replace_behavior(next, version, order);
         None
     }
 

@@ -31,14 +31,14 @@ pub enum RollbackError {
 /// rollback is forgotten with it: to go back from there is to go further back.
 #[derive(Debug)]
 pub(crate) struct History {
-    versions: Vec<Arc<BehaviorVersion>>,
+    versions: Vec<BehaviorVersion>,
     /// Numbers are never used twice, rollbacks or not.
     newest: u32,
     swaps: u64,
 }
 
 impl History {
-    pub(crate) fn new(original: Arc<BehaviorVersion>) -> Self {
+    pub(crate) fn new(original: BehaviorVersion) -> Self {
         Self {
             newest: original.version,
             versions: vec![original],
@@ -49,7 +49,7 @@ impl History {
     /// The swap to a new behavior, and what the history is once it is on its way.
     pub(crate) fn advance(&mut self, behavior: Arc<dyn Behavior>) -> Swap<'_> {
         let version = self.newest + 1;
-        let to = Arc::new(BehaviorVersion { version, behavior });
+        let to = BehaviorVersion { version, behavior };
         Swap {
             to,
             keep: self.versions.len(),
@@ -73,7 +73,7 @@ impl History {
 
 /// A swap that is not on its way yet.
 pub(crate) struct Swap<'a> {
-    to: Arc<BehaviorVersion>,
+    to: BehaviorVersion,
     keep: usize,
     history: &'a mut History,
 }
@@ -86,18 +86,19 @@ impl Swap<'_> {
         }
     }
 
-    /// It is on its way: the version's number.
-    pub(crate) fn done(self) -> u32 {
+    /// It is on its way: the version's number, and what is forgotten with it, which is to be
+    /// dropped where the user's code may run.
+    pub(crate) fn done(self) -> (u32, Vec<BehaviorVersion>) {
         let Self { to, keep, history } = self;
         let version = to.version;
         history.swaps += 1;
         history.newest = history.newest.max(version);
-        history.versions.truncate(keep);
+        let mut forgotten = history.versions.split_off(keep);
         history.versions.push(to);
         if history.versions.len() > KEPT_VERSIONS {
             // The original is kept for ever.
-            history.versions.remove(1);
+            forgotten.push(history.versions.remove(1));
         }
-        version
+        (version, forgotten)
     }
 }

@@ -22,8 +22,8 @@ const HOT_BACKLOG: u64 = 50_000;
 /// Between two messages to light actors.
 const LIGHT_PAUSE_NS: u64 = 50_000;
 
-/// Swaps that may be on the way.
-const SWAP_WINDOW: u64 = 4_096;
+/// Swaps that may be on the way: as many as messages, among which they wait.
+const SWAP_WINDOW: u64 = 65_536;
 
 /// Time for workers to come to rest before memory is read, or for spawned tasks to be polled.
 const SETTLE: Duration = Duration::from_millis(150);
