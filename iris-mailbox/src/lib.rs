@@ -66,7 +66,7 @@
 //!
 //! # The runner's line
 //!
-//! What was taken is turned around in steps of 1024 and then handed out. Its words lie on a
+//! What was taken is turned around in steps of 256 and then handed out. Its words lie on a
 //! cache line that producers do not write. Only the runner touches the nodes there, and a
 //! runner that can prove to be the only one, a [`Consumer`], asks nobody. Others take a flag,
 //! `busy`, for each look. In a bounded mailbox everybody does: a policy may let senders

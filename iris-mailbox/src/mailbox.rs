@@ -293,7 +293,7 @@ impl<P, R> Mailbox<P, R> {
         }
     }
 
-    /// Like [`pop`](Self::pop), in steps: at most 1024 messages are put in order before it
+    /// Like [`pop`](Self::pop), in steps: at most 256 messages are put in order before it
     /// returns. A signal is found between two steps.
     #[inline]
     pub fn pop_step(&self) -> Popped {

@@ -176,7 +176,7 @@ impl Pair {
                     assert_eq!(signal.as_ref().map(word), self.model.pop());
                 }
                 Popped::Empty => assert!(self.model.is_empty()),
-                Popped::Unsorted => assert!(self.model.user.len() > 1024),
+                Popped::Unsorted => assert!(self.model.user.len() > 256),
             },
             Op::Close => {
                 let left: Vec<_> = self.mailbox.close().iter().map(message_word).collect();

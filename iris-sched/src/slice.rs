@@ -67,6 +67,9 @@ struct Budget {
     since: Option<Instant>,
     messages: u32,
     next_look: u32,
+    /// Whether it is a virtual actor: asked once, for that is told on the line that producers
+    /// write.
+    is_virtual: bool,
 }
 
 impl Budget {
@@ -77,6 +80,7 @@ impl Budget {
             since: None,
             messages: 0,
             next_look: CLOCK_STRIDE,
+            is_virtual: duty.cell().is_virtual(),
         }
     }
 
@@ -371,7 +375,7 @@ impl Duty {
         let activates = state.is_none();
         let called = call(behavior, state, &mut cx);
         budget.spent = budget.spent.saturating_add(1).saturating_add(cx.spent());
-        if self.cell().is_virtual() {
+        if budget.is_virtual {
             if activates {
                 self.activated(held);
             }

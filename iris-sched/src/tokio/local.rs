@@ -119,6 +119,9 @@ impl Local {
         // is more to do, after the others.
         let is_requeue = self.running.get() == Some(process.pid());
         if is_requeue || self.chain.get() >= LONGEST_CHAIN {
+            // A whole slice of one process is over: what came from outside meanwhile goes
+            // before its next.
+            self.fetch_injected();
             self.queue.push(process);
             // One alone is what this worker runs next. Should it wait for a slice that blocks,
             // the watch sees it.
@@ -210,6 +213,13 @@ impl Local {
             return Some(process);
         }
         self.next_injected()
+    }
+
+    /// Puts a batch from outside into the own queue.
+    fn fetch_injected(&self) {
+        if !self.shared.injector.is_empty() {
+            while self.shared.injector.steal_batch(&self.queue).is_retry() {}
+        }
     }
 
     /// The oldest from outside, with a batch of those behind it for the own queue.
