@@ -80,12 +80,16 @@ pub(crate) fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 impl Behavior for PyBehavior {
-    fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
-        let Message::User(bytes) = message else {
-            return Step::Done;
-        };
+    fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
+        match message {
+            Message::User(bytes) => self.handle_inline(state, cx, &bytes),
+            _ => Step::Done,
+        }
+    }
+
+    fn handle_inline(&self, _: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
         let called = Python::try_attach(|py| {
-            let called = self.call(py, &bytes);
+            let called = self.call(py, bytes);
             if !self.born.is_here() {
                 fork::leave_child(py, called.err());
             }

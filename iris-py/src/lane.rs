@@ -22,7 +22,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iris::{BoxFuture, Ready, Scheduler};
+use iris::{BoxFuture, Ready, Scheduler, Shift};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -306,6 +306,7 @@ impl Shared {
     /// With the GIL: slices until the queue is empty or the time is over.
     fn run_ready(&self, me: u64) -> Option<Relieved> {
         let until = Instant::now() + HOLD;
+        let mut shift = Shift::default();
         loop {
             let (ready, slice) = {
                 let mut state = self.lock();
@@ -318,7 +319,7 @@ impl Shared {
                 self.watch_if_needed(&mut state);
                 (ready, slice)
             };
-            ready.run();
+            shift.run(ready);
             // Another number means that the watch has given the lead away meanwhile, and
             // the word is its new holder's.
             let same = self

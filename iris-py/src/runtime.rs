@@ -4,7 +4,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iris::{ExitReason, Pid, Runtime, TimerId};
+use iris::{Cohort, ExitReason, Pid, Runtime, TimerId};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
@@ -35,6 +35,8 @@ pub(crate) struct PyRuntime {
 pub(crate) struct Parts {
     pub(crate) runtime: Runtime,
     pub(crate) lane: Arc<GuestLane>,
+    /// Of all push actors.
+    pub(crate) cohort: Arc<Cohort>,
 }
 
 impl Drop for PyRuntime {
@@ -84,9 +86,12 @@ impl PyRuntime {
             .start()
             .map_err(|error| error::start(&error))?;
         let lane = py.detach(|| GuestLane::start(runtime.rust_scheduler()))?;
+        let lane = Arc::new(lane);
+        let cohort = runtime.lasting_cohort(lane.clone());
         let parts = ManuallyDrop::new(Parts {
             runtime,
-            lane: Arc::new(lane),
+            lane,
+            cohort,
         });
         Ok(Self {
             parts,
@@ -491,7 +496,7 @@ impl PyRuntime {
     #[pyo3(signature = (drain=2.0))]
     fn shutdown(&self, py: Python<'_>, drain: f64) -> PyResult<u64> {
         let drain = convert::seconds("drain", drain)?;
-        let Parts { runtime, lane } = self.parts(py)?;
+        let Parts { runtime, lane, .. } = self.parts(py)?;
         if runtime.inside_handler() {
             return Err(PyRuntimeError::new_err(
                 "shutdown() inside a handler would wait for that handler; call it elsewhere",

@@ -1,8 +1,6 @@
 //! How the class `Runtime` makes actors of Python callables.
 
-use std::sync::Arc;
-
-use iris::{Pid, Scheduler, SpawnBuilder, SpawnError};
+use iris::{Pid, SpawnBuilder, SpawnError};
 use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 
@@ -23,11 +21,13 @@ impl PyRuntime {
         shape: impl FnOnce(SpawnBuilder<'_>) -> SpawnBuilder<'_>,
     ) -> PyResult<u64> {
         let py = handler.py();
-        let Parts { runtime, lane } = self.parts(py)?;
+        let Parts {
+            runtime, cohort, ..
+        } = self.parts(py)?;
         convert::check_handler(handler)?;
         let behavior = PyBehavior::new(handler, OnError::parse(on_error)?);
-        let lane: Arc<dyn Scheduler> = lane.clone();
-        let mut builder = runtime.spawn(behavior).budget(budget).on(lane);
+        let mut builder = runtime.spawn(behavior).budget(budget);
+        builder = builder.of_cohort(cohort.clone());
         if let Some(name) = name {
             builder = builder.named(name);
         }
@@ -46,7 +46,7 @@ impl PyRuntime {
         parent: Option<Pid>,
     ) -> PyResult<u64> {
         let py = handler.py();
-        let Parts { runtime, lane } = self.parts(py)?;
+        let Parts { runtime, lane, .. } = self.parts(py)?;
         convert::check_handler(handler)?;
         if budget == 0 {
             return Err(error::spawn(py, &SpawnError::NoBudget));

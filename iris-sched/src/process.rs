@@ -272,6 +272,11 @@ impl Process {
         self.cell.mailbox().is_alive() && self.cell.mailbox().life() == self.life()
     }
 
+    /// Whether its handler will never be called again.
+    pub fn is_over(&self) -> bool {
+        self.cell.mailbox().is_closed() || self.cell.mailbox().life() != self.life()
+    }
+
     /// User messages not yet handed to the handler; 0 once it has ended.
     pub fn mailbox_size(&self) -> usize {
         let queued = self.look(|cell| cell.mailbox().len()).unwrap_or(0);

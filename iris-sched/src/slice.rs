@@ -502,9 +502,7 @@ impl Duty {
     /// A virtual actor's wake-up: give up, or ask to be woken again.
     fn give_up_if_idle(&mut self, held: Held<'_>) -> Next {
         let idle = self.with_idle(|idle| *idle);
-        let Some(idle) = idle.filter(|_| self.state().is_some()) else {
-            return None;
-        };
+        let idle = idle.filter(|_| self.state().is_some())?;
         let (Some(timeout), Some(last_active)) = (idle.timeout, idle.last_active) else {
             return None;
         };

@@ -59,9 +59,10 @@ impl Table {
     /// cohorts that a runtime always has.
     pub fn keep(&self, cohort: Arc<Cohort>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before it is said: whoever believes it finds it so.
-        kept.push(cohort.clone());
-        cohort.keep(self.number);
+        let kept_now = Arc::clone(&cohort);
+        kept.push(cohort);
+        // Said after it is done: whoever believes it finds it so.
+        kept_now.keep(self.number);
     }
 
     /// Begins a process, at rest: it runs when something is sent to it.

@@ -235,6 +235,14 @@ impl Runtime {
         Cohort::new(self.inner.env.clone(), scheduler)
     }
 
+    /// As [`cohort_on`](Self::cohort_on), kept for as long as the runtime lives: messages to its
+    /// processes cost some 20 ns less. For the one scheduler of a guest language.
+    pub fn lasting_cohort(&self, scheduler: Arc<dyn Scheduler>) -> Arc<Cohort> {
+        let cohort = self.cohort_on(scheduler);
+        self.inner.table.keep(cohort.clone());
+        cohort
+    }
+
     /// Puts `message` into the mailbox of `to`. FIFO for each sender; never waits.
     ///
     /// # Errors
@@ -414,7 +422,10 @@ impl Runtime {
                 break;
             }
         }
-        let stuck = self.inner.env.activity.busy();
+        // One that has left its handler and is being buried with a long queue is not stuck.
+        let processes = self.inner.table.snapshot();
+        let stuck = processes.iter().filter(|process| !process.is_over());
+        let stuck = stuck.count() + self.inner.undertaker.at_work();
         self.inner.abandon_stuck();
         self.inner.end_threads();
         ShutdownReport {

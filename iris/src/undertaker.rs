@@ -137,6 +137,11 @@ impl Undertaker {
         self.office.bell.notify_one();
     }
 
+    /// How many are inside an `on_stop` at this moment.
+    pub(crate) fn at_work(&self) -> usize {
+        self.office.lock().entrusted.len()
+    }
+
     /// Exits that went on without their `on_stop`, since the runtime began.
     pub(crate) fn late(&self) -> u64 {
         self.office.late.load(Ordering::Relaxed)

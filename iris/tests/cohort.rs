@@ -110,7 +110,7 @@ fn a_state_that_cannot_be_taken_over_keeps_its_behavior_until_the_next_swap() {
     let (tell, heard) = channel();
     let spawned = rt.spawn(Counting("first", tell.clone()));
     let pid = spawned.of_cohort(cohort.clone()).start().unwrap();
-    let mut say = |count| {
+    let say = |count| {
         rt.send_bytes(pid, b"go").unwrap();
         let (_, name, counted) = heard.recv_timeout(PATIENCE).unwrap();
         assert_eq!(counted, count);
