@@ -172,6 +172,27 @@ pub enum SendError {
         /// What could not be sent.
         message: Message,
     },
+    /// The mailbox is full, its policy is to make senders wait, and this one may not: it is
+    /// inside a handler or on a thread that others need.
+    #[error(
+        "the mailbox of process {to} is full and senders wait for room there, which a handler \
+         may not: await send_async (a handler returns it as Step::Await), or send from a \
+         thread of your own"
+    )]
+    WouldBlock {
+        /// Whom it was for.
+        to: Pid,
+        /// What could not be sent.
+        message: Message,
+    },
+    /// The mailbox is full, and there was no room in the time that the sender would wait.
+    #[error("the mailbox of process {to} had no room in time")]
+    Timeout {
+        /// Whom it was for.
+        to: Pid,
+        /// What could not be sent.
+        message: Message,
+    },
     /// The runtime itself is shutting down.
     #[error("the runtime has been shut down")]
     ShutDown {
@@ -183,12 +204,26 @@ pub enum SendError {
 }
 
 impl SendError {
+    /// Who did not take it. After a redirection it is the last one that was tried.
+    pub fn to(&self) -> Pid {
+        match self {
+            Self::NoProc { to, .. }
+            | Self::Closed { to, .. }
+            | Self::Full { to, .. }
+            | Self::WouldBlock { to, .. }
+            | Self::Timeout { to, .. }
+            | Self::ShutDown { to, .. } => *to,
+        }
+    }
+
     /// The message, back in the sender's hands.
     pub fn into_message(self) -> Message {
         match self {
             Self::NoProc { message, .. }
             | Self::Closed { message, .. }
             | Self::Full { message, .. }
+            | Self::WouldBlock { message, .. }
+            | Self::Timeout { message, .. }
             | Self::ShutDown { message, .. } => message,
         }
     }
@@ -213,6 +248,9 @@ pub enum DeadLetterReason {
     Stopped,
     /// A newer message took its place in a full mailbox.
     Evicted,
+    /// A mailbox did not take it, and there was nobody to give it back to: a timer's message, or
+    /// the copy that overflowed from a full mailbox.
+    Refused,
 }
 
 impl DeadLetterReason {
@@ -221,6 +259,7 @@ impl DeadLetterReason {
         match self {
             Self::Stopped => "stopped",
             Self::Evicted => "evicted",
+            Self::Refused => "refused",
         }
     }
 }

@@ -75,6 +75,27 @@
 //! Who gives up on a process that does not come back from its handler closes its mailbox from
 //! outside and leaves the runner's line alone.
 //!
+//! # Room
+//!
+//! A sender that a full mailbox has refused may wait until there is room. The mailbox keeps no
+//! list of who waits, only a note that somebody does; whoever runs it looks at the note after
+//! each message that it takes, and tells them. What is lost in such schemes is the wake-up
+//! of a sender that looks, finds the mailbox full, and is overtaken by the runner on its way to
+//! bed. Here the second look and the note are one turn, as each message taken out is one:
+//!
+//! ```text
+//!    sender                                   runner
+//!    put itself on the owner's list
+//!    turn { raise the note; full? }           turn { take a message; count it }
+//!    full: sleep                              note raised? tell those on the list
+//! ```
+//!
+//! Turns come one after the other. If the runner's is the later one, then it sees the note; if
+//! the sender's is, then it sees that there is room, and does not sleep. So the look at the note
+//! is relaxed, and needs no fence. The end of a mailbox is no turn: there the sender asks the
+//! gate after it has raised the note, and who closes it looks at the note afterwards, with a
+//! fence between the two on either side.
+//!
 //! # The signal lane
 //!
 //! A queue behind a lock, for signals are rare, with a flag on the runner's line that says
@@ -86,8 +107,10 @@ mod letter;
 mod mailbox;
 mod node;
 mod pool;
+mod room;
 mod runner;
 mod sync;
 
 pub use letter::Letter;
 pub use mailbox::{Consumer, Mailbox, Popped, PushError, Refusal};
+pub use room::Eviction;

@@ -13,6 +13,7 @@ use crate::head::{ASLEEP, COUNT_MASK, Gate, Word};
 use crate::letter::Letter;
 use crate::node::{NONE, Node};
 use crate::pool;
+use crate::room;
 use crate::runner::{Runner, Turn};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering, fence, relax};
 
@@ -42,14 +43,15 @@ type Signals = Option<Box<VecDeque<Envelope>>>;
 pub struct Mailbox<P = (), R = ()> {
     head: AtomicU64,
     /// In which life the mailbox is. Written under the lock of `signals`.
-    life: AtomicU32,
-    /// User messages that it takes; 0: any number. Whether it is 0 changes between lives only.
-    capacity: AtomicU32,
+    pub(crate) life: AtomicU32,
+    /// [`BOUNDED`] and how many user messages it takes, or 0: any number. Whether it is 0
+    /// changes between lives only.
+    pub(crate) capacity: AtomicU32,
     /// `None` until there is a signal.
     signals: Mutex<Signals>,
     /// What the owner keeps beside what producers look at.
     pub beside_producers: P,
-    runner: Runner<R>,
+    pub(crate) runner: Runner<R>,
 }
 
 #[cfg(all(not(feature = "loom"), target_pointer_width = "64"))]
@@ -94,13 +96,6 @@ impl Mailbox {
     /// An empty, open mailbox with nobody looking into it. Allocates nothing.
     pub fn new() -> Self {
         Self::with((), ())
-    }
-
-    /// As [`new`](Self::new), with room for so many user messages.
-    pub fn bounded(capacity: NonZeroU32) -> Self {
-        let unborn = Self::unborn(0, (), ());
-        unborn.reopen(Some(capacity));
-        unborn
     }
 }
 
@@ -198,59 +193,6 @@ impl<P, R> Mailbox<P, R> {
     /// As there.
     pub fn push_over(&self, life: u32, envelope: Envelope) -> Result<bool, PushError> {
         self.push_user(life, envelope, Gate::Open, Room::Any)
-    }
-
-    /// Takes the oldest user message out, to make room for a newer one. For any thread; waits
-    /// for a runner or another thread that is in the middle of taking one out, and for no
-    /// handler. `None` if there is none, or the life is over.
-    ///
-    /// In a mailbox without bounds there is never one to take.
-    pub fn evict(&self, life: u32) -> Option<Envelope> {
-        let turn = self.enter_shared()?;
-        if self.life() != life || !self.is_shared() {
-            return None;
-        }
-        loop {
-            if turn.is_empty() && !self.take(&turn) {
-                return None;
-            }
-            if !turn.sort() {
-                continue;
-            }
-            if let Some(oldest) = turn.evict() {
-                return Some(oldest.open());
-            }
-            // Only orders lie on the runner's line. The messages are behind them.
-            let before = self.update(|word| (word.index() != NONE).then(|| word.emptied()))?;
-            // SAFETY: the exchange took the stack, and nobody had its nodes but the stack.
-            unsafe { turn.append(before.index()) };
-        }
-    }
-
-    /// Changes the bound of a bounded mailbox; `false` and no change for one that has none.
-    /// Takes effect for messages that are sent from now on: more that wait already stay.
-    ///
-    /// What is pushed in the moment of the change may see either bound.
-    pub fn set_capacity(&self, capacity: NonZeroU32) -> bool {
-        let capacity = capacity.get().min(COUNT_MASK);
-        let mut old = self.capacity.load(Ordering::Acquire);
-        while old != 0 {
-            match self.capacity.compare_exchange_weak(
-                old,
-                capacity,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return true,
-                Err(now) => old = now,
-            }
-        }
-        false
-    }
-
-    /// The bound on user messages that wait, if there is one.
-    pub fn capacity(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.capacity.load(Ordering::Acquire))
     }
 
     /// Takes no more user messages and queues the order to stop in `lane`. `None` if it was
@@ -474,7 +416,7 @@ impl<P, R> Mailbox<P, R> {
         );
         let pushed = word.pushed().wrapping_add(1);
         self.runner.reopen(pushed, capacity.is_some());
-        let capacity = capacity.map_or(0, NonZeroU32::get).min(COUNT_MASK);
+        let capacity = capacity.map_or(0, |capacity| room::bound(capacity.get()));
         self.capacity.store(capacity, Ordering::Relaxed);
         self.head.store(Word::opened(pushed).0, Ordering::Release);
     }
@@ -531,20 +473,20 @@ impl<P, R> Mailbox<P, R> {
     /// The gate, and a promise: if a thread writes something and then asks for the gate,
     /// and another seals and then reads what the first wrote, then one of them sees the
     /// other. A process that begins to wait and one who stops it rely on that.
-    fn gate(&self) -> Gate {
+    pub(crate) fn gate(&self) -> Gate {
         fence(Ordering::SeqCst);
         self.word().gate()
     }
 
     #[inline]
-    fn word(&self) -> Word {
+    pub(crate) fn word(&self) -> Word {
         Word(self.head.load(Ordering::Acquire))
     }
 
     /// Exchanges the head word for what `next` makes of it and returns the old one; `None`
     /// and no change if `next` declines.
     #[inline]
-    fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Option<Word> {
+    pub(crate) fn update(&self, next: impl Fn(Word) -> Option<Word>) -> Option<Word> {
         let mut seen = self.word();
         loop {
             let new = next(seen)?;
@@ -580,7 +522,7 @@ impl<P, R> Mailbox<P, R> {
         // What is popped after this look only makes more room.
         let full = capacity != 0
             && room == Room::Bounded
-            && waiting(word, self.runner.popped()) >= capacity;
+            && waiting(word, self.runner.popped()) >= capacity & COUNT_MASK;
         full.then_some(Refusal::Full)
     }
 
@@ -759,7 +701,7 @@ impl<P, R> Mailbox<P, R> {
 
     /// Moves the stack to the runner's line; `false` if it is empty.
     #[inline]
-    fn take(&self, turn: &Turn<'_, R>) -> bool {
+    pub(crate) fn take(&self, turn: &Turn<'_, R>) -> bool {
         let taken = self.update(|word| {
             turn.announce(word.index());
             (word.index() != NONE).then(|| word.emptied())
@@ -779,13 +721,13 @@ impl<P, R> Mailbox<P, R> {
     }
 
     #[inline]
-    fn is_shared(&self) -> bool {
-        self.runner.shared.load(Ordering::Relaxed)
+    pub(crate) fn is_shared(&self) -> bool {
+        self.runner.is_shared()
     }
 
     /// As [`enter`](Self::enter), beside others who take one message out at a time.
     #[cold]
-    fn enter_shared(&self) -> Option<Turn<'_, R>> {
+    pub(crate) fn enter_shared(&self) -> Option<Turn<'_, R>> {
         loop {
             if let Some(turn) = self.runner.enter() {
                 return Some(turn);
@@ -805,9 +747,12 @@ impl<P, R> Mailbox<P, R> {
 
 /// User messages that wait, from what was ever pushed and what was ever handed out.
 #[inline]
-fn waiting(word: Word, popped: u32) -> u32 {
+pub(crate) fn waiting(word: Word, popped: u32) -> u32 {
     word.pushed().wrapping_sub(popped) & COUNT_MASK
 }
+
+/// Marks a capacity that is one; a mailbox may have room for none at all.
+pub(crate) const BOUNDED: u32 = 1 << 31;
 
 /// Whether a push minds the capacity.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,18 @@ use crate::chain::{Chain, reverse_some};
 use crate::letter::Letter;
 use crate::node::{Index, NONE};
 use crate::pool;
-use crate::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 /// Nodes that are turned around in one step: half a microsecond where they are in the cache,
 /// a dozen where none is.
 pub(crate) const SORT_STEP: usize = 256;
+
+/// Others than the runner take messages out, so that each turn needs the flag `busy`. Written
+/// between lives only.
+const SHARED: u8 = 1;
+
+/// Senders wait until there is room. Raised within a turn.
+const AWAITED: u8 = 2;
 
 /// The runner's cache line. All of it but the flags is written through a [`Turn`] only.
 ///
@@ -18,9 +25,9 @@ pub(crate) const SORT_STEP: usize = 256;
 pub(crate) struct Runner<R> {
     /// Whether the signal lane may hold something. Written under its lock.
     pub(crate) signals: AtomicBool,
-    /// Whether others than the runner take messages out, so that each turn needs the flag
-    /// below. Written between lives only.
-    pub(crate) shared: AtomicBool,
+    /// [`SHARED`] and [`AWAITED`]: two notes about a bounded mailbox, together since the runner
+    /// looks at them for each message.
+    bounds: AtomicU8,
     /// Whether there is a [`Turn`].
     busy: AtomicBool,
     /// What the runner says of itself.
@@ -39,7 +46,7 @@ impl<R> Runner<R> {
     pub(crate) fn new(beside: R) -> Self {
         Self {
             signals: AtomicBool::new(false),
-            shared: AtomicBool::new(false),
+            bounds: AtomicU8::new(0),
             busy: AtomicBool::new(false),
             running: AtomicBool::new(false),
             taken: AtomicU32::new(NONE),
@@ -53,7 +60,8 @@ impl<R> Runner<R> {
     pub(crate) fn reopen(&self, pushed: u32, shared: bool) {
         debug_assert!(self.is_empty(), "a life begins with an empty mailbox");
         self.signals.store(false, Ordering::Relaxed);
-        self.shared.store(shared, Ordering::Relaxed);
+        let bounds = if shared { SHARED } else { 0 };
+        self.bounds.store(bounds, Ordering::Relaxed);
         self.running.store(false, Ordering::Relaxed);
         self.popped.store(pushed, Ordering::Relaxed);
     }
@@ -84,6 +92,23 @@ impl<R> Runner<R> {
             runner: self,
             gives_back: false,
         }
+    }
+
+    /// Whether each turn needs the flag.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.bounds.load(Ordering::Relaxed) & SHARED != 0
+    }
+
+    /// Whether senders wait until there is room.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.bounds.load(Ordering::Relaxed) & AWAITED != 0
+    }
+
+    /// Notes that none waits any more.
+    pub(crate) fn forget_awaited(&self) {
+        self.bounds.fetch_and(!AWAITED, Ordering::Relaxed);
     }
 
     /// User messages ever handed out, modulo 2^32.
@@ -218,6 +243,12 @@ impl<R> Turn<'_, R> {
             }
             last = next;
         }
+    }
+
+    /// Notes that senders wait. Whoever has the next turn sees it.
+    pub(crate) fn note_awaited(&self) {
+        // The turn's end is a release, the next one's begin an acquire.
+        self.runner.bounds.fetch_or(AWAITED, Ordering::Relaxed);
     }
 
     /// Everything at once, oldest first. Leaves `popped` alone.

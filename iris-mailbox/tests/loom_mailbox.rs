@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use iris_core::{Envelope, Exit, Lane, Message};
-use iris_mailbox::{Mailbox, Popped, PushError};
+use iris_mailbox::{Eviction, Mailbox, Popped, PushError};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
@@ -361,9 +361,9 @@ fn eviction_beside_the_runner_takes_each_message_once() {
             thread::spawn(move || {
                 let refused = send(&mailbox, &[2]);
                 let evicted = match mailbox.evict(mailbox.life()) {
-                    Some(Envelope::User(bytes, _)) => Some(number(&bytes)),
-                    None => None,
-                    Some(other) => panic!("{other:?} is no message"),
+                    Eviction::Evicted(Envelope::User(bytes, _)) => Some(number(&bytes)),
+                    Eviction::NotFull => None,
+                    other => panic!("{other:?} of a mailbox with one message"),
                 };
                 (refused, evicted)
             })
@@ -376,5 +376,89 @@ fn eviction_beside_the_runner_takes_each_message_once() {
         seen.sort_unstable();
         assert_eq!(seen, [1, 2]);
         assert_eq!(mailbox.len(), 0);
+    });
+}
+
+fn full() -> Arc<Mailbox> {
+    let one = std::num::NonZeroU32::new(1).expect("one is not zero");
+    let mailbox = Arc::new(Mailbox::bounded(one));
+    assert!(send(&mailbox, &[1]).is_empty());
+    mailbox
+}
+
+/// A sender with a message for a full mailbox: whether it sleeps until it is told.
+fn waiting_sender(mailbox: &Arc<Mailbox>) -> thread::JoinHandle<bool> {
+    let mailbox = Arc::clone(mailbox);
+    thread::spawn(move || {
+        let refused = !send(&mailbox, &[2]).is_empty();
+        refused && mailbox.await_room(mailbox.life())
+    })
+}
+
+#[test]
+fn a_sender_that_sleeps_until_there_is_room_is_told() {
+    explore(|| {
+        let mailbox = full();
+        let sender = waiting_sender(&mailbox);
+        assert_eq!(popped(&mailbox), Some(1));
+        let told = mailbox.is_room_awaited();
+        assert!(!sender.join().unwrap() || told, "asleep for good");
+    });
+}
+
+#[test]
+fn a_sender_that_sleeps_is_told_of_room_that_an_eviction_made() {
+    explore(|| {
+        let mailbox = full();
+        let sender = waiting_sender(&mailbox);
+        let evicted = mailbox.evict(mailbox.life());
+        assert!(matches!(evicted, Eviction::Evicted(_)), "{evicted:?}");
+        let told = mailbox.is_room_awaited();
+        assert!(!sender.join().unwrap() || told, "asleep for good");
+    });
+}
+
+#[test]
+fn a_sender_that_sleeps_is_told_of_the_end() {
+    for end in [
+        |mailbox: &Mailbox| drop(mailbox.seal(Lane::Signal, Exit::default())),
+        |mailbox: &Mailbox| drop(mailbox.seal(Lane::User, Exit::default())),
+        |mailbox: &Mailbox| drop(mailbox.close()),
+        |mailbox: &Mailbox| drop(mailbox.close_from_outside(mailbox.life())),
+        |mailbox: &Mailbox| assert!(mailbox.set_capacity(2)),
+    ] {
+        explore(move || {
+            let mailbox = full();
+            let sender = waiting_sender(&mailbox);
+            end(&mailbox);
+            let told = mailbox.is_room_awaited_after_all();
+            assert!(!sender.join().unwrap() || told, "asleep for good");
+        });
+    }
+}
+
+#[test]
+fn one_who_evicts_too_late_leaves_the_next_life_alone() {
+    explore(|| {
+        let mailbox = full();
+        let life = mailbox.life();
+        let late = {
+            let mailbox = Arc::clone(&mailbox);
+            thread::spawn(move || mailbox.evict(life))
+        };
+        let left = mailbox.close().len();
+        let asleep = mailbox.end_life(life, life + 1);
+        assert!(asleep.is_some());
+        mailbox.reopen(std::num::NonZeroU32::new(1));
+        assert!(send(&mailbox, &[7]).is_empty());
+        let late = late.join().unwrap();
+        match late {
+            Eviction::Evicted(Envelope::User(bytes, _)) => {
+                assert_eq!((number(&bytes), left), (1, 0));
+            }
+            Eviction::NotFull => assert_eq!(left, 1),
+            other => panic!("{other:?} of a mailbox with one message"),
+        }
+        assert_eq!(popped(&mailbox), Some(7));
     });
 }

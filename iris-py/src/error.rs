@@ -1,8 +1,8 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
 use iris::{
-    Failure, JoinError, PlaceError, RegisterError, RollbackError, SpawnError, StartError,
-    TimerError,
+    Failure, JoinError, OverflowError, PlaceError, RegisterError, RollbackError, SpawnError,
+    StartError, TimerError,
 };
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -66,12 +66,34 @@ pub(crate) fn place(py: Python<'_>, error: &PlaceError) -> PyErr {
 
 pub(crate) fn spawn(py: Python<'_>, error: &SpawnError) -> PyErr {
     match error {
-        SpawnError::NoBudget => PyValueError::new_err(error.to_string()),
+        SpawnError::NoBudget | SpawnError::NoCapacity => PyValueError::new_err(error.to_string()),
+        SpawnError::Overflow(error) => overflow(py, error),
         SpawnError::Place(error) => place(py, error),
         SpawnError::ShutDown => shut_down(),
         SpawnError::NoParent => parent_is_dead(py),
         other => PyRuntimeError::new_err(other.to_string()),
     }
+}
+
+pub(crate) fn overflow(py: Python<'_>, error: &OverflowError) -> PyErr {
+    match error {
+        OverflowError::NotAlive(pid) | OverflowError::NoTarget(pid) => dead_actor(py, pid.raw()),
+        OverflowError::NotBounded(pid) => PyValueError::new_err(format!(
+            "the mailbox of actor {pid} has no bound: spawn it with capacity=.."
+        )),
+        other => PyValueError::new_err(other.to_string()),
+    }
+}
+
+/// A handler would have to wait for room in a mailbox.
+pub(crate) fn would_block(py: Python<'_>, pid: u64) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let text = format!(
+        "the mailbox of actor {pid} is full and its policy is 'block', but a handler cannot wait \
+         for room, nor an actor for room in its own mailbox: send from a thread or a pull actor, \
+         or choose another policy"
+    );
+    own(py, &CLASS, "WouldBlockError", text)
 }
 
 pub(crate) fn rollback(py: Python<'_>, pid: u64, error: RollbackError) -> PyErr {

@@ -14,6 +14,7 @@
 //! | [`behavior`] | a callable as a behavior |
 //! | [`lane`] | the threads that run handlers |
 //! | [`mailbox`] | pull actors, and what they receive from |
+//! | [`overflow`] | full mailboxes, and sends that wait |
 //! | [`convert`] | pids, payloads and durations from Python |
 //! | [`error`] | the one map from errors to exceptions |
 //! | [`fork`] | noticing that the process was forked |
@@ -28,6 +29,7 @@ mod fork;
 mod lane;
 mod mailbox;
 mod offload;
+mod overflow;
 mod runtime;
 mod spawn;
 mod wait;

@@ -14,7 +14,8 @@ use crate::convert::{self, OnError};
 use crate::error;
 use crate::fork::Birthplace;
 use crate::lane::GuestLane;
-use crate::spawn::refuse_release_gil;
+use crate::overflow;
+use crate::spawn::{bounded, refuse_release_gil};
 use crate::wait;
 
 /// How long a shutdown waits for the lane's threads.
@@ -107,10 +108,11 @@ impl PyRuntime {
     /// `on_error="resume"`.
     ///
     /// `budget` is the number of messages after which other actors get their turn. `name` registers the actor before anybody can send to it.
+    /// `capacity` bounds the messages that wait to be handled, see `set_overflow_policy`.
     ///
     /// Returns the pid. Raises `TypeError` for a handler that is not callable,
-    /// `ValueError` for a budget of 0, `NameTakenError` for a name that is in use.
-    #[pyo3(signature = (handler, budget=100, release_gil=false, *, name=None, on_error="crash"))]
+    /// `ValueError` for a budget or capacity of 0, `NameTakenError` for a name that is in use.
+    #[pyo3(signature = (handler, budget=100, release_gil=false, *, name=None, on_error="crash", capacity=None))]
     fn spawn(
         &self,
         handler: &Bound<'_, PyAny>,
@@ -118,9 +120,61 @@ impl PyRuntime {
         release_gil: bool,
         name: Option<&str>,
         on_error: &str,
+        capacity: Option<u32>,
     ) -> PyResult<u64> {
         refuse_release_gil(release_gil)?;
-        self.start(handler, budget, name, on_error, |builder| builder)
+        self.start(handler, budget, name, on_error, |builder| {
+            bounded(builder, capacity)
+        })
+    }
+
+    /// Spawns an actor with room for `capacity` messages that wait to be handled; the one that its
+    /// handler is at is not counted. Everything else as `spawn`.
+    ///
+    /// A message that finds the mailbox full is refused: `send` returns `False`. Other policies
+    /// are set with `set_overflow_policy`. Raises `ValueError` for a capacity of 0.
+    #[pyo3(signature = (handler, budget, capacity, release_gil=false, *, name=None, on_error="crash"))]
+    fn spawn_py_handler_bounded(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        budget: u32,
+        capacity: u32,
+        release_gil: bool,
+        name: Option<&str>,
+        on_error: &str,
+    ) -> PyResult<u64> {
+        self.spawn(handler, budget, release_gil, name, on_error, Some(capacity))
+    }
+
+    /// Changes what becomes of messages that find the mailbox of `pid` full, from now on.
+    ///
+    /// - `"dropnew"`, with which every bounded actor begins: `send` returns `False`.
+    /// - `"dropold"`: the oldest message that waits becomes a dead letter (reason `evicted`), the
+    ///   new one is accepted.
+    /// - `"redirect"`: the new one is sent to `target` instead, where that one's policy applies.
+    ///   Once the target has ended, `send` returns `False`.
+    /// - `"spill"`: the new one is accepted beyond the bound, and a copy is sent to `target`. A
+    ///   copy that is not accepted there is a dead letter (reason `refused`).
+    /// - `"block"`: `send` waits until there is room, without the GIL, and heeds Ctrl-C. Once
+    ///   the actor stops it returns `False`. Inside a handler, which must not wait, it raises
+    ///   `WouldBlockError` at once.
+    ///
+    /// Timers never wait: what they cannot deliver is a dead letter (`refused`). Raises
+    /// `DeadActorError` if nobody has the pid or the target's, `ValueError` for an actor without a
+    /// capacity, an unknown policy, a target that is missing or not needed, and for policies
+    /// by which a message could go in a circle.
+    #[pyo3(signature = (pid, policy, target=None))]
+    fn set_overflow_policy(
+        &self,
+        py: Python<'_>,
+        pid: u64,
+        policy: &str,
+        target: Option<u64>,
+    ) -> PyResult<()> {
+        let policy = overflow::policy(py, policy, target)?;
+        let (runtime, pid) = self.live_target(py, pid)?;
+        let set = runtime.set_overflow_policy(pid, policy);
+        set.map_err(|error| error::overflow(py, &error))
     }
 
     /// Reserves a pid for an actor that is activated by its first message.
@@ -152,15 +206,17 @@ impl PyRuntime {
     ///
     /// The actor ends when the function returns (reason `normal`) or raises (`crash`, logged);
     /// a `MailboxClosed` that leaves it after a stop is no crash. `budget` has no effect: the
-    /// operating system shares the time between threads. 10,000 of them at most.
-    #[pyo3(signature = (handler, budget=100, *, name=None))]
+    /// operating system shares the time between threads. 10,000 of them at most. `capacity` bounds
+    /// the messages that wait to be received, those that were set aside included.
+    #[pyo3(signature = (handler, budget=100, *, name=None, capacity=None))]
     fn spawn_with_mailbox(
         &self,
         handler: &Bound<'_, PyAny>,
         budget: u32,
         name: Option<&str>,
+        capacity: Option<u32>,
     ) -> PyResult<u64> {
-        self.start_pull(handler, budget, name, None)
+        self.start_pull(handler, budget, name, None, capacity)
     }
 
     /// As `spawn_with_mailbox`, for an actor that ends with `parent`.
@@ -174,7 +230,7 @@ impl PyRuntime {
         name: Option<&str>,
     ) -> PyResult<u64> {
         let (_, parent) = self.live_target(py, parent)?;
-        self.start_pull(handler, budget, name, Some(parent))
+        self.start_pull(handler, budget, name, Some(parent), None)
     }
 
     /// Spawns an actor that ends with `parent`: when that ends, for whatever reason, the child
@@ -233,21 +289,24 @@ impl PyRuntime {
         version.map_err(|error| error::rollback(py, pid, error))
     }
 
-    /// Puts `data`, which must be bytes-like, into the mailbox of `pid`. Never waits.
+    /// Puts `data`, which must be bytes-like, into the mailbox of `pid`. Waits for nothing but
+    /// room in a full mailbox with the policy `"block"`, see `set_overflow_policy`.
     ///
     /// Returns whether it was accepted: `False` for a pid that nobody has or whose actor is
-    /// stopping. What is accepted is handled, or counted by `dead_letters()` once its actor
+    /// stopping, and for a full mailbox that refuses it. What is accepted is handled, or counted by `dead_letters()` once its actor
     /// has ended.
     fn send(&self, py: Python<'_>, pid: u64, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (runtime, pid) = self.target(py, pid)?;
         let payload = convert::payload(data)?;
-        Ok(pid.is_some_and(|pid| runtime.send(pid, payload).is_ok()))
+        pid.map_or(Ok(false), |pid| overflow::send(py, runtime, pid, payload))
     }
 
     /// Sends to whom `name` leads to; `False` also if it leads nowhere.
     fn send_named(&self, py: Python<'_>, name: &str, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let payload = convert::payload(data)?;
-        Ok(self.runtime(py)?.send_named(name, payload).is_ok())
+        let runtime = self.runtime(py)?;
+        let pid = runtime.whereis(name);
+        pid.map_or(Ok(false), |pid| overflow::send(py, runtime, pid, payload))
     }
 
     /// Sends `data` to `pid` once, after `ms` milliseconds. Returns the timer's id.

@@ -44,6 +44,7 @@ impl PyRuntime {
         budget: u32,
         name: Option<&str>,
         parent: Option<Pid>,
+        capacity: Option<u32>,
     ) -> PyResult<u64> {
         let py = handler.py();
         let Parts { runtime, lane, .. } = self.parts(py)?;
@@ -59,12 +60,23 @@ impl PyRuntime {
         if let Some(parent) = parent {
             builder = builder.child_of(parent);
         }
+        if let Some(capacity) = capacity {
+            builder = builder.capacity(capacity);
+        }
         let handler = handler.clone().unbind();
         let body = move |receiver| mailbox::run(&handler, &called, receiver);
         let started = builder.start_thread(|work| lane.run_alone(work), body);
         started
             .map(Pid::raw)
             .map_err(|error| error::spawn(py, &error))
+    }
+}
+
+/// With the bound on its mailbox, if it is to have one.
+pub(crate) fn bounded(builder: SpawnBuilder<'_>, capacity: Option<u32>) -> SpawnBuilder<'_> {
+    match capacity {
+        Some(capacity) => builder.capacity(capacity),
+        None => builder,
     }
 }
 

@@ -324,6 +324,7 @@ pub(crate) fn remove(cell: &'static Cell, pid: Pid) -> bool {
 /// whoever runs it. `None` if the life was over.
 pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, usize)> {
     let (mut left, behind) = cell.mailbox().close_from_outside(pid.generation());
+    cell.tell_all(pid);
     if cell.receives()
         && let Some(duty) = cell.wake(pid)
     {
@@ -362,6 +363,16 @@ impl Cell {
         Ok(wake.then(|| Duty { cell: self, pid }))
     }
 
+    /// As [`push`](Self::push) into the user lane, whether there is room or not.
+    pub(crate) fn push_over(
+        &'static self,
+        pid: Pid,
+        envelope: Envelope,
+    ) -> Result<Option<Duty>, PushError> {
+        let wake = self.mailbox().push_over(pid.generation(), envelope)?;
+        Ok(wake.then(|| Duty { cell: self, pid }))
+    }
+
     /// Adds a few bytes to the user lane; as [`push`](Self::push).
     #[inline]
     pub(crate) fn push_inline(
@@ -386,6 +397,7 @@ impl Cell {
         if wake == Some(true) {
             Duty { cell: self, pid }.begin();
         }
+        self.tell_all(pid);
         wake.is_some()
     }
 }

@@ -19,6 +19,8 @@
 //! | [`duty`] | the right and the duty to run it |
 //! | `arena` | where the cells are |
 //! | [`table`] | pids to processes |
+//! | [`overflow`] | what becomes of a message that finds a mailbox full |
+//! | [`room`] | who waits until it is not |
 //! | [`cohort`] | what processes share: runtime, scheduler, a behavior to swap at once |
 //! | `slice` | one turn: pop, handle, charge |
 //! | [`shift`] | what a thread holds on to while it runs one after another |
@@ -34,8 +36,10 @@ mod arena;
 mod cell;
 pub mod cohort;
 pub mod duty;
+pub mod overflow;
 pub mod process;
 mod rare;
+pub mod room;
 pub mod scheduler;
 pub mod shift;
 mod slice;
@@ -48,7 +52,10 @@ pub mod turn;
 pub use activity::Activity;
 pub use cohort::{Cohort, Environment};
 pub use duty::Ready;
+pub use iris_mailbox::{PushError, Refusal};
+pub use overflow::{OverflowError, OverflowPolicy, Overflowed};
 pub use process::{Activation, Process, ProcessOptions, Status, current_pid, forget_current_pid};
+pub use room::Room;
 pub use scheduler::Scheduler;
 pub use shift::Shift;
 pub use slice::SLICE_TIME;

@@ -136,6 +136,10 @@ impl Process {
         self.pid
     }
 
+    pub(crate) fn cell(&self) -> &'static Cell {
+        self.cell
+    }
+
     fn life(&self) -> u32 {
         self.pid.generation()
     }

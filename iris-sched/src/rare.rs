@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::cell::Kind;
 use crate::process::{Activation, ProcessOptions};
+use crate::room::Bounds;
 use crate::swap::History;
 
 /// Made when something in it is first needed.
@@ -22,6 +23,8 @@ pub(crate) struct Rare {
     pub(crate) idle: Option<Idle>,
     /// Messages that a receiving actor took out and passed over; they are still to be handled.
     pub(crate) set_aside: usize,
+    /// Of a bounded process that is not content with the default policy.
+    pub(crate) bounds: Option<Box<Bounds>>,
 }
 
 /// When a virtual actor gives its state up.

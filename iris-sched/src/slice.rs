@@ -193,6 +193,9 @@ impl Duty {
     /// Reports the end. The process is taken out of its cell, so the pipeline drops its state.
     pub(crate) fn report_exit(mut self, env: &Environment, exit: Exit, remaining: Vec<Message>) {
         let pid = self.pid();
+        // The pipeline runs code of users, which must not wait for what this thread is to do.
+        let _running = Running::enter(pid);
+        self.cell().tell_all(pid);
         let (behavior, state) = self.take_apart();
         // From here on the process may be removed and its place be used again.
         let _resigned = self.resign();
@@ -264,7 +267,7 @@ impl Duty {
     fn slice(&mut self, budget: &mut Budget, held: Held<'_>) -> Outcome {
         let env = &*held.cohort.env;
         loop {
-            let next = match self.consumer().pop_step() {
+            let next = match self.pop_step() {
                 Popped::Letter(letter) => {
                     budget.take_one(env);
                     if self.cell().group_version() == held.cohort.group.version() {

@@ -23,6 +23,8 @@ use crate::process::{Process, ProcessOptions};
 pub struct Table {
     number: u32,
     live: AtomicUsize,
+    /// Held while the policy of a process is set: two at a time could make a circle.
+    pub(crate) policies: Mutex<()>,
     kept: Mutex<Vec<Arc<Cohort>>>,
 }
 
@@ -50,6 +52,7 @@ impl Table {
         Self {
             number: TABLES.fetch_add(1, Ordering::Relaxed),
             live: AtomicUsize::new(0),
+            policies: Mutex::new(()),
             kept: Mutex::default(),
         }
     }
@@ -57,12 +60,11 @@ impl Table {
     /// Keeps a cohort for as long as this table lives. Messages to its processes in this table
     /// need not keep it then, which saves some 20 ns for each that wakes one. For the few
     /// cohorts that a runtime always has.
-    pub fn keep(&self, cohort: Arc<Cohort>) {
+    pub fn keep(&self, cohort: &Arc<Cohort>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept_now = Arc::clone(&cohort);
-        kept.push(cohort);
+        kept.push(cohort.clone());
         // Said after it is done: whoever believes it finds it so.
-        kept_now.keep(self.number);
+        cohort.keep(self.number);
     }
 
     /// Begins a process, at rest: it runs when something is sent to it.
@@ -95,6 +97,19 @@ impl Table {
         match arena::cell(to.slot()) {
             Some(cell) if cell.owner() == self.number => {
                 if let Some(ready) = cell.push(to, lane, envelope)? {
+                    ready.begin_in(self);
+                }
+                Ok(())
+            }
+            _ => Err(PushError(envelope, Refusal::Over)),
+        }
+    }
+
+    /// As [`push`](Self::push) into the user lane, whether the mailbox has room or not.
+    pub(crate) fn push_over(&self, to: Pid, envelope: Envelope) -> Result<(), PushError> {
+        match arena::cell(to.slot()) {
+            Some(cell) if cell.owner() == self.number => {
+                if let Some(ready) = cell.push_over(to, envelope)? {
                     ready.begin_in(self);
                 }
                 Ok(())

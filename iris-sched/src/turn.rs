@@ -10,6 +10,7 @@ use iris_core::{Envelope, Exit, ExitReason, Message, Pid, ReplyTo};
 use iris_mailbox::Popped;
 
 use crate::duty::{Duty, Ready};
+use crate::process::Process;
 
 /// The right to receive what was sent to one process, while there is something to receive.
 ///
@@ -59,7 +60,7 @@ impl Turn {
     pub fn receive(&mut self) -> Received {
         let cell = self.duty().cell();
         loop {
-            let envelope = match self.duty().consumer().pop_step() {
+            let envelope = match self.duty().pop_step() {
                 Popped::Letter(letter) => letter.open(),
                 Popped::Signal => match self.duty().consumer().take_signal() {
                     Some(signal) => signal,
@@ -87,8 +88,7 @@ impl Turn {
 
     /// Notes how many messages the actor has set aside; they count as not handled.
     pub fn set_aside(&self, messages: usize) {
-        let mut rare = self.duty().cell().rare();
-        rare.get_or_insert_default().set_aside = messages;
+        Process::new(self.duty().cell(), self.pid()).set_aside(messages);
     }
 
     /// Gives the turn up after the mailbox was found empty; it comes back at once if

@@ -1,12 +1,15 @@
 //! The smallest host that processes can live in.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behavior, Clock, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError,
+    Behavior, Clock, DeadLetter, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Pid,
+    SendError,
 };
-use iris_sched::{Activity, Cohort, Due, Environment, Process, ProcessOptions, Table, Timers};
+use iris_sched::{
+    Activity, Cohort, Due, Environment, Process, ProcessOptions, PushError, Refusal, Table, Timers,
+};
 
 use crate::{ManualClock, StepScheduler};
 
@@ -36,6 +39,7 @@ pub struct World {
     timers: Timers,
     env: Arc<Environment>,
     exits: Mutex<Vec<Exited>>,
+    dead_letters: Mutex<Vec<DeadLetter>>,
 }
 
 impl World {
@@ -55,6 +59,7 @@ impl World {
             }),
             clock,
             exits: Mutex::default(),
+            dead_letters: Mutex::default(),
         })
     }
 
@@ -121,7 +126,13 @@ impl World {
 
     /// The exits since the last call, in order.
     pub fn exits(&self) -> Vec<Exited> {
-        std::mem::take(&mut self.exits.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut lock(&self.exits))
+    }
+
+    /// What was lost over full mailboxes since the last call, in order. What processes that ended
+    /// had queued is in their exits.
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        std::mem::take(&mut lock(&self.dead_letters))
     }
 
     /// Processes that have work.
@@ -130,14 +141,35 @@ impl World {
     }
 }
 
+fn send_error(to: Pid, envelope: Envelope, refusal: Refusal, may_wait: bool) -> SendError {
+    let message = envelope.into_message().expect("a message was sent");
+    match refusal {
+        Refusal::Over => SendError::NoProc { to, message },
+        Refusal::Full if may_wait => SendError::WouldBlock { to, message },
+        Refusal::Full => SendError::Full { to, message },
+        _ => SendError::Closed { to, message },
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Host for World {
     fn send(&self, to: Pid, message: Message) -> Result<(), SendError> {
-        match self.table.get(to) {
-            Some(process) => process
-                .send(message)
-                .map_err(|message| SendError::Closed { to, message }),
-            None => Err(SendError::NoProc { to, message }),
+        let Err(PushError(envelope, refusal)) = self.table.push(to, Lane::User, message.into())
+        else {
+            return Ok(());
+        };
+        if refusal != Refusal::Full {
+            return Err(send_error(to, envelope, refusal, false));
         }
+        let lost = |letter| lock(&self.dead_letters).push(letter);
+        let overflowed = self.table.overflow(to, envelope, &lost);
+        overflowed.map_err(|overflowed| {
+            let PushError(envelope, refusal) = overflowed.error;
+            send_error(overflowed.at, envelope, refusal, overflowed.may_wait)
+        })
     }
 
     fn stop(&self, pid: Pid, exit: Exit) -> bool {
@@ -164,9 +196,6 @@ impl Host for World {
 impl ExitSink for World {
     fn exited(&self, exited: Exited) {
         self.table.remove(exited.pid);
-        self.exits
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(exited);
+        lock(&self.exits).push(exited);
     }
 }

@@ -5,9 +5,8 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use iris_core::{Answer, AskError, Envelope, Payload, Pid, Reply, question};
@@ -15,6 +14,7 @@ use iris_mailbox::{PushError, Refusal};
 use tokio::time::Sleep;
 
 use crate::inside;
+use crate::park;
 use crate::runtime::Runtime;
 
 /// How long an asker waits unless it says otherwise, as with OTP's `gen_server:call`.
@@ -32,6 +32,10 @@ impl Runtime {
     /// A Rust handler of an idle process is run on the asking thread, which would only wait;
     /// then the time-out is looked at when the handler returns.
     /// [`queued`](Ask::queued) leaves it to the workers.
+    ///
+    /// A full mailbox does with a question what its [policy](crate::OverflowPolicy) says, but
+    /// nobody waits for room with one: where that would be the policy, it is
+    /// [full](AskError::Full). Who it was redirected to answers in the other's stead.
     ///
     /// # Errors
     ///
@@ -108,22 +112,8 @@ impl<'a> Ask<'a> {
         let (to, timeout) = (self.to, self.timeout);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut asked = self.send()?;
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut cx = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(answer) = Pin::new(&mut asked.reply).poll(&mut cx) {
-                return answer;
-            }
-            let Some(deadline) = deadline else {
-                thread::park();
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(AskError::Timeout(to));
-            }
-            thread::park_timeout(left);
-        }
+        let answer = park::block_on(&mut asked.reply, deadline);
+        answer.unwrap_or(Err(AskError::Timeout(to)))
     }
 
     fn send(self) -> Result<Asked<'a>, AskError> {
@@ -140,10 +130,17 @@ impl<'a> Ask<'a> {
         } else {
             table.push_and_run(to, envelope, runtime.as_host())
         };
-        match pushed {
+        let asked = match pushed {
+            Ok(()) => Ok(()),
+            Err(PushError(question, Refusal::Full)) => runtime.inner().overflow(to, question),
+            Err(_) => return Err(AskError::Dead(to)),
+        };
+        match asked {
             Ok(()) => Ok(Asked { reply, _wait: wait }),
-            Err(PushError(_, Refusal::Full)) => Err(AskError::Full(to)),
-            Err(_) => Err(AskError::Dead(to)),
+            Err(overflowed) if overflowed.error.1 == Refusal::Full => {
+                Err(AskError::Full(overflowed.at))
+            }
+            Err(overflowed) => Err(AskError::Dead(overflowed.at)),
         }
     }
 }
@@ -235,14 +232,6 @@ impl fmt::Debug for Asking<'_> {
         f.debug_struct("Asking")
             .field("to", &self.to)
             .finish_non_exhaustive()
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }
 

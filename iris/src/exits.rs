@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use iris_core::{
-    DeadLetter, DeadLetterReason, Exit, ExitReason, Exited, Failure, Host, Message, Pid,
-};
+use iris_core::{DeadLetter, DeadLetterReason, Exit, ExitReason, Exited, Host, Message, Pid};
 
 use crate::runtime::Inner;
 use crate::undertaker::{DROPPED, contain};
@@ -137,23 +135,36 @@ impl Exits {
             count = remaining.len(),
             "messages became dead letters"
         );
+        for message in remaining {
+            self.report(&DeadLetter {
+                to,
+                message,
+                reason: DeadLetterReason::Stopped,
+            });
+        }
+    }
+
+    /// Counts and reports what overflowed. Quietly, for a full mailbox may lose a message for each
+    /// that it is sent.
+    pub(crate) fn bury_one(&self, letter: &DeadLetter) {
+        self.dead_letters.fetch_add(1, Ordering::Relaxed);
+        let reason = letter.reason.as_str();
+        tracing::debug!(
+            pid = letter.to.raw(),
+            reason,
+            "a message became a dead letter"
+        );
+        self.report(letter);
+    }
+
+    fn report(&self, letter: &DeadLetter) {
         let hook = self
             .hook
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let Some(hook) = hook else { return };
-        for message in remaining {
-            let letter = DeadLetter {
-                to,
-                message,
-                reason: DeadLetterReason::Stopped,
-            };
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| hook(&letter))) {
-                let failure = Failure::from_panic(&*payload);
-                tracing::error!(pid = to.raw(), %failure, "the dead-letter hook panicked");
-            }
-        }
+        contain(letter.to, "the dead-letter hook panicked", || hook(letter));
     }
 
     fn count(&self, pid: Pid, exit: &Exit, behavior: &str) {

@@ -14,7 +14,7 @@ impl Host for Inner {
             Message::User(bytes) => self.send_payload(to, bytes.into()),
             message => {
                 let sent = self.table.push(to, Lane::User, message.into());
-                sent.map_err(|error| self.refused(to, error))
+                sent.or_else(|error| self.refused(to, error))
             }
         }
     }
@@ -22,7 +22,7 @@ impl Host for Inner {
     #[inline]
     fn send_payload(&self, to: Pid, payload: Payload) -> Result<(), SendError> {
         let sent = self.table.push(to, Lane::User, payload.into());
-        sent.map_err(|error| self.refused(to, error))
+        sent.or_else(|error| self.refused(to, error))
     }
 
     #[inline]
@@ -31,7 +31,7 @@ impl Host for Inner {
             return self.send_payload(to, Payload::copy_of(bytes));
         }
         let sent = self.table.push_inline(to, bytes);
-        sent.map_err(|refusal| {
+        sent.or_else(|refusal| {
             let envelope = Payload::copy_of(bytes).into();
             self.refused(to, PushError(envelope, refusal))
         })
@@ -61,7 +61,7 @@ impl Host for Inner {
 impl Inner {
     /// What a sender is told, with the message back.
     #[cold]
-    fn refused(&self, to: Pid, PushError(envelope, refusal): PushError) -> SendError {
+    pub(crate) fn send_error(&self, to: Pid, PushError(envelope, refusal): PushError) -> SendError {
         let message = envelope.into_message().expect("a message was sent");
         match refusal {
             Refusal::Over => SendError::NoProc { to, message },

@@ -33,7 +33,8 @@
 //! In reading order: [`runtime`] is what users hold, [`builder`] and [`spawn`] make
 //! runtimes and processes, [`shorthand`] has short forms of that, [`async_handler`](mod@async_handler) is for
 //! handlers that wait, [`receive`] for processes that receive instead of being called, on threads of their
-//! own with [`pull`], [`ask`] asks them and waits, [`names`] finds them, [`timers`] send to them later, [`tree`] shows them, [`pool`] shares work out among
+//! own with [`pull`], [`ask`] asks them and waits, [`names`] finds them, [`timers`] send to them later,
+//! [`overflow`] is for mailboxes with a bound, [`tree`] shows them, [`pool`] shares work out among
 //! several, `family` ends them
 //! together, `host` answers what parts ask, `exits` is the exit pipeline,
 //! `undertaker` its deadline.
@@ -56,7 +57,9 @@ mod growth;
 mod host;
 mod inside;
 pub mod names;
+pub mod overflow;
 mod pace;
+mod park;
 pub mod pool;
 pub mod pull;
 pub mod receive;
@@ -87,8 +90,8 @@ pub use iris_core::{
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{
-    Activation, Cohort, Ready, RollbackError, Scheduler, Shift, Status, TimerId, current_pid,
-    forget_current_pid,
+    Activation, Cohort, OverflowError, OverflowPolicy, Ready, RollbackError, Scheduler, Shift,
+    Status, TimerId, current_pid, forget_current_pid,
 };
 
 pub use iris_core as core;

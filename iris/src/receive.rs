@@ -19,7 +19,7 @@ use iris_core::{
     Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Payload, Pid, ReplyTo,
     State, Step,
 };
-use iris_sched::{Process, Ready, Received, Scheduler, Turn};
+use iris_sched::{OverflowPolicy, Process, Ready, Received, Scheduler, Turn};
 
 use crate::inside;
 use crate::pace::Pace;
@@ -54,6 +54,8 @@ struct InboxState {
     order_received: bool,
     /// What a receiver that was dropped had set aside, and how it was told to stop.
     left: Left,
+    /// The actor's code has returned while the right to receive was on its way here.
+    ended: Option<(Exit, Vec<Message>)>,
 }
 
 /// A message, and who waits for an answer to it.
@@ -75,6 +77,10 @@ impl Inbox {
 impl Scheduler for Inbox {
     fn ready(&self, process: Ready) {
         let mut state = self.lock();
+        if let Some((exit, left)) = state.ended.take() {
+            drop(state);
+            return process.take_turn().end(exit, left);
+        }
         state.ready = Some(process);
         let waker = state.waker.take();
         drop(state);
@@ -130,7 +136,10 @@ pub struct Receiver {
     /// Who waits for an answer to what was received last.
     reply: Option<ReplyTo>,
     turn: Option<Turn>,
+    process: Option<Process>,
     set_aside: VecDeque<Letter>,
+    /// User messages among them.
+    mail_aside: usize,
     stopped: Option<Exit>,
     pace: Pace,
 }
@@ -270,8 +279,9 @@ impl Receiver {
                 Verdict::Abort => return Err(RecvError::Aborted),
                 Verdict::Take => {
                     let found = self.set_aside.remove(*seen);
-                    self.note_set_aside();
                     let (message, reply) = found.ok_or(RecvError::Timeout)?;
+                    self.mail_aside -= usize::from(message.as_user().is_some());
+                    self.note_set_aside();
                     self.reply = reply;
                     return Ok(message);
                 }
@@ -286,6 +296,7 @@ impl Receiver {
                         self.reply = reply;
                         return Ok(message);
                     }
+                    self.mail_aside += usize::from(message.as_user().is_some());
                     self.set_aside.push_back((message, reply));
                     *seen = self.set_aside.len();
                     self.note_set_aside();
@@ -306,8 +317,9 @@ impl Receiver {
     }
 
     fn note_set_aside(&self) {
-        if let Some(turn) = &self.turn {
-            turn.set_aside(self.set_aside.len());
+        // Not through the turn, which a receiver does not have while its mailbox is empty.
+        if let Some(process) = &self.process {
+            process.set_aside(self.mail_aside);
         }
     }
 }
@@ -354,11 +366,6 @@ impl Ender {
             Some(stopped) if !own.reason.is_failure() => stopped,
             _ => own,
         };
-        // Without a turn the process is at rest, and an order to stop brings one.
-        let turn = turn.or_else(|| {
-            process.stop(Lane::Signal, exit.clone());
-            self.inbox.lock().ready.take().map(Ready::take_turn)
-        });
         let left = set_aside.into_iter().map(|(message, reply)| {
             if let Some(reply) = reply {
                 reply.fail_dead();
@@ -366,7 +373,19 @@ impl Ender {
             message
         });
         if let Some(turn) = turn {
-            turn.end(exit, left);
+            return turn.end(exit, left);
+        }
+        let left = left.collect();
+        // Without a turn the process is at rest, and an order to stop brings one; or whoever
+        // has just sent to it brings it in a moment.
+        process.stop(Lane::Signal, exit.clone());
+        let mut inbox = self.inbox.lock();
+        match inbox.ready.take() {
+            Some(ready) => {
+                drop(inbox);
+                ready.take_turn().end(exit, left);
+            }
+            None => inbox.ended = Some((exit, left)),
         }
     }
 }
@@ -471,6 +490,20 @@ impl<'a> ReceiverBuilder<'a> {
         self
     }
 
+    /// Has the mailbox take at most so many messages, as
+    /// [`SpawnBuilder::capacity`]. What the actor has set aside takes up room; what a selective
+    /// receive is just looking at does not.
+    pub fn capacity(mut self, messages: u32) -> Self {
+        self.builder = self.builder.capacity(messages);
+        self
+    }
+
+    /// What becomes of messages that find the mailbox full, as [`SpawnBuilder::overflow`].
+    pub fn overflow(mut self, policy: OverflowPolicy) -> Self {
+        self.builder = self.builder.overflow(policy);
+        self
+    }
+
     /// Messages that an async actor receives before it lets others run; 100 by default. No
     /// effect on one that has a thread of its own.
     pub fn budget(mut self, messages: u32) -> Self {
@@ -549,7 +582,9 @@ impl<'a> ReceiverBuilder<'a> {
             pid,
             reply: None,
             turn: None,
+            process,
             set_aside: VecDeque::new(),
+            mail_aside: 0,
             stopped: None,
             pace,
         };

@@ -22,6 +22,7 @@ use crate::builder::{Builder, StartError};
 use crate::exits::{ExitCounts, Exits};
 use crate::family::Family;
 use crate::inside;
+use crate::overflow;
 use crate::pull::PullThreads;
 use crate::spawn::SpawnBuilder;
 use crate::undertaker::Undertaker;
@@ -154,6 +155,7 @@ impl Runtime {
             .worker_threads(workers)
             .thread_name("iris-worker")
             .enable_time()
+            .on_thread_start(overflow::mark_worker)
             .build()
             .map_err(StartError::Threads)?;
         let scheduler = Arc::new(TokioScheduler::start(tokio.handle().clone(), workers));
@@ -176,7 +178,7 @@ impl Runtime {
             });
             let cohort = Cohort::new(env.clone(), scheduler.clone());
             let table = Table::new();
-            table.keep(cohort.clone());
+            table.keep(&cohort);
             Inner {
                 table,
                 registry,
@@ -239,18 +241,27 @@ impl Runtime {
     /// processes cost some 20 ns less. For the one scheduler of a guest language.
     pub fn lasting_cohort(&self, scheduler: Arc<dyn Scheduler>) -> Arc<Cohort> {
         let cohort = self.cohort_on(scheduler);
-        self.inner.table.keep(cohort.clone());
+        self.inner.table.keep(&cohort);
         cohort
     }
 
-    /// Puts `message` into the mailbox of `to`. FIFO for each sender; never waits.
+    /// Puts `message` into the mailbox of `to`. FIFO for each sender.
+    ///
+    /// It waits if the mailbox of `to` has a bound, is full, and has the policy to
+    /// [block](crate::OverflowPolicy::Block) senders: until there is room, `to` takes nothing
+    /// more, or the policy is changed. Who waits longest comes first, unless somebody sends who
+    /// need not wait. A thread that runs processes, inside handlers and async actors, never
+    /// waits: [`send_async`](Self::send_async) is for those.
     ///
     /// # Errors
     ///
-    /// The message comes back in the error if `to` does not exist or is stopping.
+    /// The message comes back in the error: if `to` does not exist or is stopping; if the mailbox
+    /// is full and its policy refuses what does not fit; and as [`SendError::WouldBlock`] to
+    /// one who may not wait, in handlers or for room in the own mailbox.
     #[inline]
     pub fn send(&self, to: Pid, message: impl Into<Message>) -> Result<(), SendError> {
-        Host::send(&**self.inner, to, message.into())
+        let sent = Host::send(&**self.inner, to, message.into());
+        sent.or_else(|error| self.send_waiting(to, error, None))
     }
 
     /// As [`send`](Self::send), of a copy of `bytes`. Up to [`Payload::INLINE`] bytes cost no
@@ -261,7 +272,8 @@ impl Runtime {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_bytes(&self, to: Pid, bytes: &[u8]) -> Result<(), SendError> {
-        Host::send_bytes(&**self.inner, to, bytes)
+        let sent = Host::send_bytes(&**self.inner, to, bytes);
+        sent.or_else(|error| self.send_waiting(to, error, None))
     }
 
     /// As [`send`](Self::send), for a payload that is made already.
@@ -271,7 +283,8 @@ impl Runtime {
     /// As [`send`](Self::send).
     #[inline]
     pub fn send_payload(&self, to: Pid, payload: impl Into<Payload>) -> Result<(), SendError> {
-        Host::send_payload(&**self.inner, to, payload.into())
+        let sent = Host::send_payload(&**self.inner, to, payload.into());
+        sent.or_else(|error| self.send_waiting(to, error, None))
     }
 
     /// Asks a process to end at once; `false` if it does not exist or is ending already.
@@ -463,7 +476,11 @@ impl Runtime {
         self.inner.scheduler.clone()
     }
 
-    fn live(&self, pid: Pid) -> Option<Process> {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn live(&self, pid: Pid) -> Option<Process> {
         self.inner.table.get(pid).filter(Process::is_alive)
     }
 
@@ -518,12 +535,11 @@ impl Inner {
         self.shut_down.load(Ordering::SeqCst)
     }
 
-    /// A timer's time has come. What is sent to a process that has just ended is no loss:
-    /// its timers end with it.
+    /// A timer's time has come.
     fn fire(&self, due: Due) {
         match due {
             Due::Wake(pid) => drop(self.table.push(pid, Lane::Signal, Envelope::Wake)),
-            Due::Send(to, message) => drop(Host::send(self, to, message)),
+            Due::Send(to, message) => self.send_for_timer(to, message),
         }
     }
 

@@ -1,10 +1,13 @@
 //! Makes processes.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iris_core::{Behavior, ExitReason, Pid};
-use iris_sched::{Activation, Cohort, ProcessOptions, Scheduler, TableFull};
+use iris_sched::{
+    Activation, Cohort, OverflowError, OverflowPolicy, ProcessOptions, Scheduler, TableFull,
+};
 use thiserror::Error;
 
 use crate::names::PlaceError;
@@ -20,6 +23,8 @@ pub struct SpawnBuilder<'a> {
     name: Option<&'a str>,
     path: Option<&'a str>,
     parent: Option<Pid>,
+    capacity: Option<u32>,
+    overflow: Option<OverflowPolicy>,
 }
 
 /// A process could not be spawned.
@@ -29,6 +34,12 @@ pub enum SpawnError {
     /// A process must be given at least one reduction for each slice.
     #[error("the budget must be at least 1 reduction")]
     NoBudget,
+    /// A mailbox that takes nothing is none.
+    #[error("the capacity of a mailbox must be at least 1 message")]
+    NoCapacity,
+    /// Its mailbox could not be given the policy that it was to have.
+    #[error(transparent)]
+    Overflow(#[from] OverflowError),
     /// A pool must have somebody to do the work.
     #[error("a pool needs at least 1 worker")]
     NoWorkers,
@@ -73,6 +84,8 @@ impl<'a> SpawnBuilder<'a> {
             name: None,
             path: None,
             parent: None,
+            capacity: None,
+            overflow: None,
         }
     }
 
@@ -80,6 +93,21 @@ impl<'a> SpawnBuilder<'a> {
     /// sooner.
     pub fn budget(mut self, reductions: u32) -> Self {
         self.options.budget_reductions = reductions;
+        self
+    }
+
+    /// Has the mailbox take at most so many user messages that wait to be handled, at least 1;
+    /// any number by default. What becomes of more is up to
+    /// [`overflow`](Self::overflow). System messages are not counted.
+    pub fn capacity(mut self, messages: u32) -> Self {
+        self.capacity = Some(messages);
+        self
+    }
+
+    /// What becomes of messages that find the mailbox full;
+    /// [`DropNew`](OverflowPolicy::DropNew) by default. Needs a [`capacity`](Self::capacity).
+    pub fn overflow(mut self, policy: OverflowPolicy) -> Self {
+        self.overflow = Some(policy);
         self
     }
 
@@ -153,16 +181,23 @@ impl<'a> SpawnBuilder<'a> {
         let Self {
             runtime,
             behavior,
-            options,
+            mut options,
             cohort,
             name,
             path,
             parent,
+            capacity,
+            overflow,
         } = self;
+        options.capacity = capacity
+            .map(|messages| NonZeroU32::new(messages).ok_or(SpawnError::NoCapacity))
+            .transpose()?;
         if runtime.is_shut_down() {
             return Err(SpawnError::ShutDown);
         }
         let pid = runtime.table().spawn(cohort, behavior, options)?;
+        // Before anybody knows the pid, or is the target of a policy of it.
+        let bounded = overflow.map_or(Ok(()), |policy| runtime.set_overflow_policy(pid, policy));
         let adopted = parent.is_none_or(|parent| {
             runtime
                 .family()
@@ -178,7 +213,11 @@ impl<'a> SpawnBuilder<'a> {
             Ok(())
         };
         let adopted = adopted.then_some(()).ok_or(SpawnError::NoParent);
-        if let Err(error) = open.and(adopted).and(placed.map_err(SpawnError::from)) {
+        if let Err(error) = open
+            .and(adopted)
+            .and(bounded.map_err(SpawnError::from))
+            .and(placed.map_err(SpawnError::from))
+        {
             runtime.stop(pid, ExitReason::Killed);
             return Err(error);
         }

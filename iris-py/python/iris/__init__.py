@@ -9,7 +9,14 @@ got hello
 
 from __future__ import annotations
 
-from iris._errors import DeadActorError, ForkError, IrisError, MailboxClosed, NameTakenError
+from iris._errors import (
+    DeadActorError,
+    ForkError,
+    IrisError,
+    MailboxClosed,
+    NameTakenError,
+    WouldBlockError,
+)
 from iris._iris import STOP, Mailbox, __version__
 from iris._lifecycle import Runtime
 from iris._offload import offload
@@ -23,6 +30,7 @@ __all__ = [
     "MailboxClosed",
     "NameTakenError",
     "Runtime",
+    "WouldBlockError",
     "__version__",
     "offload",
     "version",

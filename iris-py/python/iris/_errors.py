@@ -19,6 +19,10 @@ class ForkError(IrisError, RuntimeError):
     """The runtime was made before ``os.fork()`` and cannot be used in the child."""
 
 
+class WouldBlockError(IrisError, RuntimeError):
+    """A send would have to wait for room in a full mailbox, in a handler that must not."""
+
+
 class MailboxClosed(IrisError):
     """The actor was told to stop, and its mailbox gives nothing more.
 

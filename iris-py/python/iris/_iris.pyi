@@ -59,7 +59,19 @@ class Runtime:
         *,
         name: str | None = None,
         on_error: _OnError = "crash",
+        capacity: int | None = None,
     ) -> int: ...
+    def spawn_py_handler_bounded(
+        self,
+        handler: _Handler,
+        budget: int,
+        capacity: int,
+        release_gil: bool = False,
+        *,
+        name: str | None = None,
+        on_error: _OnError = "crash",
+    ) -> int: ...
+    def set_overflow_policy(self, pid: int, policy: str, target: int | None = None) -> None: ...
     def spawn_virtual(
         self,
         handler: _Handler,
@@ -71,7 +83,12 @@ class Runtime:
         on_error: _OnError = "crash",
     ) -> int: ...
     def spawn_with_mailbox(
-        self, handler: Callable[[Mailbox], object], budget: int = 100, *, name: str | None = None
+        self,
+        handler: Callable[[Mailbox], object],
+        budget: int = 100,
+        *,
+        name: str | None = None,
+        capacity: int | None = None,
     ) -> int: ...
     def spawn_child_with_mailbox(
         self,

@@ -1,0 +1,72 @@
+//! Full mailboxes: policies by name, and sends that wait without the GIL.
+
+use iris::{Message, OverflowPolicy, Pid, Runtime, SendError};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::error;
+use crate::wait::SIGNAL_INTERVAL;
+
+/// Sends; whether it was accepted. Waits, without the GIL, where the policy of a full mailbox is
+/// to have senders wait.
+#[inline]
+pub(crate) fn send(
+    py: Python<'_>,
+    runtime: &Runtime,
+    to: Pid,
+    message: impl Into<Message>,
+) -> PyResult<bool> {
+    match runtime.try_send(to, message) {
+        Ok(()) => Ok(true),
+        Err(SendError::WouldBlock { message, .. }) => send_waiting(py, runtime, to, message),
+        Err(_) => Ok(false),
+    }
+}
+
+/// In steps short enough for Ctrl-C.
+#[cold]
+fn send_waiting(
+    py: Python<'_>,
+    runtime: &Runtime,
+    to: Pid,
+    mut message: Message,
+) -> PyResult<bool> {
+    loop {
+        match py.detach(|| runtime.send_timeout(to, message, SIGNAL_INTERVAL)) {
+            Ok(()) => return Ok(true),
+            Err(SendError::Timeout { message: back, .. }) => message = back,
+            Err(SendError::WouldBlock { to, .. }) => return Err(error::would_block(py, to.raw())),
+            Err(_) => return Ok(false),
+        }
+        py.check_signals()?;
+    }
+}
+
+/// The policy that a word stands for, in any case and with or without underscores.
+pub(crate) fn policy(py: Python<'_>, word: &str, target: Option<u64>) -> PyResult<OverflowPolicy> {
+    let plain = word.to_lowercase().replace('_', "");
+    let needs_target = || match target {
+        Some(raw) => Pid::from_raw(raw).ok_or_else(|| error::dead_actor(py, raw)),
+        None => Err(PyValueError::new_err(format!(
+            "the policy {plain:?} needs a target: the pid that overflowing messages go to"
+        ))),
+    };
+    let policy = match plain.as_str() {
+        "redirect" => return needs_target().map(OverflowPolicy::Redirect),
+        "spill" => return needs_target().map(OverflowPolicy::Spill),
+        "dropnew" => OverflowPolicy::DropNew,
+        "dropold" => OverflowPolicy::DropOld,
+        "block" => OverflowPolicy::Block,
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "policy must be 'dropnew', 'dropold', 'redirect', 'spill' or 'block', not {word:?}"
+            )));
+        }
+    };
+    if target.is_some() {
+        return Err(PyValueError::new_err(format!(
+            "the policy {plain:?} has no target; only 'redirect' and 'spill' do"
+        )));
+    }
+    Ok(policy)
+}
