@@ -626,3 +626,40 @@ async fn drive(pid: Pid, future: impl Future<Output = ()>, ender: Ender) {
         Err(panic) => Exit::panic(Failure::from_panic(&*panic)),
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what it should hand on.
+    #[derive(Default)]
+    struct OnItsWay(Mutex<Option<Ready>>);
+
+    impl Scheduler for OnItsWay {
+        fn ready(&self, process: Ready) {
+            *self.0.lock().unwrap() = Some(process);
+        }
+
+        fn drive(&self, _: BoxFuture<()>) {}
+    }
+
+    #[test]
+    fn an_actor_ends_with_the_wake_up_that_was_on_its_way_when_its_code_returned() {
+        let rt = Runtime::new();
+        let on_its_way = Arc::new(OnItsWay::default());
+        let spawn = rt.spawn(Receiving("actor".to_owned()));
+        let pid = spawn.on(on_its_way.clone()).receiving().start().unwrap();
+        let inbox = Arc::new(Inbox::default());
+        let ender = Ender {
+            inbox: inbox.clone(),
+            process: rt.table().get(pid),
+        };
+        rt.send_bytes(pid, b"sent").unwrap();
+        ender.end(Exit::default());
+        assert_eq!(rt.exit_counts().clean, 0, "somebody else has its turn");
+        let ready = on_its_way.0.lock().unwrap().take().unwrap();
+        inbox.ready(ready);
+        assert_eq!(rt.join(pid, Some(Duration::ZERO)), Ok(true));
+        assert_eq!((rt.exit_counts().clean, rt.dead_letters()), (1, 1));
+    }
+}
