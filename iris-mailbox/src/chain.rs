@@ -6,7 +6,7 @@ use crate::node::{Index, NONE};
 use crate::pool;
 
 /// Filled nodes, linked by `next`. What is left when it is dropped is dropped, too.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Chain {
     first: Index,
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
 use iris_core::{Envelope, Exit, Lane, Message, Payload};
@@ -261,9 +262,19 @@ impl<P, R> Mailbox<P, R> {
     #[inline]
     #[must_use]
     pub fn sleep(&self) -> bool {
+        self.sleep_in(self.life())
+    }
+
+    /// As [`sleep`](Self::sleep), for the runner of one certain life. Also `true` if the life
+    /// was ended right after it fell asleep: whoever ended it has found nobody with the duty,
+    /// and sees to what is left. A closed mailbox lets nobody sleep, but [`resign`](Self::resign).
+    #[inline]
+    #[must_use]
+    pub fn sleep_in(&self, life: u32) -> bool {
         let mut seen = self.word();
         loop {
-            if seen.index() != NONE || !self.runner.is_empty() {
+            let closed = seen.gate() == Gate::Closed;
+            if seen.index() != NONE || closed || !self.runner.is_empty() {
                 return false;
             }
             match self.head.compare_exchange_weak(
@@ -278,7 +289,8 @@ impl<P, R> Mailbox<P, R> {
         }
         // A signal raises its flag and then wakes, which is an exchange of the same word: it
         // comes before the one above and is seen here, or after and finds the runner asleep.
-        !self.runner.signals.load(Ordering::Acquire) || !self.wake()
+        // From the exchange on the life may end, and with it the right to touch the word.
+        !self.runner.signals.load(Ordering::Acquire) || !self.wake_in(life)
     }
 
     /// Wakes whoever should look, in one certain life: `true` if the caller must see to it that
@@ -313,7 +325,7 @@ impl<P, R> Mailbox<P, R> {
     pub fn close(&self) -> Vec<Message> {
         let left = self.shut(self.life(), false);
         let backlog = self.enter().map(|turn| turn.clear());
-        left.map_or_else(Vec::new, |left| left.with_backlog(backlog))
+        left.unwrap_or_default().with_backlog(backlog)
     }
 
     /// As [`close`](Self::close), for who gives up on a runner of one certain life that does
@@ -373,6 +385,15 @@ impl<P, R> Mailbox<P, R> {
     /// mailbox must be closed. `None` if the life was over already; else whether nobody had
     /// the duty to look at that moment, and so nobody ever will in this life.
     pub fn end_life(&self, life: u32, next: u32) -> Option<bool> {
+        self.end_life_with(life, next, || ())
+    }
+
+    /// As [`end_life`](Self::end_life); calls `last` just before the life is over, if it is not.
+    /// No lock may be taken in there.
+    pub fn end_life_with(&self, life: u32, next: u32, last: impl FnOnce()) -> Option<bool> {
+        // One who evicts looks at the life once it has its turn: that is over when this begins,
+        // or the look comes after. Before the lock, which is taken inside of turns.
+        let _turn = self.is_shared().then(|| self.enter_shared());
         let _signals = self.lock_signals();
         if self.life.load(Ordering::Relaxed) != life {
             return None;
@@ -383,12 +404,14 @@ impl<P, R> Mailbox<P, R> {
             Gate::Closed,
             "a life ends with a closed mailbox"
         );
+        last();
         self.life.store(next, Ordering::Release);
         Some(word.is_asleep())
     }
 
-    /// For who has the duty to look and found the mailbox closed: gives the duty up. `false`
-    /// if the life has been ended meanwhile, so that nobody else will see to what is left.
+    /// For who has the duty to look and closed the mailbox, or leaves it as it is: gives the
+    /// duty up. `false` if the life has been ended meanwhile, so that nobody else will see to
+    /// what is left.
     #[must_use]
     pub fn resign(&self, life: u32) -> bool {
         let _signals = self.lock_signals();
@@ -773,6 +796,10 @@ enum Next {
 const LEN_LOOKS: usize = 4;
 
 /// What was in a mailbox when it was closed, but for the runner's line.
+///
+/// Nothing by default: for a runner whose life is ended while it closes. All but its own line
+/// has been taken out then.
+#[derive(Default)]
 struct Left {
     signals: Signals,
     stack: Chain,
@@ -783,8 +810,6 @@ impl Left {
     fn with_backlog(mut self, backlog: Option<Chain>) -> Vec<Message> {
         self.stack.reverse();
         let mut left = Vec::new();
-        // To be dropped last: dropping a behavior is code of others, and may panic.
-        let mut orders = Vec::new();
         let signals = self.signals.into_iter().flat_map(|signals| *signals);
         for envelope in signals
             .chain(backlog.into_iter().flatten())
@@ -792,7 +817,9 @@ impl Left {
         {
             match envelope {
                 Envelope::User(..) | Envelope::System(_) => left.extend(envelope.into_message()),
-                order => orders.push(order),
+                // Dropping a behavior is code of others. If that panics, the messages and what
+                // follows on the end of a process must not be lost with it.
+                order => drop(catch_unwind(AssertUnwindSafe(|| drop(order)))),
             }
         }
         left
@@ -819,7 +846,22 @@ impl<P, R> Consumer<'_, P, R> {
     pub fn close(&self) -> Vec<Message> {
         let left = self.0.shut(self.0.life(), false);
         let backlog = self.enter().map(|turn| turn.clear());
-        left.map_or_else(Vec::new, |left| left.with_backlog(backlog))
+        left.unwrap_or_default().with_backlog(backlog)
+    }
+
+    /// Gives up the duty to look without looking: what is in the mailbox stays there until the
+    /// next push wakes somebody.
+    ///
+    /// # Errors
+    ///
+    /// What is left, if the life was ended meanwhile: the caller sees to the rest.
+    pub fn leave(&self, life: u32) -> Result<(), Vec<Message>> {
+        if self.0.resign(life) {
+            return Ok(());
+        }
+        // Not before: the life may end, and leave the runner's line to the holder of the duty,
+        // up to that moment.
+        Err(self.close())
     }
 
     /// As [`Mailbox::close_if_empty`].

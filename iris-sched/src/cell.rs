@@ -15,7 +15,7 @@
 //!
 //! | field | written by | read by |
 //! |---|---|---|
-//! | `cohort` | who has the cell to itself, under the lock of `rare` | the holder of the duty to look |
+//! | `cohort` | who has the cell to itself, under the lock of `rare` | the holder of the duty to look; others under that lock |
 //! | `behavior` | the holder of the duty, under the lock of `rare` | the holder of the duty; others under that lock, in a life that is not over |
 //! | `state` | the holder of the duty | the holder of the duty |
 //!
@@ -30,14 +30,14 @@
 )]
 
 use std::cell::UnsafeCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use iris_core::{Behavior, State};
+use iris_core::{Behavior, Pid, State};
 use iris_mailbox::Mailbox;
 
 use crate::cohort::Cohort;
+use crate::contain::drop_contained;
 use crate::process::ProcessOptions;
 use crate::rare::Rare;
 
@@ -122,7 +122,6 @@ impl Cell {
     ) {
         let (shared, private) = (self.shared(), self.private());
         let (rare, kind) = Rare::for_options(options);
-        shared.owner.store(owner, Ordering::Relaxed);
         let budget = options.budget_reductions.min(BUDGET);
         shared.budget.store(budget | kind.bits(), Ordering::Relaxed);
         private.handled.store(0, Ordering::Relaxed);
@@ -140,6 +139,8 @@ impl Cell {
         *place = rare;
         drop(place);
         self.0.reopen(options.capacity);
+        // Last, and read first by who walks over all cells: what is found is whole.
+        shared.owner.store(owner, Ordering::Release);
     }
 
     /// Empties the cell of what the process has left in it.
@@ -147,7 +148,7 @@ impl Cell {
     /// # Safety
     ///
     /// The caller has the cell to itself: the life is over and nobody has the duty.
-    pub(crate) unsafe fn clear(&self) {
+    pub(crate) unsafe fn clear(&self, pid: Pid) {
         let mut place = self.rare();
         // SAFETY: the caller has the cell to itself, and holds the lock.
         let left = unsafe {
@@ -160,15 +161,13 @@ impl Cell {
         };
         drop(place);
         // Code of users, which may panic; it must not take the caller along.
-        if catch_unwind(AssertUnwindSafe(|| drop(left))).is_err() {
-            tracing::error!("what a process left behind panicked while it was dropped");
-        }
+        drop_contained(pid, left);
     }
 
     /// The number of the table that the process is in.
     #[inline]
     pub(crate) fn owner(&self) -> u32 {
-        self.shared().owner.load(Ordering::Relaxed)
+        self.shared().owner.load(Ordering::Acquire)
     }
 
     /// It is in no table any more.
@@ -262,6 +261,23 @@ impl Cell {
         }
         // SAFETY: written only under the lock, which is held.
         unsafe { (*self.private().behavior.get()).clone() }
+    }
+
+    /// How often the group was swapped that the process is one of.
+    pub(crate) fn newest_group_version(&self, _lock: &MutexGuard<'_, Option<Box<Rare>>>) -> u32 {
+        // SAFETY: written only under the lock, which is held.
+        let cohort = unsafe { &*self.shared().cohort.get() };
+        cohort.as_ref().map_or(0, |cohort| cohort.group.version())
+    }
+
+    /// Whether the process was taken apart, to report its end.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the duty to look.
+    pub(crate) unsafe fn is_apart(&self) -> bool {
+        // SAFETY: only the holder of the duty writes, which is the caller; others only read.
+        unsafe { (*self.private().behavior.get()).is_none() }
     }
 
     /// The behavior in force.

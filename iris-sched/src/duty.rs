@@ -14,6 +14,7 @@ use iris_mailbox::{Consumer, PushError, Refusal};
 use crate::arena;
 use crate::cell::Cell;
 use crate::cohort::Cohort;
+use crate::contain::drop_contained;
 use crate::process::current_pid;
 use crate::shift::{Held, with_own};
 use crate::table::Table;
@@ -158,7 +159,13 @@ impl Duty {
     ) {
         // SAFETY: the duty is this one's, and borrowed mutably.
         let before = unsafe { self.cell.replace_behavior(Some(next), version, order) };
-        drop(before);
+        drop_contained(self.pid, before);
+    }
+
+    /// Whether the end of the process is reported already.
+    fn is_apart(&self) -> bool {
+        // SAFETY: the duty is this one's.
+        unsafe { self.cell.is_apart() }
     }
 
     /// Takes what the process is out of its cell.
@@ -178,7 +185,7 @@ impl Duty {
     pub(crate) fn sleep(self) -> Result<(), Self> {
         let this = ManuallyDrop::new(self);
         this.cell.mailbox().set_running(false);
-        if this.cell.mailbox().sleep() {
+        if this.cell.mailbox().sleep_in(this.pid.generation()) {
             return Ok(());
         }
         this.cell.mailbox().set_running(true);
@@ -270,15 +277,12 @@ impl Drop for Duty {
         let cohort = self.cohort().clone();
         let pid = self.pid;
         let _ends = cohort.env.activity.ends_with_this();
-        let left = if self.cell.mailbox().is_closed() {
-            // Given up from outside. What had been taken up already is left here.
-            self.consumer().close()
-        } else {
-            Vec::new()
-        };
-        drop(Self { ..*self }.resign());
-        if !left.is_empty() {
-            (cohort.env.leftovers)(pid, left);
+        // Given up from outside, it is buried here, and what had been taken up already is left.
+        if let Err(left) = self.consumer().leave(pid.generation()) {
+            drop(Resigned(Some((self.cell, pid))));
+            if !left.is_empty() {
+                (cohort.env.leftovers)(pid, left);
+            }
         }
     }
 }
@@ -290,7 +294,7 @@ impl Drop for Duty {
 /// The life of `pid` has been ended and nobody has the duty, and nobody else does this.
 unsafe fn bury(cell: &'static Cell, pid: Pid) {
     // SAFETY: by this function's contract the caller has the cell to itself.
-    unsafe { cell.clear() };
+    unsafe { cell.clear(pid) };
     arena::give_back(pid.slot(), arena::next_life(pid.generation()));
 }
 
@@ -328,8 +332,13 @@ pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, us
     if cell.receives()
         && let Some(duty) = cell.wake(pid)
     {
-        // It receives that nothing more will come.
-        duty.begin();
+        if duty.is_apart() {
+            // Its end is reported already.
+            drop(duty.resign());
+        } else {
+            // It receives that nothing more will come.
+            duty.begin();
+        }
     }
     if !end_life(cell, pid)? {
         return Some((left, behind));
@@ -345,9 +354,9 @@ pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, us
 /// Ends a life; whether nobody had the duty, or `None` if the life was over.
 fn end_life(cell: &'static Cell, pid: Pid) -> Option<bool> {
     let life = pid.generation();
-    let asleep = cell.mailbox().end_life(life, arena::next_life(life))?;
-    cell.disown();
-    Some(asleep)
+    // Before the next life: one who walks over all cells must not take it for begun.
+    let mailbox = cell.mailbox();
+    mailbox.end_life_with(life, arena::next_life(life), || cell.disown())
 }
 
 impl Cell {

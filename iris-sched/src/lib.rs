@@ -35,6 +35,7 @@ pub mod activity;
 mod arena;
 mod cell;
 pub mod cohort;
+mod contain;
 pub mod duty;
 pub mod overflow;
 pub mod process;

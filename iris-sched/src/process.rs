@@ -10,6 +10,7 @@ use iris_core::{Behavior, BehaviorVersion, Envelope, Exit, Lane, Message, Pid};
 use tokio::sync::Notify;
 
 use crate::cell::Cell;
+use crate::contain::drop_contained;
 use crate::duty;
 use crate::rare::Rare;
 use crate::swap::{History, RollbackError};
@@ -216,19 +217,25 @@ impl Process {
         let in_force = self.cell.behavior_under(&lock, self.life());
         let behavior = in_force.ok_or(RollbackError::NotAlive)?;
         let version = self.cell.version();
+        let group_version = self.cell.newest_group_version(&lock);
         let rare = lock.get_or_insert_default();
         let history = rare
             .history
             .get_or_insert_with(|| History::new(BehaviorVersion { version, behavior }));
         let swap = next(history)?;
-        let pushed = self.cell.push(self.pid, lane, swap.envelope());
-        let ready = pushed.map_err(|_| RollbackError::NotAlive)?;
-        let (version, forgotten) = swap.done();
+        let pushed = match self.cell.push(self.pid, lane, swap.envelope(group_version)) {
+            Ok(ready) => Ok((ready, swap.done())),
+            Err(refused) => Err((refused, swap.undone())),
+        };
         drop(lock);
-        drop(forgotten);
+        let (ready, (version, forgotten)) = pushed.map_err(|refused| {
+            drop_contained(self.pid, refused);
+            RollbackError::NotAlive
+        })?;
         if let Some(ready) = ready {
             ready.begin();
         }
+        drop_contained(self.pid, forgotten);
         Ok(version)
     }
 

@@ -15,10 +15,12 @@ use iris_core::{
 use iris_mailbox::{Letter, Popped};
 
 use crate::cohort::{Cohort, Environment};
+use crate::contain::{drop_contained, failure};
 use crate::duty::Duty;
 use crate::process::{Process, Running};
 use crate::rare::Idle;
 use crate::shift::Held;
+use crate::swap::group_version_before;
 
 /// How long a slice goes on taking messages: 25 microseconds. The clock is looked at every
 /// four messages, so that up to three more may follow; while messages take less than a
@@ -168,7 +170,7 @@ impl Duty {
     fn slice_guarded(&mut self, budget: &mut Budget, held: Held<'_>) -> Outcome {
         match catch_unwind(AssertUnwindSafe(|| self.slice(budget, held))) {
             Ok(outcome) => outcome,
-            Err(payload) => self.panicked(Failure::from_panic(&*payload)),
+            Err(payload) => self.panicked(failure(payload)),
         }
     }
 
@@ -233,7 +235,15 @@ impl Duty {
 
     /// What the future says, or `Step::Yield` as soon as the process is told to stop:
     /// the next slice then finds the order in the signal lane. A panic is an exit.
-    async fn step_unless_stopped(&self, future: BoxFuture<Step>) -> Step {
+    async fn step_unless_stopped(&self, mut future: BoxFuture<Step>) -> Step {
+        let step = self.wait_unless_stopped(&mut future).await;
+        match catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            Ok(()) => step,
+            Err(payload) => Step::Stop(Exit::panic(failure(payload))),
+        }
+    }
+
+    async fn wait_unless_stopped(&self, future: &mut BoxFuture<Step>) -> Step {
         let process = Process::new(self.cell(), self.pid());
         let Some(interrupt) = process.interrupt() else {
             return Step::Yield;
@@ -242,25 +252,18 @@ impl Duty {
             // Stopped before there was anything to wake.
             return Step::Yield;
         }
-        let mut future = future;
         let mut interrupted = pin!(interrupt.notified());
-        let step = poll_fn(|cx| {
+        poll_fn(|cx| {
             if interrupted.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Step::Yield);
             }
             let _running = Running::enter(self.pid());
             match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
                 Ok(poll) => poll,
-                Err(payload) => {
-                    Poll::Ready(Step::Stop(Exit::panic(Failure::from_panic(&*payload))))
-                }
+                Err(payload) => Poll::Ready(Step::Stop(Exit::panic(failure(payload)))),
             }
         })
-        .await;
-        match catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            Ok(()) => step,
-            Err(payload) => Step::Stop(Exit::panic(Failure::from_panic(&*payload))),
-        }
+        .await
     }
 
     #[inline]
@@ -388,7 +391,7 @@ impl Duty {
             Ok(Step::Done) => None,
             Ok(step) => self.apply(step, cx.take_reply()),
             Err(payload) => {
-                let failure = Failure::from_panic(&*payload);
+                let failure = failure(payload);
                 if let Some(reply) = cx.take_reply() {
                     reply.fail_over(failure.clone());
                 }
@@ -447,7 +450,15 @@ impl Duty {
             // A later swap has overtaken this one in the signal lane.
             return None;
         }
-        self.take_over(next.behavior, next.version, Some(order))
+        let version = next.version;
+        let after = self.take_over(next.behavior, version, Some(order));
+        if self.cell().version() == version {
+            // What the whole cohort was swapped to before that is no news any more.
+            let before = group_version_before(order);
+            let followed = self.cell().group_version().max(before);
+            self.cell().set_group_version(followed);
+        }
+        after
     }
 
     /// The behavior of all the cohort was swapped since the last message: takes it over, and
@@ -479,9 +490,13 @@ impl Duty {
                         "the new behavior could not take over the state; the old one goes on"
                     );
                     *self.state() = Some(error.state);
+                    drop_contained(self.pid(), next);
                     return None;
                 }
-                Err(payload) => return Some(self.panicked(Failure::from_panic(&*payload))),
+                Err(payload) => {
+                    drop_contained(self.pid(), next);
+                    return Some(self.panicked(failure(payload)));
+                }
             }
         }
         self.replace_behavior(next, version, order);
@@ -544,7 +559,7 @@ impl Duty {
         }));
         match stopped {
             Ok(()) => None,
-            Err(payload) => Some(self.panicked(Failure::from_panic(&*payload))),
+            Err(payload) => Some(self.panicked(failure(payload))),
         }
     }
 
@@ -561,8 +576,7 @@ impl Duty {
     /// Drops a state that a panic left in an unknown condition.
     fn forget_state(&mut self) {
         let state = self.state().take();
-        // Dropping it may panic again; there is nothing left to say about it then.
-        drop(catch_unwind(AssertUnwindSafe(|| drop(state))));
+        drop_contained(self.pid(), state);
     }
 }
 

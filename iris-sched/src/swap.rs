@@ -71,6 +71,13 @@ impl History {
     }
 }
 
+/// How often the cohort was swapped before a swap of one process, from that one's order: the
+/// low half, where it does not change which of two swaps is the later.
+#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+pub(crate) fn group_version_before(order: u64) -> u32 {
+    order as u32
+}
+
 /// A swap that is not on its way yet.
 pub(crate) struct Swap<'a> {
     to: BehaviorVersion,
@@ -79,15 +86,21 @@ pub(crate) struct Swap<'a> {
 }
 
 impl Swap<'_> {
-    pub(crate) fn envelope(&self) -> Envelope {
+    /// `group_version` is how often the cohort of the process was swapped by now.
+    pub(crate) fn envelope(&self, group_version: u32) -> Envelope {
         Envelope::Swap {
             to: self.to.clone(),
-            order: self.history.swaps + 1,
+            order: (self.history.swaps + 1) << 32 | u64::from(group_version),
         }
     }
 
-    /// It is on its way: the version's number, and what is forgotten with it, which is to be
-    /// dropped where the user's code may run.
+    /// It cannot be sent: the version, to be dropped with no lock held.
+    pub(crate) fn undone(self) -> BehaviorVersion {
+        self.to
+    }
+
+    /// It is on its way: the version's number, and what the history forgets with it. To be
+    /// dropped with no lock held, for behaviors are the users'.
     pub(crate) fn done(self) -> (u32, Vec<BehaviorVersion>) {
         let Self { to, keep, history } = self;
         let version = to.version;

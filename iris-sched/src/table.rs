@@ -78,10 +78,13 @@ impl Table {
         behavior: Arc<dyn Behavior>,
         options: ProcessOptions,
     ) -> Result<Pid, TableFull> {
-        let pid = duty::spawn(self.number, cohort, behavior, options);
-        let pid = pid.ok_or(TableFull { limit: Self::LIMIT })?;
+        // Before there is a process that somebody could remove.
         self.live.fetch_add(1, Ordering::Relaxed);
-        Ok(pid)
+        let pid = duty::spawn(self.number, cohort, behavior, options);
+        pid.ok_or_else(|| {
+            self.live.fetch_sub(1, Ordering::Relaxed);
+            TableFull { limit: Self::LIMIT }
+        })
     }
 
     /// Puts an envelope into a lane of a process and sees to it that the process runs.

@@ -144,6 +144,9 @@ impl Timers {
         };
         queue.unlist(timer.to, id);
         queue.drop_cancelled();
+        // Its message may be more than bytes, and ask for a timer while it is dropped.
+        drop(queue);
+        drop(timer);
         true
     }
 
@@ -151,11 +154,11 @@ impl Timers {
     pub fn forget(&self, pid: Pid) -> usize {
         let mut queue = self.lock();
         let ids = queue.of_process.remove(&pid).unwrap_or_default();
-        for id in &ids {
-            queue.timers.remove(id);
-        }
+        let timers = &mut queue.timers;
+        let ended: Vec<Timer> = ids.iter().filter_map(|id| timers.remove(id)).collect();
         queue.drop_cancelled();
-        ids.len()
+        drop(queue);
+        ended.len()
     }
 
     /// Takes out what is due at `now`, soonest first, and says when the next is.

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behavior, Clock, DeadLetter, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Pid,
-    SendError,
+    Behavior, Clock, DeadLetter, Envelope, Exit, ExitSink, Exited, Host, Lane, Message, Payload,
+    Pid, SendError,
 };
 use iris_sched::{
     Activity, Cohort, Due, Environment, Process, ProcessOptions, PushError, Refusal, Table, Timers,
@@ -169,6 +169,18 @@ impl Host for World {
         overflowed.map_err(|overflowed| {
             let PushError(envelope, refusal) = overflowed.error;
             send_error(overflowed.at, envelope, refusal, overflowed.may_wait)
+        })
+    }
+
+    fn send_payload(&self, to: Pid, payload: Payload) -> Result<(), SendError> {
+        let sent = self.table.push(to, Lane::User, payload.into());
+        sent.map_err(|PushError(envelope, refusal)| {
+            let message = envelope.into_message().expect("a message was sent");
+            match refusal {
+                Refusal::Over => SendError::NoProc { to, message },
+                Refusal::Full => SendError::Full { to, message },
+                _ => SendError::Closed { to, message },
+            }
         })
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use iris_core::{DeadLetter, DeadLetterReason, Exit, ExitReason, Exited, Host, Message, Pid};
 
 use crate::runtime::Inner;
-use crate::undertaker::{DROPPED, contain};
+use crate::undertaker::{DROPPED, DROPPED_MESSAGE, contain};
 
 /// What a user wants to hear about messages that nobody will handle.
 type DeadLetterHook = dyn Fn(&DeadLetter) + Send + Sync;
@@ -86,7 +86,9 @@ impl Exits {
             remaining,
             ..
         } = exited;
-        inner.timers.forget(pid);
+        contain(pid, DROPPED_MESSAGE, || {
+            inner.timers.forget(pid);
+        });
         self.bury(pid, remaining);
         inner.registry.forget(pid);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.name().to_owned()));
@@ -114,7 +116,9 @@ impl Exits {
         let Some((left, behind)) = inner.table.give_up(pid) else {
             return;
         };
-        inner.timers.forget(pid);
+        contain(pid, DROPPED_MESSAGE, || {
+            inner.timers.forget(pid);
+        });
         self.bury(pid, left);
         self.behind.fetch_add(behind as u64, Ordering::Relaxed);
         inner.registry.forget(pid);
@@ -136,11 +140,14 @@ impl Exits {
             "messages became dead letters"
         );
         for message in remaining {
-            self.report(&DeadLetter {
+            let letter = DeadLetter {
                 to,
                 message,
                 reason: DeadLetterReason::Stopped,
-            });
+            };
+            self.report(&letter);
+            // Bytes may belong to somebody who is told when they are dropped.
+            contain(to, DROPPED_MESSAGE, || drop(letter));
         }
     }
 
@@ -163,8 +170,9 @@ impl Exits {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let Some(hook) = hook else { return };
-        contain(letter.to, "the dead-letter hook panicked", || hook(letter));
+        if let Some(hook) = hook {
+            contain(letter.to, "the dead-letter hook panicked", || hook(letter));
+        }
     }
 
     fn count(&self, pid: Pid, exit: &Exit, behavior: &str) {

@@ -299,11 +299,18 @@ impl LastRites {
 /// What to say of a behavior that is not even dropped in peace.
 pub(crate) const DROPPED: &str = "a behavior panicked while it was dropped";
 
+/// What to say of a message like that.
+pub(crate) const DROPPED_MESSAGE: &str = "a message panicked while it was dropped";
+
 /// Runs code of users in the middle of an exit, which goes on if that panics.
 pub(crate) fn contain(pid: Pid, what: &str, run: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
         let failure = Failure::from_panic(&*payload);
         tracing::error!(pid = pid.raw(), %failure, "{what}; the exit goes on");
+        // What was thrown is the user's, too. There has to be an end to it.
+        if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(another);
+        }
     }
 }
 

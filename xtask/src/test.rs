@@ -82,8 +82,9 @@ fn cargo_test(workspace: &Workspace) -> Result<(), Error> {
 }
 
 /// The crates with a loom test, and its name.
-const LOOM_TESTS: [(&str, &str); 2] = [
+const LOOM_TESTS: [(&str, &str); 3] = [
     ("iris-mailbox", "loom_mailbox"),
+    ("iris-mailbox", "loom_lives"),
     ("iris-sched", "loom_sleepers"),
 ];
 
