@@ -1,5 +1,6 @@
 //! A question and its answer: the slot between who asks and who replies.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -80,21 +81,46 @@ pub struct ReplyTo(Arc<Slot>);
 /// The asker's end: a future of the answer. Dropping it gives the answer up.
 #[must_use = "the answer is in here"]
 pub struct Reply {
-    slot: Arc<Slot>,
+    /// There until it is dropped.
+    slot: Option<Arc<Slot>>,
     /// Whether the answer was taken: for this side alone, to save it a lock.
     is_done: bool,
 }
 
+thread_local! {
+    /// The slot of the last question of this thread that is over: one who asks and waits, asks
+    /// again, and saves an allocation.
+    static USED: Cell<Option<Arc<Slot>>> = const { Cell::new(None) };
+}
+
+/// The slot that was kept, fit for another question.
+#[inline]
+fn used_slot(asked: Pid) -> Option<Arc<Slot>> {
+    let mut slot = USED.try_with(Cell::take).ok()??;
+    // Nobody else has it any more; that is how it was kept.
+    let fresh = Arc::get_mut(&mut slot)?;
+    fresh.asked = asked;
+    *fresh.answered.get_mut() = false;
+    let state = fresh
+        .state
+        .get_mut()
+        .unwrap_or_else(PoisonError::into_inner);
+    *state = SlotState::Open(None);
+    Some(slot)
+}
+
 /// A question to `asked` that nobody has sent yet: where it will be answered, and where the
-/// answer comes out. One allocation.
+/// answer comes out. At most one allocation.
 pub fn question(asked: Pid) -> (ReplyTo, Reply) {
-    let slot = Arc::new(Slot {
-        asked,
-        answered: AtomicBool::new(false),
-        state: Mutex::new(SlotState::Open(None)),
+    let slot = used_slot(asked).unwrap_or_else(|| {
+        Arc::new(Slot {
+            asked,
+            answered: AtomicBool::new(false),
+            state: Mutex::new(SlotState::Open(None)),
+        })
     });
     let reply = Reply {
-        slot: slot.clone(),
+        slot: Some(slot.clone()),
         is_done: false,
     };
     (ReplyTo(slot), reply)
@@ -160,6 +186,11 @@ impl Drop for ReplyTo {
 }
 
 impl Reply {
+    #[inline]
+    fn slot(&self) -> &Slot {
+        self.slot.as_ref().expect("only its drop empties it")
+    }
+
     /// The answer, if it is there already; the question itself otherwise.
     ///
     /// # Errors
@@ -173,9 +204,9 @@ impl Reply {
     #[inline]
     fn take(&mut self, waker: impl FnOnce() -> Option<Waker>) -> Option<Answer> {
         if self.is_done {
-            return Some(Err(AskError::NoReply(self.slot.asked)));
+            return Some(Err(AskError::NoReply(self.slot().asked)));
         }
-        let mut state = self.slot.lock();
+        let mut state = self.slot().lock();
         match &mut *state {
             SlotState::Open(place) => {
                 if let Some(waker) = waker() {
@@ -190,7 +221,7 @@ impl Reply {
         self.is_done = true;
         match answered {
             SlotState::Answered(answer) => Some(answer),
-            SlotState::Open(_) | SlotState::Done => Some(Err(AskError::NoReply(self.slot.asked))),
+            SlotState::Open(_) | SlotState::Done => Some(Err(AskError::NoReply(self.slot().asked))),
         }
     }
 }
@@ -210,9 +241,15 @@ impl Future for Reply {
 impl Drop for Reply {
     #[inline]
     fn drop(&mut self) {
+        let Some(slot) = self.slot.take() else {
+            return;
+        };
         if !self.is_done {
-            let unread = std::mem::replace(&mut *self.slot.lock(), SlotState::Done);
+            let unread = std::mem::replace(&mut *slot.lock(), SlotState::Done);
             drop(unread);
+        } else if Arc::strong_count(&slot) == 1 {
+            // The other side is done with it, too. A thread that is ending keeps nothing.
+            let _ = USED.try_with(|used| used.set(Some(slot)));
         }
     }
 }
@@ -225,7 +262,7 @@ impl fmt::Debug for ReplyTo {
 
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Reply").field(&self.slot.asked).finish()
+        f.debug_tuple("Reply").field(&self.slot().asked).finish()
     }
 }
 
@@ -263,6 +300,20 @@ mod tests {
         drop(reply);
         assert!(!to.is_awaited());
         assert!(!to.reply(Payload::copy_of(b"late")));
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_knows_nothing_of_its_last_question() {
+        let (to, reply) = question(pid());
+        let slot = Arc::as_ptr(&to.0);
+        to.reply(Payload::copy_of(b"first"));
+        drop(taken(reply));
+        let other = Pid::new(2, Pid::FIRST_GENERATION).unwrap();
+        let (to, reply) = question(other);
+        assert_eq!(Arc::as_ptr(&to.0), slot);
+        assert!(to.is_awaited() && to.asked() == other);
+        drop(to);
+        assert_eq!(taken(reply), Err(AskError::NoReply(other)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use iris_core::{Answer, AskError, Envelope, Payload, Pid, Reply, question};
+use iris_core::{Answer, AskError, Envelope, Payload, Pid, Reply};
 use iris_mailbox::{PushError, Refusal};
 use tokio::time::Sleep;
 
@@ -63,7 +63,7 @@ impl Runtime {
         Ask {
             runtime: self,
             to,
-            question: question.into(),
+            question: Some(question.into()),
             timeout: Some(ASK_TIMEOUT),
             queued: false,
         }
@@ -75,7 +75,8 @@ impl Runtime {
 pub struct Ask<'a> {
     runtime: &'a Runtime,
     to: Pid,
-    question: Payload,
+    /// There until it is asked.
+    question: Option<Payload>,
     timeout: Option<Duration>,
     queued: bool,
 }
@@ -105,25 +106,27 @@ impl<'a> Ask<'a> {
     ///
     /// As [`Runtime::ask`], and [`AskError::WouldBlock`] inside a handler or the code of an
     /// async actor, whose thread others need.
-    pub fn wait(self) -> Answer {
+    pub fn wait(mut self) -> Answer {
         if inside::is_shared_thread() {
             return Err(AskError::WouldBlock(self.to));
         }
         let (to, timeout) = (self.to, self.timeout);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut asked = self.send()?;
+        let question = self.question.take();
+        let question = question.expect("a question is asked once");
+        let mut asked = self.send(question)?;
         let answer = park::block_on(&mut asked.reply, deadline);
         answer.unwrap_or(Err(AskError::Timeout(to)))
     }
 
-    fn send(self) -> Result<Asked<'a>, AskError> {
-        let Self { runtime, to, .. } = self;
+    fn send(&mut self, question: Payload) -> Result<Asked<'a>, AskError> {
+        let Self { runtime, to, .. } = *self;
         let wait = match inside::whose() {
             Some(asker) => Some(runtime.waits().begin(asker, to)?),
             None => None,
         };
-        let (reply_to, reply) = question(to);
-        let envelope = Envelope::User(self.question, Some(reply_to));
+        let (reply_to, reply) = iris_core::question(to);
+        let envelope = Envelope::User(question, Some(reply_to));
         let table = runtime.table();
         let pushed = if self.queued {
             table.push(to, iris_core::Lane::User, envelope)
@@ -161,10 +164,9 @@ impl<'a> IntoFuture for Ask<'a> {
 
     fn into_future(self) -> Asking<'a> {
         Asking {
-            runtime: self.runtime,
-            to: self.to,
-            timeout: self.timeout,
-            state: Progress::Unasked(Some(self)),
+            ask: self,
+            asked: None,
+            sleep: None,
         }
     }
 }
@@ -172,16 +174,10 @@ impl<'a> IntoFuture for Ask<'a> {
 /// A question on its way, and the wait for the answer. Dropping it gives the answer up.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Asking<'a> {
-    runtime: &'a Runtime,
-    to: Pid,
-    timeout: Option<Duration>,
-    state: Progress<'a>,
-}
-
-enum Progress<'a> {
-    Unasked(Option<Ask<'a>>),
-    Asked(Asked<'a>, Option<Pin<Box<Sleep>>>),
-    Done,
+    ask: Ask<'a>,
+    asked: Option<Asked<'a>>,
+    /// Made when the answer is not there at once.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 struct Asked<'a> {
@@ -192,30 +188,26 @@ struct Asked<'a> {
 impl Future for Asking<'_> {
     type Output = Answer;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
-        let this = &mut *self;
-        if let Progress::Unasked(ask) = &mut this.state
-            && let Some(ask) = ask.take()
-        {
-            match ask.send() {
-                Ok(asked) => this.state = Progress::Asked(asked, None),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        let Self { ask, asked, sleep } = &mut *self;
+        if let Some(question) = ask.question.take() {
+            *asked = Some(ask.send(question)?);
         }
-        let Progress::Asked(asked, sleep) = &mut this.state else {
-            return Poll::Ready(Err(AskError::NoReply(this.to)));
+        let Some(waiting) = asked else {
+            return Poll::Ready(Err(AskError::NoReply(ask.to)));
         };
-        let mut polled = Pin::new(&mut asked.reply).poll(cx);
+        let mut polled = Pin::new(&mut waiting.reply).poll(cx);
         if polled.is_pending()
-            && let Some(timeout) = this.timeout
+            && let Some(timeout) = ask.timeout
         {
-            let sleep = sleep.get_or_insert_with(|| this.runtime.sleep(timeout));
+            let sleep = sleep.get_or_insert_with(|| ask.runtime.sleep(timeout));
             if is_over(sleep, cx) {
-                polled = Poll::Ready(Err(AskError::Timeout(this.to)));
+                polled = Poll::Ready(Err(AskError::Timeout(ask.to)));
             }
         }
         if polled.is_ready() {
-            this.state = Progress::Done;
+            *asked = None;
         }
         polled
     }
@@ -230,7 +222,7 @@ fn is_over(sleep: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> bool {
 impl fmt::Debug for Asking<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Asking")
-            .field("to", &self.to)
+            .field("to", &self.ask.to)
             .finish_non_exhaustive()
     }
 }
