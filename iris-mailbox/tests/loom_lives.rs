@@ -98,9 +98,12 @@ impl Model {
             let ended = loop {
                 match consumer.pop_step() {
                     Popped::Letter(letter) => self.note([number(letter.envelope())]),
-                    Popped::Signal(Envelope::Wake) => {}
-                    Popped::Signal(Envelope::Stop(_)) => break true,
-                    Popped::Signal(other) => panic!("nobody sent {other:?}"),
+                    Popped::Signal => match consumer.take_signal() {
+                        Some(Envelope::Wake) => {}
+                        // None: closed from outside.
+                        Some(Envelope::Stop(_)) | None => break true,
+                        Some(other) => panic!("nobody sent {other:?}"),
+                    },
                     Popped::Unsorted => {}
                     Popped::Empty => break self.mailbox.is_closed(),
                 }
