@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use iris_core::{BehaviorVersion, Envelope, Exit, ExitReason, Lane, Message, Step, handler};
-use iris_mailbox::{Mailbox, Popped};
+use iris_mailbox::{Eviction, Mailbox, Popped};
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -247,6 +247,14 @@ fn a_late_order_to_drain_does_not_reach_the_successor() {
     });
 }
 
+/// The number of a message that was evicted.
+fn evicted(model: &Model) -> Option<u8> {
+    match model.mailbox.evict(model.life) {
+        Eviction::Evicted(envelope) => Some(number(&envelope)),
+        Eviction::NotFull | Eviction::NothingToEvict => None,
+    }
+}
+
 #[test]
 fn a_late_eviction_does_not_reach_the_successor() {
     explore(|| {
@@ -254,7 +262,7 @@ fn a_late_eviction_does_not_reach_the_successor() {
         assert!(model.push(Lane::User, mail(1)));
         let late = {
             let model = model.clone();
-            thread::spawn(move || model.mailbox.evict(model.life).as_ref().map(number))
+            thread::spawn(move || evicted(&model))
         };
         // The process ends by itself, and another begins in its place.
         let mut seen: Vec<u8> = numbers(model.mailbox.close()).collect();
@@ -279,7 +287,7 @@ fn an_eviction_a_runner_and_a_close_share_what_is_there() {
         assert!(!over.expect("it is open"));
         let evicting = {
             let model = model.clone();
-            thread::spawn(move || model.mailbox.evict(model.life).as_ref().map(number))
+            thread::spawn(move || evicted(&model))
         };
         let popped = model.mailbox.pop().as_ref().map(number);
         assert!(popped.is_some(), "one is not enough for two");
@@ -359,7 +367,7 @@ struct Swapped {
 
 fn swap(version: u32, order: u64) -> Envelope {
     let behavior = Arc::new(handler(|_, _| Step::Done));
-    let to = Arc::new(BehaviorVersion { version, behavior });
+    let to = BehaviorVersion { version, behavior };
     Envelope::Swap { to, order }
 }
 

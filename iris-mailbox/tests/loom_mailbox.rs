@@ -421,8 +421,8 @@ fn a_sender_that_sleeps_is_told_of_room_that_an_eviction_made() {
 #[test]
 fn a_sender_that_sleeps_is_told_of_the_end() {
     for end in [
-        |mailbox: &Mailbox| drop(mailbox.seal(Lane::Signal, Exit::default())),
-        |mailbox: &Mailbox| drop(mailbox.seal(Lane::User, Exit::default())),
+        |mailbox: &Mailbox| assert!(mailbox.seal(Lane::Signal, Exit::default()).is_some()),
+        |mailbox: &Mailbox| assert!(mailbox.seal(Lane::User, Exit::default()).is_some()),
         |mailbox: &Mailbox| drop(mailbox.close()),
         |mailbox: &Mailbox| drop(mailbox.close_from_outside(mailbox.life())),
         |mailbox: &Mailbox| assert!(mailbox.set_capacity(2)),
