@@ -8,7 +8,8 @@ use iris_core::{
     Pid, SendError,
 };
 use iris_sched::{
-    Activity, Cohort, Due, Environment, Process, ProcessOptions, PushError, Refusal, Table, Timers,
+    Activity, Cohort, Due, Environment, Process, ProcessOptions, PushError, Refusal, Scheduler,
+    Table, Timers,
 };
 
 use crate::{ManualClock, StepScheduler};
@@ -71,6 +72,11 @@ impl World {
     /// A cohort whose processes this world runs.
     pub fn cohort(&self) -> Arc<Cohort> {
         Cohort::new(self.env.clone(), self.scheduler.clone())
+    }
+
+    /// As [`cohort`](Self::cohort), on another scheduler.
+    pub fn cohort_on(&self, scheduler: Arc<dyn Scheduler>) -> Arc<Cohort> {
+        Cohort::new(self.env.clone(), scheduler)
     }
 
     /// A new process of a cohort.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use iris_core::{Clock, SystemClock};
 use iris_registry::{MemoryRegistry, Registry};
+use iris_sched::{Overrun, TokioOptions};
 use thiserror::Error;
 
 use crate::pull::{MOST_PULL_ACTORS, PULL_STACK_BYTES};
@@ -22,6 +23,8 @@ use crate::undertaker::ON_STOP_DEADLINE;
 /// | [`clock`](Self::clock) | [`SystemClock`] |
 /// | [`pull_actors`](Self::pull_actors) | [10,000](MOST_PULL_ACTORS) |
 /// | [`pull_stack_bytes`](Self::pull_stack_bytes) | [256 KiB](PULL_STACK_BYTES) |
+/// | [`overrun_after`](Self::overrun_after) | 100 ms |
+/// | [`on_overrun`](Self::on_overrun) | the log |
 /// | [`on_stop_deadline`](Self::on_stop_deadline) | [5 s](ON_STOP_DEADLINE) |
 #[must_use = "a builder does nothing until `start` is called"]
 pub struct Builder {
@@ -31,6 +34,7 @@ pub struct Builder {
     pub(crate) pull_actors: usize,
     pub(crate) pull_stack_bytes: usize,
     pub(crate) on_stop_deadline: Duration,
+    pub(crate) scheduler: TokioOptions,
 }
 
 /// A runtime could not be started.
@@ -51,6 +55,7 @@ impl Default for Builder {
             pull_actors: MOST_PULL_ACTORS,
             pull_stack_bytes: PULL_STACK_BYTES,
             on_stop_deadline: ON_STOP_DEADLINE,
+            scheduler: TokioOptions::default(),
         }
     }
 }
@@ -97,6 +102,20 @@ impl Builder {
     /// [`ExitCounts::late`](crate::ExitCounts::late).
     pub fn on_stop_deadline(mut self, deadline: Duration) -> Self {
         self.on_stop_deadline = deadline;
+        self
+    }
+
+    /// A slice of a Rust handler that runs for longer than this is reported, once, with its pid:
+    /// such a handler blocks, or computes without giving way. `None`: none is.
+    pub fn overrun_after(mut self, threshold: Option<Duration>) -> Self {
+        self.scheduler = self.scheduler.overrun_after(threshold);
+        self
+    }
+
+    /// Calls `f` with each slice that is reported, beside the warning in the log, on a thread
+    /// that runs no processes.
+    pub fn on_overrun(mut self, f: impl Fn(Overrun) + Send + Sync + 'static) -> Self {
+        self.scheduler = self.scheduler.on_overrun(f);
         self
     }
 

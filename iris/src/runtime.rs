@@ -150,6 +150,7 @@ impl Runtime {
             pull_actors,
             pull_stack_bytes,
             on_stop_deadline,
+            scheduler,
         } = builder;
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
@@ -158,7 +159,8 @@ impl Runtime {
             .on_thread_start(overflow::mark_worker)
             .build()
             .map_err(StartError::Threads)?;
-        let scheduler = Arc::new(TokioScheduler::start(tokio.handle().clone(), workers));
+        let scheduler = scheduler.workers(workers).start(tokio.handle().clone());
+        let scheduler = Arc::new(scheduler);
         let timers = Arc::new(Timers::new(clock.clone()));
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
             let host = inner.clone();

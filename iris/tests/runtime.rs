@@ -634,3 +634,21 @@ fn hear_any(from: &Receiver<()>) {
     from.recv_timeout(PATIENCE)
         .expect("every message is handled or buried");
 }
+
+#[test]
+fn a_handler_that_overruns_is_reported_with_its_pid() {
+    let (tell, overruns) = channel();
+    let tell = Mutex::new(tell);
+    let rt = Runtime::builder()
+        .workers(1)
+        .overrun_after(Some(Duration::from_millis(10)))
+        .on_overrun(move |overrun| tell.lock().unwrap().send(overrun).unwrap())
+        .start()
+        .unwrap();
+    let (pid, release, _entered) = blocked(&rt);
+    send(&rt, pid, "block").unwrap();
+    let overrun = overruns.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(overrun.pid, pid);
+    assert!(overrun.running_for >= Duration::from_millis(10));
+    release.send(()).unwrap();
+}

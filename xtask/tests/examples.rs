@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Package, example, what it prints.
-const EXAMPLES: [(&str, &str, &str); 6] = [
+const EXAMPLES: [(&str, &str, &str); 9] = [
     (
         "iris-core",
         "given_back",
@@ -27,6 +27,25 @@ const EXAMPLES: [(&str, &str, &str); 6] = [
         "20 ran, and 20 ended after an idle hour\n\
          seed 1 again: same order true\n\
          seed 2: same order false\n",
+    ),
+    (
+        "iris-sched",
+        "own_scheduler",
+        "scheduled once: true\nhandled one\nhandled two\n",
+    ),
+    (
+        "iris-registry",
+        "names",
+        "restarting: None\n\
+         restarted:  [(\"/svc/payment/1\", Pid(2.262400))]\n\
+         the topic:  []\n",
+    ),
+    (
+        "iris-supervise",
+        "restart",
+        "after a crash: [Start { child: ChildNo(1), start: StartId(1), old: Some(Pid(1.262400)) }]\n\
+         after its restart: [HandOver { from: Pid(1.262400), to: Pid(2.262400) }]\n\
+         the children: [Pid(2.262400)]\n",
     ),
     // Asserts what it shows.
     ("iris-jit", "hypotenuse", ""),
