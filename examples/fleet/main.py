@@ -18,6 +18,7 @@ try:
     from rich.console import Console
 
     import actors
+    import chaos
     import plain
     import report
     import scoring
@@ -37,6 +38,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="fleet", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--quick", action="store_true", help="20,000 generated flights: no network, some seconds"
+    )
+    parser.add_argument(
+        "--chaos",
+        action="store_true",
+        help="one more run, in which one aircraft in a hundred crashes and is restarted",
     )
     parser.add_argument(
         "--data-dir", type=Path, default=DATA_DIR, help="where the real data is kept (target/data)"
@@ -107,6 +113,14 @@ def run(console: Console, flights: list[data.Flight], arguments: argparse.Namesp
         with sending(console, f"asyncio {turn}", len(flights)) as tick:
             asyncio_runs.append(plain.asyncio_fleet(plan, arguments.threshold, tick))
 
+    chaos_runs: list[Outcome] = []
+    if arguments.chaos:
+        gc.collect()
+        with sending(console, "Iris with chaos", len(flights)) as tick:
+            outcome, happened = chaos.run_chaos(plan, arguments.threshold, tick)
+        chaos_runs.append(outcome)
+        report.print_chaos(console, happened, outcome)
+
     # After the runs: these calls would otherwise count among the fleet's.
     arguments_of_calls = scoring.real_arguments(flights)
     offloaded_ns, plain_ns = scoring.compare(actors.fast_score_v2, arguments_of_calls)
@@ -123,7 +137,7 @@ def run(console: Console, flights: list[data.Flight], arguments: argparse.Namesp
     report.print_figures(console, plan, fleet_runs[0], measured)
     report.print_offload(console, measured)
     report.print_worst(console, plan, fleet_runs[0])
-    return check(console, plan, expected, fleet_runs, asyncio_runs)
+    return check(console, plan, expected, fleet_runs, asyncio_runs, chaos_runs)
 
 
 def check(
@@ -132,15 +146,16 @@ def check(
     expected: Outcome,
     fleet_runs: list[Outcome],
     asyncio_runs: list[Outcome],
+    chaos_runs: list[Outcome],
 ) -> int:
     """Compares every figure of every run with the single loop's, as bits."""
     wanted = digest(plan, expected)
     console.print(f"single loop  {wanted}", highlight=False)
     failures = 0
-    for name, runs in (("Iris", fleet_runs), ("asyncio", asyncio_runs)):
+    for name, runs in (("Iris", fleet_runs), ("asyncio", asyncio_runs), ("chaos", chaos_runs)):
         for number, outcome in enumerate(runs, start=1):
             found = digest(plan, outcome)
-            if name == "Iris" or found != wanted:
+            if name != "asyncio" or found != wanted:
                 console.print(f"{name + ' ' + str(number):<12} {found}", highlight=False)
             if found != wanted:
                 failures += 1

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors import FleetFacts
+from chaos import ChaosFacts
 from fleet import Outcome, Plan
 
 WORST = 10
@@ -89,6 +90,15 @@ def print_offload(console: Console, measured: Measured) -> None:
             f"offload: NOTE: {python:,} scoring calls ran as Python, not as machine code",
             highlight=False,
         )
+
+
+def print_chaos(console: Console, happened: ChaosFacts, outcome: Outcome) -> None:
+    """What the run with crashes was like."""
+    console.print(
+        f"chaos: {happened.crashed:,} actors crashed on purpose, {happened.restarted:,} were "
+        f"restarted and replayed {happened.replayed:,} flights; {outcome.seconds:.1f} s",
+        highlight=False,
+    )
 
 
 def print_worst(console: Console, plan: Plan, outcome: Outcome) -> None:

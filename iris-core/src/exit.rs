@@ -151,6 +151,23 @@ pub struct ExitInfo {
     pub metadata: Option<Box<Failure>>,
 }
 
+/// Names one monitor; a number below 2^53 for as long as a runtime lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MonitorRef(u64);
+
+impl MonitorRef {
+    /// The reference as a plain number, from 1.
+    pub const fn raw(self) -> u64 {
+        self.0
+    }
+
+    /// Reads a reference that came as a plain number. Whether there is such a monitor is
+    /// another question.
+    pub const fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+}
+
 /// All that a process leaves behind when it ends.
 pub struct Exited {
     /// Who ended.

@@ -37,7 +37,7 @@ pub use ask::{Answer, AskError, Reply, ReplyTo, question};
 pub use behavior::{Behavior, BehaviorVersion, BoxFuture, MigrationError, State, Step, handler};
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
-pub use exit::{Exit, ExitInfo, ExitReason, ExitSink, Exited, Failure};
+pub use exit::{Exit, ExitInfo, ExitReason, ExitSink, Exited, Failure, MonitorRef};
 pub use host::Host;
 pub use message::{
     DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage,

@@ -1,11 +1,13 @@
 //! What travels between processes, and what becomes of it when it cannot.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::ask::ReplyTo;
 use crate::behavior::BehaviorVersion;
-use crate::exit::{Exit, ExitInfo};
+use crate::exit::{Exit, ExitInfo, MonitorRef};
 use crate::payload::Payload;
 use crate::pid::Pid;
 
@@ -59,6 +61,27 @@ impl From<Vec<u8>> for Message {
 pub enum SystemMessage {
     /// A process that the receiver is linked to has ended.
     Exit(ExitInfo),
+    /// A process that the receiver monitors has ended.
+    Down {
+        /// The monitor that brings it; it is off now.
+        reference: MonitorRef,
+        /// Who ended, and why.
+        info: ExitInfo,
+    },
+    /// A supervised process has a successor, which has its names and paths already.
+    Restarted {
+        /// The process that ended.
+        old: Pid,
+        /// Its successor.
+        new: Pid,
+    },
+    /// A supervised process ended once too often, and has no successor.
+    GaveUp {
+        /// The id of the child at its supervisor.
+        child: Arc<str>,
+        /// Its last end; `None` if it never ran.
+        last: Option<ExitInfo>,
+    },
 }
 
 /// The two lanes of a mailbox.

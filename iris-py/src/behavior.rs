@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyType};
 use crate::convert::OnError;
 use crate::error;
 use crate::fork::{self, Birthplace};
+use crate::system;
 
 /// Calls `handler(bytes)` for each user message.
 ///
@@ -17,16 +18,19 @@ pub(crate) struct PyBehavior {
     handler: Py<PyAny>,
     name: String,
     on_error: OnError,
+    /// Whether the handler wants system messages, too.
+    system: bool,
     born: Birthplace,
 }
 
 impl PyBehavior {
-    pub(crate) fn new(handler: &Bound<'_, PyAny>, on_error: OnError) -> Self {
+    pub(crate) fn new(handler: &Bound<'_, PyAny>, on_error: OnError, system: bool) -> Self {
         let name = Self::name_of(handler);
         Self {
             handler: handler.clone().unbind(),
             name,
             on_error,
+            system,
             born: Birthplace::here(),
         }
     }
@@ -39,8 +43,8 @@ impl PyBehavior {
             .unwrap_or_else(|_| error::type_name(handler))
     }
 
-    fn call(&self, py: Python<'_>, message: &[u8]) -> PyResult<Step> {
-        let returned = self.handler.bind(py).call1((PyBytes::new(py, message),))?;
+    fn call(&self, py: Python<'_>, message: Bound<'_, PyAny>) -> PyResult<Step> {
+        let returned = self.handler.bind(py).call1((message,))?;
         if returned.is_none() {
             return Ok(Step::Done);
         }
@@ -83,13 +87,28 @@ impl Behavior for PyBehavior {
     fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
         match message {
             Message::User(bytes) => self.handle_inline(state, cx, &bytes),
+            message if self.system => {
+                self.attached(cx, |py| self.call(py, system::object(py, &message)?))
+            }
             _ => Step::Done,
         }
     }
 
     fn handle_inline(&self, _: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
+        self.attached(cx, |py| self.call(py, PyBytes::new(py, bytes).into_any()))
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl PyBehavior {
+    /// Calls with the GIL, which the lane has taken; what the handler raises is its end, unless
+    /// it is to go on.
+    fn attached(&self, cx: &Context<'_>, call: impl FnOnce(Python<'_>) -> PyResult<Step>) -> Step {
         let called = Python::try_attach(|py| {
-            let called = self.call(py, bytes);
+            let called = call(py);
             if !self.born.is_here() {
                 fork::leave_child(py, called.err());
             }
@@ -102,10 +121,6 @@ impl Behavior for PyBehavior {
                 traceback: String::new(),
             }))
         })
-    }
-
-    fn name(&self) -> &str {
-        &self.name
     }
 }
 

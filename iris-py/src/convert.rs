@@ -1,5 +1,6 @@
 //! Pids, payloads and durations from Python.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +41,15 @@ pub(crate) fn idle_timeout(milliseconds: Option<u64>) -> PyResult<Option<Duratio
         )),
         other => Ok(other.map(Duration::from_millis)),
     }
+}
+
+/// A word that stands for something, such as a strategy.
+pub(crate) fn word<T>(text: &str) -> PyResult<T>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    text.parse()
+        .map_err(|error: T::Err| PyValueError::new_err(error.to_string()))
 }
 
 /// What becomes of an actor whose handler raises.

@@ -1,10 +1,10 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
 use iris::{
-    Failure, JoinError, OverflowError, PlaceError, RegisterError, RollbackError, SpawnError,
-    StartError, TimerError,
+    Failure, JoinError, OverflowError, PlaceError, RegisterError, RollbackError, ScopeError,
+    SpawnError, StartError, SuperviseError, TimerError,
 };
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -106,6 +106,18 @@ pub(crate) fn rollback(py: Python<'_>, pid: u64, error: RollbackError) -> PyErr 
 pub(crate) fn timer(py: Python<'_>, error: TimerError) -> PyErr {
     match error {
         TimerError::NoProc(pid) => dead_actor(py, pid.raw()),
+        other => PyValueError::new_err(other.to_string()),
+    }
+}
+
+pub(crate) fn supervise(py: Python<'_>, error: &SuperviseError) -> PyErr {
+    match error {
+        SuperviseError::NoProc(pid) => dead_actor(py, pid.raw()),
+        SuperviseError::Path(error) => register(py, error),
+        SuperviseError::ShutDown => shut_down(),
+        SuperviseError::Scope(ScopeError::NoScope { .. }) => {
+            PyLookupError::new_err(error.to_string())
+        }
         other => PyValueError::new_err(other.to_string()),
     }
 }

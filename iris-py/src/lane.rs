@@ -161,6 +161,27 @@ impl GuestLane {
         Ok(())
     }
 
+    /// Calls `work` with the GIL on the calling thread, which is none of the lane's; a shutdown
+    /// waits for it as for those. `None` if the lane or the interpreter has ended.
+    pub(crate) fn visit<T>(&self, work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+        let mut state = self.shared.lock();
+        if state.stopped {
+            return None;
+        }
+        state.alone += 1;
+        drop(state);
+        let done = Python::try_attach(|py| {
+            let ident = thread_ident();
+            self.shared.lock().idents.push(ident);
+            let done = work(py);
+            self.shared.lock().idents.retain(|known| *known != ident);
+            done
+        });
+        self.shared.lock().alone -= 1;
+        self.shared.ended.notify_all();
+        done
+    }
+
     /// Lets running handlers finish and ends the threads. Does not wait.
     pub(crate) fn stop(&self) {
         self.shared.stop();

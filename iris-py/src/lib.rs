@@ -10,6 +10,9 @@
 //! |---|---|
 //! | [`runtime`] | the class `Runtime` |
 //! | [`spawn`] | how it makes actors of callables |
+//! | [`observe`] | links, monitors, groups, observers |
+//! | [`supervise`] | supervisors, and factories in Python |
+//! | [`system`] | system messages as Python objects |
 //! | [`wait`] | waits that heed Ctrl-C |
 //! | [`behavior`] | a callable as a behavior |
 //! | [`lane`] | the threads that run handlers |
@@ -28,10 +31,13 @@ mod error;
 mod fork;
 mod lane;
 mod mailbox;
+mod observe;
 mod offload;
 mod overflow;
 mod runtime;
 mod spawn;
+mod supervise;
+mod system;
 mod wait;
 
 // Messages are allocated by one thread and freed by another, which costs glibc's
@@ -53,6 +59,8 @@ mod _iris {
     use crate::mailbox::Mailbox;
     #[pymodule_export]
     use crate::runtime::PyRuntime;
+    #[pymodule_export]
+    use crate::system::PySystemMessage;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

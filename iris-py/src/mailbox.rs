@@ -6,11 +6,11 @@ use std::time::Duration;
 use iris::{Exit, Failure, Message, Receiver, RecvError, Verdict};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 
 use crate::behavior::refuse_coroutine;
 use crate::convert;
 use crate::error;
+use crate::system;
 
 /// The mailbox of a pull actor. It belongs to the thread of its actor.
 #[pyclass(module = "iris._iris", frozen)]
@@ -29,6 +29,7 @@ impl Mailbox {
     }
 
     /// The next message, or `None` if none came within `timeout` seconds (`None`: for ever).
+    /// It is `bytes`, or a `PySystemMessage` such as the EXIT of a linked actor.
     ///
     /// Releases the GIL while it waits. Raises `MailboxClosed` once the actor was told to
     /// stop; it may leave the actor's function, which is then a quiet end.
@@ -37,13 +38,13 @@ impl Mailbox {
         &self,
         py: Python<'py>,
         timeout: Option<f64>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let timeout = wait_time(timeout)?;
         let received = self.with(py, |receiver| py.detach(|| receiver.recv_blocking(timeout)))?;
         answer(py, received)
     }
 
-    /// The first message for which `matcher(data)` is true, as `recv`. Those before it keep
+    /// The first message for which `matcher(message)` is true, as `recv`. Those before it keep
     /// their order for later calls. What `matcher` raises is raised here, and the message
     /// that it looked at stays where it is.
     #[pyo3(signature = (matcher, timeout=None))]
@@ -52,7 +53,7 @@ impl Mailbox {
         py: Python<'py>,
         matcher: &Bound<'py, PyAny>,
         timeout: Option<f64>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if !matcher.is_callable() {
             return Err(error::not_callable(matcher));
         }
@@ -79,7 +80,7 @@ impl Mailbox {
         py: Python<'py>,
         max: usize,
         timeout: Option<f64>,
-    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         if max == 0 {
             return Err(PyValueError::new_err("max must be at least 1"));
         }
@@ -91,7 +92,7 @@ impl Mailbox {
             // What comes first, a message or the order to stop, is for the next call then.
             let next = self.with(py, |receiver| receiver.recv_blocking(Some(Duration::ZERO)))?;
             match next {
-                Ok(message) => batch.extend(bytes(py, &message)),
+                Ok(message) => batch.push(system::object(py, &message)?),
                 Err(_) => break,
             }
         }
@@ -103,9 +104,12 @@ impl Mailbox {
     }
 
     /// The next message; the iteration ends when the actor is told to stop.
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let received = self.with(py, |receiver| py.detach(|| receiver.recv_blocking(None)))?;
-        Ok(received.ok().and_then(|message| bytes(py, &message)))
+        let received = received.ok();
+        received
+            .map(|message| system::object(py, &message))
+            .transpose()
     }
 }
 
@@ -171,36 +175,32 @@ pub(crate) fn run(handler: &Py<PyAny>, name: &str, receiver: Receiver) -> Exit {
     ended.unwrap_or_else(|| Exit::crash(Failure::default()))
 }
 
-fn wait_time(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+pub(crate) fn wait_time(timeout: Option<f64>) -> PyResult<Option<Duration>> {
     timeout
         .map(|timeout| convert::seconds("timeout", timeout))
         .transpose()
 }
 
-fn bytes<'py>(py: Python<'py>, message: &Message) -> Option<Bound<'py, PyBytes>> {
-    message.as_user().map(|data| PyBytes::new(py, data))
-}
-
 fn answer(
     py: Python<'_>,
     received: Result<Message, RecvError>,
-) -> PyResult<Option<Bound<'_, PyBytes>>> {
+) -> PyResult<Option<Bound<'_, PyAny>>> {
     match received {
-        Ok(message) => Ok(bytes(py, &message)),
+        Ok(message) => system::object(py, &message).map(Some),
         Err(RecvError::Closed) => Err(error::mailbox_closed(py)),
         Err(_) => Ok(None),
     }
 }
 
-fn choose(matcher: &Py<PyAny>, message: &Message, raised: &mut Option<PyErr>) -> Verdict {
-    let Some(data) = message.as_user() else {
-        return Verdict::Leave;
-    };
+/// What a matcher says of a message.
+pub(crate) fn choose(
+    matcher: &Py<PyAny>,
+    message: &Message,
+    raised: &mut Option<PyErr>,
+) -> Verdict {
     let matched = Python::try_attach(|py| {
-        matcher
-            .bind(py)
-            .call1((PyBytes::new(py, data),))?
-            .is_truthy()
+        let message = system::object(py, message)?;
+        matcher.bind(py).call1((message,))?.is_truthy()
     });
     match matched {
         Some(Ok(matched)) => matched.into(),

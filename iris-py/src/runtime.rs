@@ -16,6 +16,7 @@ use crate::fork::Birthplace;
 use crate::lane::GuestLane;
 use crate::overflow;
 use crate::spawn::{bounded, refuse_release_gil};
+use crate::supervise;
 use crate::wait;
 
 /// How long a shutdown waits for the lane's threads.
@@ -61,18 +62,18 @@ impl PyRuntime {
     }
 
     #[inline]
-    fn runtime(&self, py: Python<'_>) -> PyResult<&Runtime> {
+    pub(crate) fn runtime(&self, py: Python<'_>) -> PyResult<&Runtime> {
         Ok(&self.parts(py)?.runtime)
     }
 
     /// The runtime and a pid that may or may not be somebody's.
     #[inline]
-    fn target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Option<Pid>)> {
+    pub(crate) fn target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Option<Pid>)> {
         Ok((self.runtime(py)?, Pid::from_raw(raw)))
     }
 
     /// The runtime and a pid, for calls that need a live actor.
-    fn live_target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Pid)> {
+    pub(crate) fn live_target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Pid)> {
         let (runtime, pid) = self.target(py, raw)?;
         pid.map(|pid| (runtime, pid))
             .ok_or_else(|| error::dead_actor(py, raw))
@@ -89,6 +90,7 @@ impl PyRuntime {
         let lane = py.detach(|| GuestLane::start(runtime.rust_scheduler()))?;
         let lane = Arc::new(lane);
         let cohort = runtime.lasting_cohort(lane.clone());
+        supervise::log_those_given_up(&runtime, &lane);
         let parts = ManuallyDrop::new(Parts {
             runtime,
             lane,
@@ -110,9 +112,15 @@ impl PyRuntime {
     /// `budget` is the number of messages after which other actors get their turn. `name` registers the actor before anybody can send to it.
     /// `capacity` bounds the messages that wait to be handled, see `set_overflow_policy`.
     ///
+    /// With `system=True` the handler gets system messages, too, as `PySystemMessage`s.
+    ///
     /// Returns the pid. Raises `TypeError` for a handler that is not callable,
     /// `ValueError` for a budget or capacity of 0, `NameTakenError` for a name that is in use.
-    #[pyo3(signature = (handler, budget=100, release_gil=false, *, name=None, on_error="crash", capacity=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "Python's keyword arguments, which it names"
+    )]
+    #[pyo3(signature = (handler, budget=100, release_gil=false, *, name=None, on_error="crash", system=false, capacity=None))]
     fn spawn(
         &self,
         handler: &Bound<'_, PyAny>,
@@ -120,10 +128,11 @@ impl PyRuntime {
         release_gil: bool,
         name: Option<&str>,
         on_error: &str,
+        system: bool,
         capacity: Option<u32>,
     ) -> PyResult<u64> {
         refuse_release_gil(release_gil)?;
-        self.start(handler, budget, name, on_error, |builder| {
+        self.start(handler, budget, name, on_error, system, |builder| {
             bounded(builder, capacity)
         })
     }
@@ -143,7 +152,15 @@ impl PyRuntime {
         name: Option<&str>,
         on_error: &str,
     ) -> PyResult<u64> {
-        self.spawn(handler, budget, release_gil, name, on_error, Some(capacity))
+        self.spawn(
+            handler,
+            budget,
+            release_gil,
+            name,
+            on_error,
+            false,
+            Some(capacity),
+        )
     }
 
     /// Changes what becomes of messages that find the mailbox of `pid` full, from now on.
@@ -182,7 +199,11 @@ impl PyRuntime {
     /// With `idle_timeout_ms` it ends (reason `normal`) after that long without a message;
     /// with `reactivate=True` it then only goes back to being reserved, and a later message
     /// activates it again. Everything else as `spawn`.
-    #[pyo3(signature = (handler, budget=100, idle_timeout_ms=None, *, reactivate=false, name=None, on_error="crash"))]
+    #[pyo3(signature = (handler, budget=100, idle_timeout_ms=None, *, reactivate=false, name=None, on_error="crash", system=false))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are keywords where they are used"
+    )]
     fn spawn_virtual(
         &self,
         handler: &Bound<'_, PyAny>,
@@ -191,9 +212,10 @@ impl PyRuntime {
         reactivate: bool,
         name: Option<&str>,
         on_error: &str,
+        system: bool,
     ) -> PyResult<u64> {
         let idle = convert::idle_timeout(idle_timeout_ms)?;
-        self.start(handler, budget, name, on_error, |builder| {
+        self.start(handler, budget, name, on_error, system, |builder| {
             if reactivate {
                 builder.reactivated_actor(idle)
             } else {
@@ -236,7 +258,7 @@ impl PyRuntime {
     /// Spawns an actor that ends with `parent`: when that ends, for whatever reason, the child
     /// is stopped (reason `shutdown`), and its exit comes before the parent's. Everything else
     /// as `spawn`. Raises `DeadActorError` if the parent is not alive.
-    #[pyo3(signature = (parent, handler, budget=100, release_gil=false, *, name=None, on_error="crash"))]
+    #[pyo3(signature = (parent, handler, budget=100, release_gil=false, *, name=None, on_error="crash", system=false))]
     #[expect(
         clippy::too_many_arguments,
         reason = "they are keywords where they are used"
@@ -250,10 +272,11 @@ impl PyRuntime {
         release_gil: bool,
         name: Option<&str>,
         on_error: &str,
+        system: bool,
     ) -> PyResult<u64> {
         refuse_release_gil(release_gil)?;
         let (_, of) = self.live_target(py, parent)?;
-        self.start(handler, budget, name, on_error, |builder| {
+        self.start(handler, budget, name, on_error, system, |builder| {
             builder.child_of(of)
         })
     }
@@ -273,7 +296,18 @@ impl PyRuntime {
         if workers == 0 {
             return Err(PyValueError::new_err("a pool needs at least 1 worker"));
         }
-        let spawn = |_| self.spawn_child(py, parent, handler, budget, release_gil, None, "crash");
+        let spawn = |_| {
+            self.spawn_child(
+                py,
+                parent,
+                handler,
+                budget,
+                release_gil,
+                None,
+                "crash",
+                false,
+            )
+        };
         (0..workers).map(spawn).collect()
     }
 
@@ -429,9 +463,9 @@ impl PyRuntime {
     ///
     /// What was sent before is handled by the old handler, what is sent after by the new;
     /// with `now=True` what is queued is handled by the new one, too. State that the
-    /// handlers share survives. Raises `DeadActorError` (a `LookupError`) if nobody has the
+    /// handlers share survives; `on_error` and `system` are the new handler's. Raises `DeadActorError` (a `LookupError`) if nobody has the
     /// pid.
-    #[pyo3(signature = (pid, handler, *, now=false, on_error="crash"))]
+    #[pyo3(signature = (pid, handler, *, now=false, on_error="crash", system=false))]
     fn hot_swap(
         &self,
         py: Python<'_>,
@@ -439,9 +473,10 @@ impl PyRuntime {
         handler: &Bound<'_, PyAny>,
         now: bool,
         on_error: &str,
+        system: bool,
     ) -> PyResult<u32> {
         convert::check_handler(handler)?;
-        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?);
+        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?, system);
         let (runtime, target) = self.live_target(py, pid)?;
         let version = if now {
             runtime.hot_swap_now(target, behavior)

@@ -18,6 +18,7 @@ impl PyRuntime {
         budget: u32,
         name: Option<&str>,
         on_error: &str,
+        system: bool,
         shape: impl FnOnce(SpawnBuilder<'_>) -> SpawnBuilder<'_>,
     ) -> PyResult<u64> {
         let py = handler.py();
@@ -25,7 +26,7 @@ impl PyRuntime {
             runtime, cohort, ..
         } = self.parts(py)?;
         convert::check_handler(handler)?;
-        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?);
+        let behavior = PyBehavior::new(handler, OnError::parse(on_error)?, system);
         let mut builder = runtime.spawn(behavior).budget(budget);
         builder = builder.of_cohort(cohort.clone());
         if let Some(name) = name {

@@ -6,6 +6,8 @@ import queue
 import subprocess
 from collections.abc import Callable
 
+import iris
+
 PATIENCE = 20.0
 """Seconds after which something that should have happened is taken for lost."""
 
@@ -51,3 +53,40 @@ class Gate:
 
     def open(self) -> None:
         self._opened.put(None)
+
+
+class Observer:
+    """An observer, and what the test waits for in it."""
+
+    def __init__(self, rt: iris.Runtime, path: str = "/observer") -> None:
+        self._rt = rt
+        self.pid = rt.spawn_with_path_observed(100, path)
+
+    def next(self) -> bytes | iris.PySystemMessage:
+        message = self._rt.selective_recv_blocking(self.pid, lambda _: True, PATIENCE)
+        assert message is not None, "nothing came"
+        return message
+
+    def system(self, type_name: str) -> iris.PySystemMessage:
+        """The next message, which must be of this type."""
+        message = self.next()
+        assert isinstance(message, iris.PySystemMessage), message
+        assert message.type_name == type_name, message
+        return message
+
+    def successor(self, old: int) -> int:
+        """The pid of the one that was started in the place of `old`."""
+        message = self.system("RESTARTED")
+        assert message.from_pid == old
+        assert message.target_pid is not None
+        return message.target_pid
+
+    def empty(self) -> bool:
+        return self._rt.get_messages(self.pid) == []
+
+
+def mortal(data: bytes) -> object:
+    """A handler that ends its actor in the way that it is told."""
+    if data == b"raise":
+        raise ValueError("as asked")
+    return iris.STOP if data == b"stop" else None

@@ -6,26 +6,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use iris_core::{ExitInfo, Pid};
+use iris_core::{ExitInfo, MonitorRef, Pid};
 
 use crate::links::noproc;
-
-/// Names one monitor; a number below 2^53 for as long as a runtime lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MonitorRef(u64);
-
-impl MonitorRef {
-    /// The reference as a plain number, from 1.
-    pub const fn raw(self) -> u64 {
-        self.0
-    }
-
-    /// Reads a reference that came as a plain number. Whether there is such a monitor is
-    /// another question.
-    pub const fn from_raw(raw: u64) -> Self {
-        Self(raw)
-    }
-}
 
 /// A DOWN message to be put into a mailbox. [Claimed](Monitors::claim) first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +77,7 @@ impl Monitors {
         actions: &mut Vec<Down>,
     ) -> MonitorRef {
         self.made += 1;
-        let reference = MonitorRef(self.made);
+        let reference = MonitorRef::from_raw(self.made);
         let decided = !alive(target);
         let monitor = Monitor {
             watcher,

@@ -2,8 +2,10 @@
 //!
 //! In order: the mailbox is closed (by the scheduler, before it reports the exit) →
 //! children are stopped, depth first → `on_stop` runs, until its deadline (see `undertaker`) →
-//! its timers end → what was queued becomes dead letters → names and paths stop resolving →
-//! the exit is counted and logged → the pid leaves the table and those who joined it are woken.
+//! its timers end → what was queued becomes dead letters → names and paths stop resolving, or are
+//! kept for a successor, and groups are left → links and monitors are told → supervisors are told
+//! (see `supervision`) → the exit is counted and logged → the pid leaves the table and those who
+//! joined it are woken.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -90,7 +92,7 @@ impl Exits {
             inner.timers.forget(pid);
         });
         self.bury(pid, remaining);
-        inner.registry.forget(pid);
+        inner.supervision.exited(inner, pid, &exit);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.name().to_owned()));
         // Counted before it leaves the table, which is what a joiner waits for; not again
         // if a shutdown has given it up already.
@@ -121,7 +123,10 @@ impl Exits {
         });
         self.bury(pid, left);
         self.behind.fetch_add(behind as u64, Ordering::Relaxed);
-        inner.registry.forget(pid);
+        // What it had is reserved by now if a supervisor gives it up, which expects no exit.
+        inner
+            .supervision
+            .exited(inner, pid, &ExitReason::Killed.into());
         self.failed.fetch_add(1, Ordering::Relaxed);
         tracing::error!(pid = pid.raw(), "process did not end in time");
         self.wake_joiners();

@@ -78,6 +78,11 @@ impl Family {
         inner.ending.into_values().collect()
     }
 
+    /// The process that this one ends with.
+    pub(crate) fn parent_of(&self, pid: Pid) -> Option<Pid> {
+        self.lock().parents.get(&pid).map(|(parent, _)| *parent)
+    }
+
     /// The parent, and the children by age, oldest first.
     pub(crate) fn of(&self, pid: Pid) -> (Option<Pid>, Vec<Pid>) {
         let inner = self.lock();

@@ -36,8 +36,10 @@
 //! own with [`pull`], [`ask`] asks them and waits, [`names`] finds them, [`timers`] send to them later,
 //! [`overflow`] is for mailboxes with a bound, [`tree`] shows them, [`pool`] shares work out among
 //! several, `family` ends them
-//! together, `host` answers what parts ask, `exits` is the exit pipeline,
-//! `undertaker` its deadline.
+//! together, [`links`] tell others of an end, [`supervisors`] and [`path_supervisors`] start again
+//! what has ended, [`groups`] hear the same messages,
+//! [`observers`] keep theirs, `host` answers what parts ask, `exits` is the
+//! exit pipeline, `undertaker` its deadline, `supervision` its last step.
 //! The parts themselves are re-exported below; each is usable alone.
 //!
 //! # Features
@@ -52,20 +54,26 @@ pub mod async_handler;
 pub mod builder;
 mod exits;
 mod family;
+pub mod groups;
 #[cfg(test)]
 mod growth;
 mod host;
 mod inside;
+pub mod links;
 pub mod names;
+pub mod observers;
 pub mod overflow;
 mod pace;
 mod park;
+pub mod path_supervisors;
 pub mod pool;
 pub mod pull;
 pub mod receive;
 pub mod runtime;
 pub mod shorthand;
 pub mod spawn;
+mod supervision;
+pub mod supervisors;
 pub mod timers;
 pub mod tree;
 mod undertaker;
@@ -75,23 +83,29 @@ pub use async_handler::async_handler;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
 pub use names::{NamedSendError, PlaceError};
+pub use observers::{Cursor, OBSERVED_MESSAGES, ObserverBuilder};
 pub use pool::{Pool, PoolBuilder, PoolSendError};
 pub use receive::{Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
+pub use supervisors::{Plan, SuperviseError, SupervisorBuilder};
 pub use timers::{Delay, TimerError};
 pub use tree::{Tree, TreeEntry};
 pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
     Answer, AskError, Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit,
-    ExitInfo, ExitReason, Failure, Message, MigrationError, Payload, Pid, ReplyTo, SendError,
-    State, Step, SystemMessage, handler,
+    ExitInfo, ExitReason, Failure, Message, MigrationError, MonitorRef, Payload, Pid, ReplyTo,
+    SendError, State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{
     Activation, Cohort, OverflowError, OverflowPolicy, Ready, RollbackError, Scheduler, Shift,
     Status, TimerId, current_pid, forget_current_pid,
+};
+pub use iris_supervise::{
+    AddError, ChildInfo, ChildSpec, GaveUp, Restart, ScopeError, Shutdown, Strategy, SupervisorId,
+    SupervisorSpec,
 };
 
 pub use iris_core as core;

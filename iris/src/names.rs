@@ -5,6 +5,7 @@ use iris_registry::{RegisterError, Registry};
 use thiserror::Error;
 
 use crate::runtime::Runtime;
+use crate::supervision::is_succeeding;
 
 impl Runtime {
     /// Sends to whom `name` leads to.
@@ -66,8 +67,16 @@ impl Runtime {
         match register(registry) {
             // A holder that is stopping keeps its place in the table until its handler
             // returns, but no name: the successor need not wait.
-            Err(RegisterError::NameTaken { holder, .. }) if !self.is_alive(holder) => {
+            Err(RegisterError::NameTaken { holder, .. })
+                if !self.is_alive(holder) && !self.supervision().is_supervised(holder) =>
+            {
                 release(registry, holder);
+                register(registry)?;
+            }
+            // A factory that gives its process the names of the one before: they are about to
+            // be handed over to it anyway.
+            Err(RegisterError::Reserved { of, .. }) if is_succeeding(of) => {
+                registry.hand_over(of, pid);
                 register(registry)?;
             }
             other => other?,

@@ -1,6 +1,7 @@
 //! The runtime: what users hold.
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +23,11 @@ use crate::builder::{Builder, StartError};
 use crate::exits::{ExitCounts, Exits};
 use crate::family::Family;
 use crate::inside;
+use crate::observers::Logs;
 use crate::overflow;
 use crate::pull::PullThreads;
 use crate::spawn::SpawnBuilder;
+use crate::supervision::Supervision;
 use crate::undertaker::Undertaker;
 
 /// Actors, their scheduler and all that is around them. Cheap to clone.
@@ -56,6 +59,18 @@ impl Drop for Owned {
     }
 }
 
+/// A runtime that may have ended.
+#[derive(Clone)]
+pub(crate) struct RuntimeRef(Weak<Owned>);
+
+impl RuntimeRef {
+    /// Keeps it going for as long as it is held.
+    pub(crate) fn upgrade(&self) -> Option<Runtime> {
+        let inner = self.0.upgrade()?;
+        Some(Runtime { inner })
+    }
+}
+
 /// The parts. They hold this one only weakly, so that it can end.
 pub(crate) struct Inner {
     pub(crate) table: Table,
@@ -64,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) exits: Arc<Exits>,
     pub(crate) family: Family,
     pub(crate) undertaker: Undertaker,
+    pub(crate) supervision: Supervision,
+    pub(crate) logs: Arc<Logs>,
     pulls: Arc<PullThreads>,
     pub(crate) env: Arc<Environment>,
     pub(crate) waits: Waits,
@@ -162,6 +179,8 @@ impl Runtime {
         let scheduler = scheduler.workers(workers).start(tokio.handle().clone());
         let scheduler = Arc::new(scheduler);
         let timers = Arc::new(Timers::new(clock.clone()));
+        // Of any quality: it spreads restarts.
+        let seed = BuildHasher::hash_one(&RandomState::new(), 0);
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
             let host = inner.clone();
             tokio.spawn(timers.clone().run(move |due| {
@@ -181,8 +200,12 @@ impl Runtime {
             let cohort = Cohort::new(env.clone(), scheduler.clone());
             let table = Table::new();
             table.keep(&cohort);
+            let supervision = Supervision::new(seed);
+            tokio.spawn(Supervision::run_clock(supervision.bell(), inner.clone()));
             Inner {
                 table,
+                supervision,
+                logs: Arc::default(),
                 registry,
                 timers,
                 exits,
@@ -198,9 +221,10 @@ impl Runtime {
                 tokio: Mutex::new(Some(tokio)),
             }
         });
-        Ok(Self {
-            inner: Arc::new(Owned(inner)),
-        })
+        let inner = Arc::new(Owned(inner));
+        let runtime = RuntimeRef(Arc::downgrade(&inner));
+        inner.supervision.belongs_to(runtime);
+        Ok(Self { inner })
     }
 
     /// Begins a process: `rt.spawn(behavior).named("x").start()?`.
@@ -295,7 +319,13 @@ impl Runtime {
     /// waits; what is queued becomes dead letters. From this call on the process is not
     /// alive and takes nothing more.
     pub fn stop(&self, pid: Pid, exit: impl Into<Exit>) -> bool {
-        Host::stop(&**self.inner, pid, exit.into())
+        let exit = exit.into();
+        match inside::whose() {
+            Some(by) if by != pid => self.inner.supervision.stopped_by(by, pid, &exit, || {
+                Host::stop(&**self.inner, pid, exit.clone())
+            }),
+            _ => Host::stop(&**self.inner, pid, exit),
+        }
     }
 
     /// Asks a process to end after what is queued; reason `shutdown`. It takes nothing
@@ -427,6 +457,8 @@ impl Runtime {
     pub fn shutdown(&self, drain: Duration) -> ShutdownReport {
         let before = self.dead_letters();
         self.wait_quiet(drain);
+        // First, or children that are stopped are started again.
+        self.inner.supervision.close(&self.inner, STOP_PATIENCE);
         self.stop_all();
         let deadline = Instant::now() + STOP_PATIENCE;
         // A process that was being spawned meanwhile may have missed the first round.
@@ -527,12 +559,21 @@ impl Runtime {
         &self.inner.timers
     }
 
+    pub(crate) fn supervision(&self) -> &Supervision {
+        &self.inner.supervision
+    }
+
     pub(crate) fn registry(&self) -> &dyn Registry {
         &*self.inner.registry
     }
 }
 
 impl Inner {
+    /// The Tokio runtime.
+    pub(crate) fn handle(&self) -> &tokio::runtime::Handle {
+        &self.handle
+    }
+
     pub(crate) fn is_shut_down(&self) -> bool {
         self.shut_down.load(Ordering::SeqCst)
     }
@@ -564,6 +605,7 @@ impl Inner {
     /// Tells the runtime's own threads to end, and does not wait for them: the caller may
     /// be one of them.
     fn end_threads(&self) {
+        self.supervision.forget_factories();
         self.scheduler.shut_down();
         self.undertaker.close();
         let tokio = self

@@ -11,12 +11,18 @@ use crate::tools::{self, Error, Workspace};
 enum Area {
     /// The process core in Rust: `bench/core`, a workspace of its own.
     Core,
+    /// Crashes and restarts: a program of `bench/core`.
+    Supervise,
     /// The Python binding: `bench/python`, on the installed wheel.
     Python,
 }
 
 /// The areas by their names.
-const AREAS: [(&str, Area); 2] = [("core", Area::Core), ("python", Area::Python)];
+const AREAS: [(&str, Area); 3] = [
+    ("core", Area::Core),
+    ("supervise", Area::Supervise),
+    ("python", Area::Python),
+];
 
 /// Areas of the plan that later versions bring.
 const LATER: [&str; 3] = ["offload", "mesh", "node"];
@@ -29,7 +35,7 @@ impl Area {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Core => &["--json", "--quick", "--full"],
-            Self::Python => &["--json", "--quick"],
+            Self::Supervise | Self::Python => &["--json", "--quick"],
         }
     }
 }
@@ -65,15 +71,16 @@ impl<'a> Options<'a> {
 /// Builds what the area needs and measures on it.
 pub(crate) fn run(workspace: &Workspace, options: Options<'_>) -> Result<(), Error> {
     let mut command = match options.area {
-        Area::Core => core(workspace)?,
+        Area::Core => core(workspace, "bench-core")?,
+        Area::Supervise => core(workspace, "bench-supervise")?,
         Area::Python => python(workspace)?,
     };
     command.args(options.flags);
     tools::run(&mut command, "the bench")
 }
 
-/// Builds `bench/core`; the program is to be run with the bench's flags.
-fn core(workspace: &Workspace) -> Result<Command, Error> {
+/// Builds `bench/core`; this program of it is to be run with the bench's flags.
+fn core(workspace: &Workspace, name: &str) -> Result<Command, Error> {
     let target = workspace.path(CORE_TARGET);
     let mut cargo = workspace.cargo(None);
     cargo
@@ -83,13 +90,14 @@ fn core(workspace: &Workspace) -> Result<Command, Error> {
         .arg("--target-dir")
         .arg(&target);
     tools::run_aside(&mut cargo, "cargo build of bench/core")?;
-    Ok(Command::new(program(&target)))
+    Ok(Command::new(program(&target, name)))
 }
 
-/// The program of `bench/core` under a target folder.
-fn program(target: &Path) -> PathBuf {
+/// A program of `bench/core` under a target folder.
+fn program(target: &Path, name: &str) -> PathBuf {
     target
-        .join("release/bench-core")
+        .join("release")
+        .join(name)
         .with_extension(std::env::consts::EXE_EXTENSION)
 }
 
@@ -114,6 +122,7 @@ mod tests {
     #[test]
     fn each_area_knows_its_own_flags() {
         assert_eq!(parse("core --json --quick --full"), Ok(Area::Core));
+        assert_eq!(parse("supervise --json --quick"), Ok(Area::Supervise));
         assert_eq!(parse("python --json --quick"), Ok(Area::Python));
         assert_eq!(
             parse("python --full"),
@@ -123,10 +132,13 @@ mod tests {
 
     #[test]
     fn a_missing_or_unknown_area_is_answered_with_the_valid_ones() {
-        assert_eq!(parse(""), Err("`bench` needs an area: core, python".into()));
+        assert_eq!(
+            parse(""),
+            Err("`bench` needs an area: core, supervise, python".into())
+        );
         assert_eq!(
             parse("cores"),
-            Err("unknown argument `cores` of `bench`; valid ones: core, python".into())
+            Err("unknown argument `cores` of `bench`; valid ones: core, supervise, python".into())
         );
     }
 }

@@ -4,15 +4,16 @@ use crate::py;
 use crate::tools::{self, Error, Venv, Workspace};
 
 /// Flags that `examples/fleet/main.py` understands, and whether a value follows.
-const FLAGS: [(&str, bool); 4] = [
+const FLAGS: [(&str, bool); 5] = [
     ("--quick", false),
+    ("--chaos", false),
     ("--data-dir", true),
     ("--repeat", true),
     ("--threshold", true),
 ];
 
 /// Flags of the plan that later versions bring.
-const LATER: [&str; 3] = ["--chaos", "--mesh", "--gateway"];
+const LATER: [&str; 2] = ["--mesh", "--gateway"];
 
 /// Refuses wrong flags here: the program would say so only after the build.
 pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
@@ -75,6 +76,7 @@ mod tests {
         for line in [
             "",
             "--quick",
+            "--quick --chaos",
             "--repeat 3 --quick",
             "--data-dir=somewhere --threshold 3.5",
         ] {

@@ -30,19 +30,23 @@ usage: cargo xtask COMMAND
 
   py [--release] [--develop]      build the Python wheel into target/wheels/ and install it into
                                   target/venv; --develop installs it in place (maturin develop)
-  demo [--quick] [--data-dir DIR] [--repeat N] [--threshold X]
-                                  the fleet of 2013's flights on actors; --quick needs no network
+  demo [--quick] [--chaos] [--data-dir DIR] [--repeat N] [--threshold X]
+                                  the fleet of 2013's flights on actors; --quick needs no network,
+                                  --chaos lets one aircraft in a hundred crash on purpose
   test                            everything that must pass; what .ci/run calls
   bench core [--json] [--quick] [--full]
                                   measures the process core against raw Tokio channels, ractor and
                                   kameo; --full adds the workloads with a million actors
+  bench supervise [--json] [--quick]
+                                  measures a crash until its successor is reachable by name, beside
+                                  Erlang/OTP if `erl` is installed
   bench python [--json] [--quick] measures against asyncio.Queue and others
   help                            this text
 
 not in this version yet:
   node, fuzz, soak
   bench offload|mesh|node
-  demo --chaos, --mesh, --gateway
+  demo --mesh, --gateway
 
 environment:
   IRIS_PYTHON   the Python interpreter to use (3.9 or later, with venv);
@@ -151,7 +155,7 @@ mod tests {
             ),
             (
                 "demo --slow",
-                "unknown argument `--slow` of `demo`; valid ones: --quick, --data-dir, --repeat, --threshold",
+                "unknown argument `--slow` of `demo`; valid ones: --quick, --chaos, --data-dir, --repeat, --threshold",
             ),
         ] {
             let error = error_of(line);
@@ -166,7 +170,6 @@ mod tests {
             "node",
             "fuzz",
             "soak",
-            "demo --chaos",
             "demo --quick --mesh",
             "demo --gateway",
             "bench offload",

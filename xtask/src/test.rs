@@ -113,7 +113,8 @@ fn fleet_tests(workspace: &Workspace) -> Result<(), Error> {
 }
 
 fn fleet_demo(workspace: &Workspace) -> Result<(), Error> {
-    demo::run_on(workspace, &Venv::ready(workspace)?, &["--quick".to_owned()])
+    let flags = ["--quick", "--chaos"].map(str::to_owned);
+    demo::run_on(workspace, &Venv::ready(workspace)?, &flags)
 }
 
 /// Runs the tests of a folder against the installed wheel.

@@ -17,18 +17,21 @@ from iris._errors import (
     NameTakenError,
     WouldBlockError,
 )
-from iris._iris import STOP, Mailbox, __version__
+from iris._iris import STOP, Mailbox, PySystemMessage, __version__
 from iris._lifecycle import Runtime
 from iris._offload import offload
+from iris._system import ExitReason
 
 __all__ = [
     "STOP",
     "DeadActorError",
+    "ExitReason",
     "ForkError",
     "IrisError",
     "Mailbox",
     "MailboxClosed",
     "NameTakenError",
+    "PySystemMessage",
     "Runtime",
     "WouldBlockError",
     "__version__",

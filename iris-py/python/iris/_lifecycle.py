@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import logging
 import os
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from iris import _iris
+from iris._iris import PySystemMessage
 
 _live: set[Runtime] = set()
 """Runtimes whose threads have not all ended. Held, so that what is queued in one that nobody
@@ -33,6 +37,34 @@ class Runtime(_iris.Runtime):
         return undelivered
 
     shutdown.__doc__ = _iris.Runtime.shutdown.__doc__
+
+    async def selective_recv(
+        self,
+        pid: int,
+        matcher: Callable[[bytes | PySystemMessage], object],
+        timeout: float | None = None,
+    ) -> bytes | PySystemMessage | None:
+        """As ``selective_recv_blocking``, awaitable: it waits on a thread of the event loop's
+        default executor, where ``matcher`` is called, too.
+
+        Cancelled, it takes no message.
+        """
+        cancelled = threading.Event()
+        loop = asyncio.get_running_loop()
+        taken = loop.run_in_executor(
+            None, self._selective_recv, pid, matcher, timeout, cancelled.is_set
+        )
+        try:
+            return await asyncio.shield(taken)
+        except asyncio.CancelledError:
+            cancelled.set()
+            taken.add_done_callback(lambda done: self._return_to(pid, done))
+            raise
+
+    def _return_to(self, pid: int, taken: asyncio.Future[Any]) -> None:
+        """Gives back what was taken just before the wait for it was cancelled."""
+        if not taken.cancelled() and taken.exception() is None and taken.result() is not None:
+            self._give_back(pid, taken.result())
 
     def __exit__(self, *exception: object) -> None:
         self.shutdown()

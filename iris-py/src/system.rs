@@ -1,0 +1,133 @@
+//! System messages as Python objects.
+
+use iris::{ExitInfo, Failure, Message, Pid, SystemMessage};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyType};
+
+/// News from the runtime, such as the end of an actor.
+///
+/// `type_name` says what it is:
+///
+/// - `"EXIT"`: an actor that the receiver is linked to has ended.
+/// - `"DOWN"`: an actor that the receiver monitors has ended; `reference` names the monitor.
+/// - `"RESTARTED"`: a supervised actor `from_pid` has the successor `target_pid`.
+/// - `"GAVE_UP"`: a supervised actor ended too often, and has no successor.
+#[pyclass(module = "iris", name = "PySystemMessage", frozen, eq)]
+#[derive(PartialEq)]
+pub(crate) struct PySystemMessage(SystemMessage);
+
+#[pymethods]
+impl PySystemMessage {
+    /// What happened.
+    #[getter]
+    fn type_name(&self) -> &'static str {
+        match &self.0 {
+            SystemMessage::Exit(_) => "EXIT",
+            SystemMessage::Down { .. } => "DOWN",
+            SystemMessage::Restarted { .. } => "RESTARTED",
+            SystemMessage::GaveUp { .. } => "GAVE_UP",
+            _ => "OTHER",
+        }
+    }
+
+    /// Who caused or reported it: the actor that ended unless a link or another actor ended
+    /// it.
+    #[getter]
+    #[expect(clippy::wrong_self_convention, reason = "the name that Python sees")]
+    fn from_pid(&self) -> Option<u64> {
+        match &self.0 {
+            SystemMessage::Restarted { old, .. } => Some(old.raw()),
+            _ => self.info().map(|info| info.from.raw()),
+        }
+    }
+
+    /// The actor that it is about: the one that ended, or the successor.
+    #[getter]
+    fn target_pid(&self) -> Option<u64> {
+        match &self.0 {
+            SystemMessage::Restarted { new, .. } => Some(new.raw()),
+            _ => self.info().map(|info| info.target.raw()),
+        }
+    }
+
+    /// Why it ended, as an `iris.ExitReason`, which compares equal to text in any case.
+    #[getter]
+    fn reason<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let Some(info) = self.info() else {
+            return Ok(None);
+        };
+        let class = CLASS.import(py, "iris._system", "ExitReason")?;
+        class.call1((info.reason.as_str(),)).map(Some)
+    }
+
+    /// A dict with `type`, `message` and `traceback` of the exception or panic behind it, or
+    /// `None` if there was none.
+    #[getter]
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let failure = self.info().and_then(|info| info.metadata.as_deref());
+        failure.map(|failure| dict(py, failure)).transpose()
+    }
+
+    /// The monitor that brings a DOWN, as `Runtime.monitor` returned it; `None` for others.
+    #[getter]
+    fn reference(&self) -> Option<u64> {
+        match &self.0 {
+            SystemMessage::Down { reference, .. } => Some(reference.raw()),
+            _ => None,
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        let pid = |pid: Option<u64>| pid.map_or_else(|| "None".to_owned(), |pid| pid.to_string());
+        let reason = self.info().map_or("None", |info| info.reason.as_str());
+        format!(
+            "<iris.PySystemMessage {} from_pid={} target_pid={} reason={reason}>",
+            self.type_name(),
+            pid(self.from_pid()),
+            pid(self.target_pid()),
+        )
+    }
+}
+
+impl PySystemMessage {
+    fn info(&self) -> Option<&ExitInfo> {
+        match &self.0 {
+            SystemMessage::Exit(info) | SystemMessage::Down { info, .. } => Some(info),
+            SystemMessage::GaveUp { last, .. } => last.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn message(&self) -> SystemMessage {
+        self.0.clone()
+    }
+}
+
+fn dict<'py>(py: Python<'py>, failure: &Failure) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("type", &failure.kind)?;
+    dict.set_item("message", &failure.message)?;
+    dict.set_item("traceback", &failure.traceback)?;
+    Ok(dict)
+}
+
+/// A message as Python sees it: `bytes`, or a `PySystemMessage`.
+pub(crate) fn object<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, PyAny>> {
+    match message {
+        Message::User(data) => Ok(PyBytes::new(py, data).into_any()),
+        Message::System(news) => system(py, news),
+        // There are no others yet.
+        _ => Ok(py.None().into_bound(py)),
+    }
+}
+
+pub(crate) fn system<'py>(py: Python<'py>, news: &SystemMessage) -> PyResult<Bound<'py, PyAny>> {
+    Ok(Bound::new(py, PySystemMessage(news.clone()))?.into_any())
+}
+
+/// Pids as plain numbers.
+pub(crate) fn raw(pids: Vec<Pid>) -> Vec<u64> {
+    pids.into_iter().map(Pid::raw).collect()
+}
