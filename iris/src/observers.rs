@@ -364,6 +364,10 @@ impl Runtime {
     }
 
     fn log_of(&self, pid: Pid) -> Option<Arc<Log>> {
+        // The log outlives the observer by a moment, which nobody is to see.
+        if !self.is_alive(pid) {
+            return None;
+        }
         let logs = self.inner().logs.lock();
         logs.unwrap_or_else(PoisonError::into_inner)
             .get(&pid)
