@@ -42,6 +42,12 @@ pub(crate) fn int_shr(a: i64, count: i64) -> Option<i64> {
     (count >= 0).then(|| a >> count.min(63))
 }
 
+/// An index into that many elements, negative ones from the end, as one from 0.
+pub(crate) fn index(len: i64, index: i64) -> Option<i64> {
+    let from_start = if index < 0 { index + len } else { index };
+    (0..len).contains(&from_start).then_some(from_start)
+}
+
 /// The integral part, or `None` for NaN, infinities and beyond 64 bits.
 #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
 pub(crate) fn float_to_int(x: f64) -> Option<i64> {

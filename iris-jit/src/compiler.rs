@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::array::ArrayRef;
 use crate::cranelift::CodeMemory;
 use crate::interp;
 use crate::ir::{Function, Guard, GuardKind, Span};
-use crate::types::{Prototype, Type, Value};
+use crate::types::{Prototype, Shape, Type, Value};
 use crate::verify::VerifyError;
 
 /// Turns a function of the IR into something that can be called.
@@ -77,6 +78,55 @@ pub enum Bailout {
         /// Types of the arguments.
         given: Vec<Type>,
     },
+    /// The result is no single value: see [`Compiled::call_with`].
+    #[error("the result is {shape}, not one value")]
+    NotScalar {
+        /// What it is.
+        shape: Shape,
+    },
+}
+
+/// An argument of a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Arg<'a> {
+    /// A scalar.
+    Scalar(Value),
+    /// An array.
+    Array(ArrayRef<'a>),
+}
+
+impl Arg<'_> {
+    /// The type of this argument.
+    pub fn ty(&self) -> Type {
+        match self {
+            Self::Scalar(value) => value.ty(),
+            Self::Array(array) => Type::Array(array.ty()),
+        }
+    }
+
+    fn push_words(&self, words: &mut Vec<u64>) {
+        match self {
+            Self::Scalar(value) => words.push(value.to_bits()),
+            Self::Array(array) => words.extend(array.words()),
+        }
+    }
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output {
+    /// Its shape: one of the function's.
+    pub shape: Shape,
+    /// The values in it, in order.
+    pub values: Vec<Value>,
+}
+
+impl Output {
+    /// Whether both are the same values of the same types, as [`Value::same`] has it.
+    pub fn same(&self, other: &Self) -> bool {
+        let mut values = self.values.iter().zip(&other.values);
+        self.shape == other.shape && values.all(|(a, b)| a.same(*b))
+    }
 }
 
 impl Bailout {
@@ -88,9 +138,13 @@ impl Bailout {
     }
 }
 
-/// Entry of compiled code. Reads one 64-bit word per parameter from `args`; either writes the
-/// result to `ret` and returns 0, or returns the number of the fired guard plus one.
+/// Entry of compiled code. Reads the words of the arguments from `args`; either writes the result
+/// to `ret` and returns the number of its shape, marked with [`SHAPE`] unless it is 0, or returns
+/// the number of the fired guard plus one.
 pub(crate) type Entry = unsafe extern "C" fn(args: *const u64, ret: *mut u64) -> u32;
+
+/// The bit that tells shapes other than the first from guards in a status.
+pub(crate) const SHAPE: u32 = 1 << 31;
 
 /// A callable function. Clones share the code, which is freed when the last of them drops.
 ///
@@ -106,6 +160,9 @@ struct Inner {
     name: String,
     prototype: Prototype,
     guards: Vec<Guard>,
+    stores: Vec<usize>,
+    polls: bool,
+    recursive: bool,
 }
 
 enum Body {
@@ -146,9 +203,26 @@ impl Compiled {
             name: function.name.clone(),
             prototype: function.prototype(),
             guards: function.guards.clone(),
+            stores: function.stores(),
+            polls: function.polls(),
+            recursive: function.is_recursive(),
         };
         Self {
             inner: Arc::new(inner),
+        }
+    }
+
+    /// Calls a function of scalars that gives one.
+    ///
+    /// # Errors
+    ///
+    /// The guard that fired, or the mismatch of arguments and parameters.
+    pub fn call(&self, args: &[Value]) -> Result<Value, Bailout> {
+        let args: Vec<Arg<'_>> = args.iter().copied().map(Arg::Scalar).collect();
+        let Output { shape, values } = self.call_with(&args)?;
+        match (&shape, values.as_slice()) {
+            (Shape::Scalar(_), &[value]) => Ok(value),
+            _ => Err(Bailout::NotScalar { shape }),
         }
     }
 
@@ -157,47 +231,76 @@ impl Compiled {
     /// # Errors
     ///
     /// The guard that fired, or the mismatch of arguments and parameters.
-    pub fn call(&self, args: &[Value]) -> Result<Value, Bailout> {
-        let Prototype { params, ret } = &self.inner.prototype;
-        if !args.iter().map(|arg| arg.ty()).eq(params.iter().copied()) {
+    pub fn call_with(&self, args: &[Arg<'_>]) -> Result<Output, Bailout> {
+        let Prototype { params, returns } = &self.inner.prototype;
+        if !args.iter().map(Arg::ty).eq(params.iter().copied()) {
             return Err(Bailout::Arguments {
                 expected: params.clone(),
-                given: args.iter().map(|arg| arg.ty()).collect(),
+                given: args.iter().map(Arg::ty).collect(),
             });
         }
-        let words: Vec<u64> = args.iter().map(|arg| arg.to_bits()).collect();
-        let mut result = 0;
-        // SAFETY: `words` has one word per parameter, of its type, and `result` is writable.
-        match unsafe { self.call_raw(words.as_ptr(), &raw mut result) } {
-            0 => Ok(Value::from_bits(*ret, result)),
-            status => Err(self.bailout(status).expect("a status names a guard")),
+        let mut words = Vec::new();
+        for arg in args {
+            arg.push_words(&mut words);
         }
+        if self.inner.recursive {
+            // Small beside the stack of any thread that calls from Rust.
+            const DEPTH: u64 = 500;
+            const STACK_BYTES: u64 = 128 << 10;
+            words.push(DEPTH);
+            words.push((&raw const words).addr() as u64 - STACK_BYTES);
+        }
+        let mut result = vec![0; self.inner.prototype.ret_words().max(1)];
+        // SAFETY: `words` has the words of each parameter's type, arrays by the contract of
+        // `ArrayRef`, and `result` is long enough for each shape.
+        let status = unsafe { self.call_raw(words.as_ptr(), result.as_mut_ptr()) };
+        let Some(shape) = self.shape(status) else {
+            return Err(self.bailout(status).expect("a status names a guard"));
+        };
+        let shape = returns[shape].clone();
+        let values = shape.scalars().into_iter().zip(result);
+        let values = values
+            .map(|(ty, bits)| Value::from_bits(ty, bits))
+            .collect();
+        Ok(Output { shape, values })
     }
 
-    /// Calls the function without checks: reads one word per parameter from `args` (see
-    /// [`Value::to_bits`]); writes the result to `ret` and returns 0, or leaves `ret` alone and
-    /// returns a status for [`Compiled::bailout`].
+    /// Calls the function without checks: reads the words of the arguments from `args` (see
+    /// [`Value::to_bits`] and [`ArrayRef::words`]); gives a status for [`Compiled::shape`] and
+    /// [`Compiled::bailout`]. The values of a result are written to `ret`; 0 is the first shape.
     ///
     /// # Safety
     ///
-    /// `args` points to as many readable words as [`Compiled::prototype`] has parameters, each the
-    /// bits of a value of the parameter's type, and `ret` to a writable word.
+    /// `args` points to [`Prototype::arg_words`] readable words, which stand for values of the
+    /// parameters' types, arrays with the promise of [`ArrayRef::from_parts`]; `ret` points to
+    /// [`Prototype::ret_words`] writable words. If the function [calls
+    /// itself](Compiled::is_recursive), two more words follow: how many calls may be in each other,
+    /// and the lowest address that the stack may grow down to.
     #[inline]
     pub unsafe fn call_raw(&self, args: *const u64, ret: *mut u64) -> u32 {
         match &self.inner.body {
             // SAFETY: the caller keeps the contract of `Entry`; `self` keeps the code alive.
             Body::Native { entry, .. } => unsafe { entry(args, ret) },
             Body::Interpreted(function) => {
-                let word = |(index, &ty): (usize, &Type)| {
-                    // SAFETY: the caller gave one readable word per parameter.
-                    Value::from_bits(ty, unsafe { *args.add(index) })
+                let count = self.inner.prototype.arg_words();
+                let words: Vec<u64> = (0..count)
+                    // SAFETY: the caller gave that many readable words.
+                    .map(|index| unsafe { *args.add(index) })
+                    .collect();
+                let depth = if self.inner.recursive {
+                    // SAFETY: the word behind the arguments of a function that calls itself.
+                    unsafe { *args.add(count) }
+                } else {
+                    0
                 };
-                let args: Vec<Value> = function.params.iter().enumerate().map(word).collect();
-                match interp::run_unchecked(function, &args) {
-                    Ok(value) => {
-                        // SAFETY: the caller gave a writable word.
-                        unsafe { *ret = value.to_bits() };
-                        0
+                // SAFETY: the caller's promise for arrays.
+                match unsafe { interp::run_words(function, &words, depth) } {
+                    Ok((shape, values)) => {
+                        for (index, value) in values.iter().enumerate() {
+                            // SAFETY: the caller gave a writable word for each value.
+                            unsafe { *ret.add(index) = value.to_bits() };
+                        }
+                        status_of_shape(shape)
                     }
                     Err(guard) => guard.0 + 1,
                 }
@@ -205,7 +308,17 @@ impl Compiled {
         }
     }
 
-    /// The guard behind a status of [`Compiled::call_raw`]; `None` for 0 and unknown numbers.
+    /// The index in [`Prototype::returns`] of the result behind a status of
+    /// [`Compiled::call_raw`]; `None` if the call gave none.
+    #[inline]
+    pub fn shape(&self, status: u32) -> Option<usize> {
+        match status {
+            0 => Some(0),
+            _ => (status & SHAPE != 0).then_some((status & !SHAPE) as usize),
+        }
+    }
+
+    /// The guard behind a status of [`Compiled::call_raw`]; `None` for results and unknown numbers.
     pub fn bailout(&self, status: u32) -> Option<Bailout> {
         let index = status.checked_sub(1)? as usize;
         self.inner.guards.get(index).copied().map(Bailout::of)
@@ -226,6 +339,22 @@ impl Compiled {
         &self.inner.guards
     }
 
+    /// The parameters that are arrays which it writes to, by number. A call that ends in a bailout
+    /// may have written already.
+    pub fn stores(&self) -> &[usize] {
+        &self.inner.stores
+    }
+
+    /// Whether it calls itself.
+    pub fn is_recursive(&self) -> bool {
+        self.inner.recursive
+    }
+
+    /// Whether it may run long: it has a loop or a recursion that asks the hook of [`crate::poll`].
+    pub fn polls(&self) -> bool {
+        self.inner.polls
+    }
+
     /// The name of the back end that made it.
     pub fn backend(&self) -> &'static str {
         self.inner.backend
@@ -237,6 +366,14 @@ impl Compiled {
             Body::Native { memory, .. } => memory.code_bytes(),
             Body::Interpreted(_) => 0,
         }
+    }
+}
+
+/// The status of a result of this shape.
+pub(crate) fn status_of_shape(shape: usize) -> u32 {
+    match u32::try_from(shape).unwrap_or(u32::MAX >> 1) {
+        0 => 0,
+        shape => shape | SHAPE,
     }
 }
 

@@ -14,9 +14,8 @@ use cranelift_codegen::Context;
 use cranelift_codegen::ir::{AbiParam, Signature, UserFuncName, types};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_frontend::FunctionBuilderContext;
 use cranelift_jit::{JITBuilder, JITModule, SystemMemoryProvider};
-use cranelift_module::{Linkage, Module};
+use cranelift_module::{FuncId, Linkage, Module};
 
 use crate::compiler::{CompileError, Compiled, Compiler, Entry};
 use crate::ir::Function;
@@ -77,6 +76,63 @@ impl CraneliftCompiler {
     }
 }
 
+impl CraneliftCompiler {
+    /// The function that a recursive one is: with its arguments in registers.
+    fn compile_inner(
+        &self,
+        function: &Function,
+        module: &mut JITModule,
+        ask: Option<FuncId>,
+    ) -> Result<(FuncId, usize), CompileError> {
+        let mut signature = Signature::new(self.isa.default_call_conv());
+        let params = function.params.iter().map(|&ty| emit::clif_type(ty));
+        // The depth that is left, and the address of what all calls share.
+        let params = params.chain([types::I64, types::I64]);
+        signature.params.extend(params.map(AbiParam::new));
+        signature.returns.push(AbiParam::new(types::I32));
+        let result = emit::recursive_result(function);
+        signature
+            .returns
+            .push(AbiParam::new(emit::clif_type(result)));
+        let id = module
+            .declare_function("inner", Linkage::Local, &signature)
+            .map_err(backend)?;
+        let mut context = Context::new();
+        context.func.signature = signature;
+        context.func.name = UserFuncName::user(0, id.as_u32());
+        emit::emit(function, module, &mut context.func, ask, Some(id))?;
+        module.define_function(id, &mut context).map_err(backend)?;
+        let own: Vec<FuncId> = ask.into_iter().chain([id]).collect();
+        symbols::check_relocations(&context, module, function, &own)?;
+        Ok((id, code_size(&context)))
+    }
+}
+
+/// The function through which loops ask the hook of [`crate::poll`].
+fn compile_ask(
+    function: &Function,
+    module: &mut JITModule,
+) -> Result<(FuncId, usize), CompileError> {
+    let signature = emit::ask_signature();
+    let id = module
+        .declare_function("ask", Linkage::Local, &signature)
+        .map_err(backend)?;
+    let mut context = Context::new();
+    context.func.signature = signature;
+    context.func.name = UserFuncName::user(0, id.as_u32());
+    emit::emit_ask(module, &mut context.func)?;
+    module.define_function(id, &mut context).map_err(backend)?;
+    symbols::check_relocations(&context, module, function, &[])?;
+    Ok((id, code_size(&context)))
+}
+
+fn code_size(context: &Context) -> usize {
+    let code = context
+        .compiled_code()
+        .expect("define_function has compiled the context");
+    code.code_buffer().len()
+}
+
 impl fmt::Debug for CraneliftCompiler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CraneliftCompiler")
@@ -107,18 +163,27 @@ impl Compiler for CraneliftCompiler {
         let mut context = Context::new();
         context.func.signature = signature;
         context.func.name = UserFuncName::user(0, id.as_u32());
-        emit::emit(
-            function,
-            module,
-            &mut context.func,
-            &mut FunctionBuilderContext::new(),
-        )?;
+        let mut code_bytes = 0;
+        let mut own = Vec::new();
+        let ask = if function.polls() {
+            let (ask, bytes) = compile_ask(function, module)?;
+            code_bytes += bytes;
+            own.push(ask);
+            Some(ask)
+        } else {
+            None
+        };
+        if function.is_recursive() {
+            let (inner, bytes) = self.compile_inner(function, module, ask)?;
+            code_bytes += bytes;
+            emit::emit_entry(function, module, &mut context.func, inner);
+            own.push(inner);
+        } else {
+            emit::emit(function, module, &mut context.func, ask, None)?;
+        }
         module.define_function(id, &mut context).map_err(backend)?;
-        let code = context
-            .compiled_code()
-            .expect("define_function has compiled the context");
-        let code_bytes = code.code_buffer().len();
-        symbols::check_relocations(&context, module, function)?;
+        code_bytes += code_size(&context);
+        symbols::check_relocations(&context, module, function, &own)?;
         module.finalize_definitions().map_err(backend)?;
 
         let address = module.get_finalized_function(id);
@@ -135,7 +200,8 @@ impl Compiler for CraneliftCompiler {
 fn check_size(function: &Function) -> Result<(), CompileError> {
     const MOST_PARAMS: usize = 1 << 16;
     const MOST_GUARDS: usize = 1 << 24;
-    if function.params.len() > MOST_PARAMS || function.guards().len() > MOST_GUARDS {
+    let words = function.prototype().arg_words();
+    if words > MOST_PARAMS || function.guards().len() > MOST_GUARDS {
         return Err(CompileError::TooLarge);
     }
     Ok(())

@@ -1,14 +1,18 @@
 //! An interpreter of the IR: the oracle of the tests, and the back end where no other runs.
 
+mod memory;
+
 use crate::arith;
 use crate::compiler::{Bailout, CompileError, Compiled, Compiler};
 use crate::ir::{
-    BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, Function, GuardId, Op, Target,
-    Terminator, UnaryOp, Val,
+    Args, BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, Function, GuardId, Op, Place,
+    Target, Terminator, UnaryOp, Val,
 };
 use crate::libm;
+use crate::poll;
 use crate::types::{Type, Value};
 use crate::verify::verify;
+use memory::Array;
 
 /// The portable adapter of [`Compiler`]: it "compiles" by keeping the IR.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,28 +29,36 @@ impl Compiler for Interpreter {
     }
 }
 
-/// Runs a verified function.
+/// Runs a verified function of scalars that gives one.
 ///
 /// # Errors
 ///
 /// The guard that fired, or the mismatch of arguments and parameters.
 pub fn run(function: &Function, args: &[Value]) -> Result<Value, Bailout> {
-    let types = || args.iter().map(|arg| arg.ty());
-    if !types().eq(function.params.iter().copied()) {
-        return Err(Bailout::Arguments {
-            expected: function.params.clone(),
-            given: types().collect(),
-        });
-    }
-    run_unchecked(function, args).map_err(|guard| Bailout::of(function.guards[guard.0 as usize]))
+    Interpreter
+        .compile(function)
+        .expect("the function is verified")
+        .call(args)
 }
 
-/// Runs a verified function whose parameters `args` suit.
-pub(crate) fn run_unchecked(function: &Function, args: &[Value]) -> Result<Value, GuardId> {
+/// Runs a verified function whose parameters `args` suit; gives a shape and its values.
+///
+/// # Safety
+///
+/// The words of arrays are those of live [`crate::ArrayRef`]s.
+pub(crate) unsafe fn run_words(
+    function: &Function,
+    args: &[u64],
+    depth: u64,
+) -> Result<(usize, Vec<Value>), GuardId> {
     let mut frame = Frame {
+        function,
+        depth,
         values: vec![Value::Bool(false); function.value_types.len()],
+        arrays: vec![None; function.value_types.len()],
     };
-    let mut args = args.to_vec();
+    frame.enter(args);
+    let mut args: Vec<Value> = Vec::new();
     let mut index = 0;
     loop {
         let block = &function.blocks[index];
@@ -64,7 +76,13 @@ pub(crate) fn run_unchecked(function: &Function, args: &[Value]) -> Result<Value
             .as_ref()
             .expect("a verified block has a terminator")
         {
-            Terminator::Return(value) => return Ok(frame.get(*value)),
+            Terminator::Return { shape, values } => {
+                return Ok((
+                    *shape,
+                    values.iter().map(|&value| frame.get(value)).collect(),
+                ));
+            }
+            Terminator::Bail(guard) => return Err(*guard),
             Terminator::Jump(target) => target,
             Terminator::Branch {
                 cond,
@@ -83,11 +101,51 @@ pub(crate) fn run_unchecked(function: &Function, args: &[Value]) -> Result<Value
     }
 }
 
-struct Frame {
+struct Frame<'a> {
+    function: &'a Function,
+    /// How many calls of itself may still be in each other.
+    depth: u64,
     values: Vec<Value>,
+    arrays: Vec<Option<Array>>,
 }
 
-impl Frame {
+impl Frame<'_> {
+    /// Binds the parameters of the function.
+    fn enter(&mut self, mut words: &[u64]) {
+        let function = self.function;
+        for (&param, &ty) in function.blocks[0].params.iter().zip(&function.params) {
+            let (mine, rest) = words.split_at(ty.words());
+            words = rest;
+            match ty {
+                Type::Array(ty) => self.arrays[param.0 as usize] = Some(Array::new(ty, mine)),
+                _ => self.set(param, Value::from_bits(ty, mine[0])),
+            }
+        }
+    }
+
+    fn recurse(&self, args: Args, guard: GuardId) -> Result<Value, GuardId> {
+        let depth = self.depth.checked_sub(1).ok_or(guard)?;
+        if !poll::go_on() {
+            return Err(guard);
+        }
+        let args = &self.function.lists[args.0 as usize];
+        let words: Vec<u64> = args.iter().map(|&arg| self.get(arg).to_bits()).collect();
+        // SAFETY: a recursion has no arrays.
+        let (_, values) = unsafe { run_words(self.function, &words, depth) }?;
+        Ok(values[0])
+    }
+
+    fn array(&self, value: Val) -> Array {
+        self.arrays[value.0 as usize].expect("verified as an array")
+    }
+
+    fn place(&self, place: Place) -> [i64; 2] {
+        match place {
+            Place::At(i) => [self.int(i), 0],
+            Place::Cell(i, j) => [self.int(i), self.int(j)],
+        }
+    }
+
     fn get(&self, value: Val) -> Value {
         self.values[value.0 as usize]
     }
@@ -132,12 +190,29 @@ impl Frame {
             Op::CheckedBinary(op, a, b, guard) => {
                 Value::I64(checked_binary(op, self.int(a), self.int(b)).ok_or(guard)?)
             }
+            Op::Select(cond, a, b) => self.get(if self.bool(cond) { a } else { b }),
+            Op::Recurse(args, _, guard) => self.recurse(args, guard)?,
+            Op::Length(array, dim) => Value::I64(self.array(array).len(dim)),
+            Op::Index(array, dim, index, guard) => {
+                let len = self.array(array).len(dim);
+                Value::I64(arith::index(len, self.int(index)).ok_or(guard)?)
+            }
+            Op::Load(array, place, guard) => {
+                self.array(array).load(self.place(place)).ok_or(guard)?
+            }
+            Op::Store(array, place, value, guard) => {
+                let stored = self.array(array).store(self.place(place), self.get(value));
+                return stored.map(|()| None).ok_or(guard);
+            }
             Op::Guard(cond, guard) => {
                 return if self.bool(cond) {
                     Ok(None)
                 } else {
                     Err(guard)
                 };
+            }
+            Op::Poll(guard) => {
+                return if poll::go_on() { Ok(None) } else { Err(guard) };
             }
         }))
     }
@@ -178,6 +253,7 @@ impl Frame {
             BinaryOp::FloatFloorDiv => floats(arith::float_floor_div),
             BinaryOp::FloatMod => floats(arith::float_mod),
             BinaryOp::FloatCopysign => floats(f64::copysign),
+            BinaryOp::IntAddWrapping => ints(i64::wrapping_add),
             BinaryOp::IntAnd => ints(|a, b| a & b),
             BinaryOp::IntOr => ints(|a, b| a | b),
             BinaryOp::IntXor => ints(|a, b| a ^ b),

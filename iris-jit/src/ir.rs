@@ -12,10 +12,13 @@ mod op;
 
 use std::fmt;
 
-pub use builder::FunctionBuilder;
-pub use op::{BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, Math1, Math2, Op, UnaryOp};
+pub use builder::{FunctionBuilder, Mark};
+pub use op::{
+    BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, Math1, Math2, Op, Place, UnaryOp,
+    element_type,
+};
 
-use crate::types::{Prototype, Type};
+use crate::types::{Prototype, Shape, Type};
 
 /// A place in source text, for messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,6 +42,10 @@ pub struct Val(pub(crate) u32);
 /// A block of a function, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Block(pub(crate) u32);
+
+/// A list of arguments of a function, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Args(pub(crate) u32);
 
 /// A guard of a function, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +73,22 @@ pub enum GuardKind {
     NegativePower,
     /// A result is NaN, whose sign depends on how each build of `CPython` propagates it.
     NanResult,
+    /// An index lies outside its array.
+    Index,
+    /// A value has no place in an element of its array.
+    Element,
+    /// The program raises an exception of its own.
+    Raise,
+    /// A name is read before it is bound.
+    Unbound,
+    /// A value has another type than on the other paths.
+    Type,
+    /// A recursion is too deep for native code.
+    Recursion,
+    /// The caller's hook asks for an end, see [`crate::poll`].
+    Interrupt,
+    /// A loop has no end in sight.
+    Cap,
 }
 
 impl fmt::Display for GuardKind {
@@ -80,6 +103,14 @@ impl fmt::Display for GuardKind {
             Self::Shift => "shift out of range",
             Self::NegativePower => "negative integer power",
             Self::NanResult => "NaN as the result",
+            Self::Index => "index out of range",
+            Self::Element => "no room in an element of the array",
+            Self::Raise => "an exception of the function's own",
+            Self::Unbound => "name read before its assignment",
+            Self::Type => "value of a rarer type",
+            Self::Recursion => "deep recursion",
+            Self::Interrupt => "interrupted",
+            Self::Cap => "iteration cap reached",
         })
     }
 }
@@ -98,7 +129,7 @@ pub struct Guard {
 pub struct Inst {
     /// What it does.
     pub op: Op,
-    /// The value that it defines; `None` for [`Op::Guard`] only.
+    /// The value that it defines; `None` for guards, polls and stores.
     pub result: Option<Val>,
 }
 
@@ -125,8 +156,15 @@ pub enum Terminator {
         /// Taken if `cond` is false.
         otherwise: Target,
     },
-    /// End the call with a value.
-    Return(Val),
+    /// End the call with a result.
+    Return {
+        /// Which of the function's shapes the result has.
+        shape: usize,
+        /// The values in it, in order.
+        values: Vec<Val>,
+    },
+    /// End the call without a result.
+    Bail(GuardId),
 }
 
 impl Terminator {
@@ -137,7 +175,7 @@ impl Terminator {
             Self::Branch {
                 then, otherwise, ..
             } => (Some(then), Some(otherwise)),
-            Self::Return(_) => (None, None),
+            Self::Return { .. } | Self::Bail(_) => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -154,18 +192,20 @@ pub struct BlockData {
     pub terminator: Option<Terminator>,
 }
 
-/// A function of scalars.
+/// A function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     /// A name for messages; it is not a symbol.
     pub name: String,
     /// Types of the parameters, in order.
     pub params: Vec<Type>,
-    /// Type of the result.
-    pub ret: Type,
+    /// What a call can give.
+    pub returns: Vec<Shape>,
     pub(crate) blocks: Vec<BlockData>,
     pub(crate) value_types: Vec<Type>,
     pub(crate) guards: Vec<Guard>,
+    /// The arguments of calls of itself.
+    pub(crate) lists: Vec<Vec<Val>>,
 }
 
 impl Function {
@@ -183,8 +223,34 @@ impl Function {
     pub fn prototype(&self) -> Prototype {
         Prototype {
             params: self.params.clone(),
-            ret: self.ret,
+            returns: self.returns.clone(),
         }
+    }
+
+    /// The parameters that are arrays which the function writes to, by number.
+    pub fn stores(&self) -> Vec<usize> {
+        let insts = self.blocks.iter().flat_map(|block| &block.insts);
+        let stored: Vec<Val> = insts
+            .filter_map(|inst| match inst.op {
+                Op::Store(array, ..) => Some(array),
+                _ => None,
+            })
+            .collect();
+        let params = self.blocks.first().map(|entry| &entry.params[..]);
+        let params = params.unwrap_or_default().iter().enumerate();
+        let written = params.filter(|(_, param)| stored.contains(param));
+        written.map(|(index, _)| index).collect()
+    }
+
+    /// Whether the function has a loop or a recursion, which poll.
+    pub fn polls(&self) -> bool {
+        let mut insts = self.blocks.iter().flat_map(|block| &block.insts);
+        insts.any(|inst| matches!(inst.op, Op::Poll(_) | Op::Recurse(..)))
+    }
+
+    /// Whether the function calls itself.
+    pub fn is_recursive(&self) -> bool {
+        !self.lists.is_empty()
     }
 
     /// The type of a value, or `None` if the function has no such value.

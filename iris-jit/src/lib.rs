@@ -1,4 +1,4 @@
-//! A numeric IR of guarded scalars, and machine code for it. Knows no actor and no Python.
+//! A numeric IR of guarded scalars and arrays, and machine code for it. Knows no actor and no Python.
 //!
 //! The invariant: a call either gives the exact result of the IR or ends in a [`Bailout`]; it
 //! never wraps, traps, or rounds more than once per operation.
@@ -9,6 +9,8 @@
 
 pub mod types;
 
+pub mod array;
+
 pub mod ir;
 
 pub mod verify;
@@ -18,11 +20,14 @@ pub mod compiler;
 mod arith;
 mod libm;
 
+pub mod poll;
+
 pub mod interp;
 
 pub mod cranelift;
 
-pub use compiler::{Bailout, CompileError, Compiled, Compiler};
+pub use array::{ArrayRef, ArrayType, Elem};
+pub use compiler::{Arg, Bailout, CompileError, Compiled, Compiler, Output};
 pub use cranelift::CraneliftCompiler;
 pub use interp::Interpreter;
-pub use types::{Prototype, Type, Value};
+pub use types::{Prototype, Shape, Type, Value};

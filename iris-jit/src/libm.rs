@@ -14,6 +14,10 @@ mod sys {
         pub(super) safe fn atan2(y: f64, x: f64) -> f64;
         pub(super) safe fn atanh(x: f64) -> f64;
         pub(super) safe fn cos(x: f64) -> f64;
+        pub(super) safe fn exp2(x: f64) -> f64;
+        pub(super) safe fn erfc(x: f64) -> f64;
+        pub(super) safe fn erf(x: f64) -> f64;
+        pub(super) safe fn cbrt(x: f64) -> f64;
         pub(super) safe fn cosh(x: f64) -> f64;
         pub(super) safe fn exp(x: f64) -> f64;
         pub(super) safe fn expm1(x: f64) -> f64;
@@ -51,6 +55,10 @@ pub(crate) fn function1(op: Math1) -> Fn1 {
         Math1::Atan => sys::atan,
         Math1::Atanh => sys::atanh,
         Math1::Cos => sys::cos,
+        Math1::Exp2 => sys::exp2,
+        Math1::Erfc => sys::erfc,
+        Math1::Erf => sys::erf,
+        Math1::Cbrt => sys::cbrt,
         Math1::Cosh => sys::cosh,
         Math1::Exp => sys::exp,
         Math1::Expm1 => sys::expm1,

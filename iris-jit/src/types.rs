@@ -1,8 +1,10 @@
-//! The scalar types of the IR, and values of them.
+//! The types of the IR, and scalar values.
 
 use std::fmt;
 
-/// A scalar type.
+use crate::array::ArrayType;
+
+/// The type of a value of the IR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Type {
     /// A signed 64-bit integer.
@@ -11,15 +13,36 @@ pub enum Type {
     F64,
     /// A truth value; 0 or 1 where it crosses the call boundary.
     Bool,
+    /// Memory of the caller's with numbers in it; parameters only.
+    Array(ArrayType),
+}
+
+impl Type {
+    /// How many 64-bit words an argument of this type takes at the call boundary.
+    pub fn words(self) -> usize {
+        match self {
+            Self::I64 | Self::F64 | Self::Bool => 1,
+            Self::Array(array) => array.words(),
+        }
+    }
+
+    /// The type of the elements, if it is an array.
+    pub fn array(self) -> Option<ArrayType> {
+        match self {
+            Self::Array(array) => Some(array),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::I64 => "i64",
-            Self::F64 => "f64",
-            Self::Bool => "bool",
-        })
+        match self {
+            Self::I64 => f.pad("i64"),
+            Self::F64 => f.pad("f64"),
+            Self::Bool => f.pad("bool"),
+            Self::Array(array) => write!(f, "{array}"),
+        }
     }
 }
 
@@ -53,10 +76,11 @@ impl Value {
         }
     }
 
-    /// The value of type `ty` that `bits` stand for; any non-zero bits are a true `Bool`.
+    /// The value of type `ty` that `bits` stand for; any non-zero bits are a true `Bool`. An
+    /// array is no value: its bits come back as an integer.
     pub fn from_bits(ty: Type, bits: u64) -> Self {
         match ty {
-            Type::I64 => Self::I64(bits.cast_signed()),
+            Type::I64 | Type::Array(_) => Self::I64(bits.cast_signed()),
             Type::F64 => Self::F64(f64::from_bits(bits)),
             Type::Bool => Self::Bool(bits != 0),
         }
@@ -82,13 +106,65 @@ impl fmt::Display for Value {
     }
 }
 
+/// What a call can give.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// One value.
+    Scalar(Type),
+    /// Nothing.
+    None,
+    /// Several results.
+    Tuple(Vec<Shape>),
+}
+
+impl Shape {
+    /// The types of the values in it, in order.
+    pub fn scalars(&self) -> Vec<Type> {
+        match self {
+            Self::Scalar(ty) => vec![*ty],
+            Self::None => Vec::new(),
+            Self::Tuple(items) => items.iter().flat_map(Self::scalars).collect(),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scalar(ty) => write!(f, "{ty}"),
+            Self::None => f.write_str("none"),
+            Self::Tuple(items) => {
+                f.write_str("(")?;
+                for (index, item) in items.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{item}")?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
 /// What a compiled function takes and gives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Prototype {
     /// Types of the parameters, in order.
     pub params: Vec<Type>,
-    /// Type of the result.
-    pub ret: Type,
+    /// What a call can give: one of these.
+    pub returns: Vec<Shape>,
+}
+
+impl Prototype {
+    /// How many 64-bit words the arguments take.
+    pub fn arg_words(&self) -> usize {
+        self.params.iter().map(|param| param.words()).sum()
+    }
+
+    /// How many 64-bit words a result takes at most.
+    pub fn ret_words(&self) -> usize {
+        let widths = self.returns.iter().map(|shape| shape.scalars().len());
+        widths.max().unwrap_or(0)
+    }
 }
 
 impl fmt::Display for Prototype {
@@ -98,7 +174,15 @@ impl fmt::Display for Prototype {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{param}")?;
         }
-        write!(f, ") -> {}", self.ret)
+        f.write_str(") -> ")?;
+        for (index, shape) in self.returns.iter().enumerate() {
+            let or = if index == 0 { "" } else { " | " };
+            write!(f, "{or}{shape}")?;
+        }
+        if self.returns.is_empty() {
+            f.write_str("never")?;
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,8 @@ mod order;
 
 use thiserror::Error;
 
-use crate::ir::{Block, Function, Inst, Op, Target, Terminator, Val};
-use crate::types::Type;
+use crate::ir::{Args, Block, Function, Inst, Op, Place, Target, Terminator, Val, element_type};
+use crate::types::{Shape, Type};
 use order::{dominators, reverse_postorder};
 
 pub(crate) use order::emission_order;
@@ -72,6 +72,9 @@ pub enum VerifyError {
     /// An instruction names a guard that does not exist, or its result does not suit it.
     #[error("{0} has a malformed instruction")]
     Malformed(Block),
+    /// An array is passed between blocks.
+    #[error("{0} is an array but no parameter of the function")]
+    MovedArray(Val),
 }
 
 /// Checks the rules of the IR.
@@ -152,9 +155,13 @@ fn definitions(function: &Function) -> Result<Definitions, VerifyError> {
     for (block, data) in function.blocks.iter().enumerate() {
         for &param in &data.params {
             define(param, (block, None), None)?;
+            let array = function.value_type(param).and_then(Type::array);
+            if block > 0 && array.is_some() {
+                return Err(VerifyError::MovedArray(param));
+            }
         }
         for (at, Inst { op, result }) in data.insts.iter().enumerate() {
-            match (*result, op.result_type()) {
+            match (*result, op.result_type(&function.value_types)) {
                 (Some(value), Some(ty)) => define(value, (block, Some(at)), Some(ty))?,
                 (None, None) => {}
                 _ => return Err(VerifyError::Malformed(block_at(block))),
@@ -184,7 +191,8 @@ impl Checker<'_> {
         {
             Terminator::Jump(_) => {}
             Terminator::Branch { cond, .. } => self.check_use(index, end, *cond, Type::Bool)?,
-            Terminator::Return(value) => self.check_use(index, end, *value, self.function.ret)?,
+            Terminator::Return { shape, values } => self.check_return(index, *shape, values)?,
+            Terminator::Bail(guard) => self.check_guard(index, guard.0)?,
         }
         for target in data.terminator.iter().flat_map(Terminator::targets) {
             let params = &self.function.blocks[target.block.0 as usize].params;
@@ -193,25 +201,45 @@ impl Checker<'_> {
                     .function
                     .value_type(param)
                     .ok_or(VerifyError::Definition(param))?;
+                if ty.array().is_some() {
+                    return Err(VerifyError::MovedArray(arg));
+                }
                 self.check_use(index, end, arg, ty)?;
             }
         }
         Ok(())
     }
 
+    fn check_return(&self, block: usize, shape: usize, values: &[Val]) -> Result<(), VerifyError> {
+        let malformed = VerifyError::Malformed(block_at(block));
+        let shape = self.function.returns.get(shape).ok_or(malformed.clone())?;
+        let types = shape.scalars();
+        if types.len() != values.len() || types.iter().any(|ty| ty.array().is_some()) {
+            return Err(malformed);
+        }
+        let end = self.function.blocks[block].insts.len();
+        let mut each = values.iter().zip(types);
+        each.try_for_each(|(&value, ty)| self.check_use(block, end, value, ty))
+    }
+
+    fn check_guard(&self, block: usize, guard: u32) -> Result<(), VerifyError> {
+        if (guard as usize) < self.function.guards.len() {
+            return Ok(());
+        }
+        Err(VerifyError::Malformed(block_at(block)))
+    }
+
     fn check_inst(&self, block: usize, at: usize, op: Op) -> Result<(), VerifyError> {
-        if op
-            .guard()
-            .is_some_and(|guard| guard.0 as usize >= self.function.guards.len())
-        {
-            return Err(VerifyError::Malformed(block_at(block)));
+        if let Some(guard) = op.guard() {
+            self.check_guard(block, guard.0)?;
         }
         let expected = match op {
-            Op::Const(_) => return Ok(()),
+            Op::Const(_) | Op::Poll(_) => return Ok(()),
             Op::Unary(op, _) => op.types().0,
             Op::Binary(op, ..) => op.ty(),
             Op::Compare(_, a, _) => match self.function.value_type(a) {
                 Some(Type::Bool) => return Err(VerifyError::ComparesBools(block_at(block))),
+                Some(Type::Array(_)) => return Err(VerifyError::Malformed(block_at(block))),
                 Some(ty) => ty,
                 None => {
                     return Err(VerifyError::NotDominated {
@@ -224,9 +252,95 @@ impl Checker<'_> {
             Op::CheckedUnary(op, ..) => op.operand(),
             Op::CheckedBinary(..) => Type::I64,
             Op::Guard(..) => Type::Bool,
+            Op::Select(cond, a, b) => return self.check_select(block, at, [cond, a, b]),
+            Op::Recurse(args, ty, _) => return self.check_recursion(block, at, args, ty),
+            Op::Length(array, dim) => return self.check_array(block, at, array, dim),
+            Op::Index(array, dim, index, _) => {
+                self.check_array(block, at, array, dim)?;
+                return self.check_use(block, at, index, Type::I64);
+            }
+            Op::Load(array, place, _) => return self.check_place(block, at, array, place),
+            Op::Store(array, place, value, _) => {
+                self.check_place(block, at, array, place)?;
+                return self.check_stored(block, at, array, value);
+            }
         };
         op.operands()
             .try_for_each(|operand| self.check_use(block, at, operand, expected))
+    }
+
+    fn check_recursion(
+        &self,
+        block: usize,
+        at: usize,
+        args: Args,
+        ty: Type,
+    ) -> Result<(), VerifyError> {
+        let malformed = VerifyError::Malformed(block_at(block));
+        let list = self.function.lists.get(args.0 as usize);
+        let list = list.ok_or(malformed.clone())?;
+        let params = &self.function.params;
+        let scalars = params.iter().all(|param| param.array().is_none());
+        let alone = self.function.returns == [Shape::Scalar(ty)];
+        if !scalars || !alone || list.len() != params.len() {
+            return Err(malformed);
+        }
+        let mut each = list.iter().zip(params);
+        each.try_for_each(|(&arg, &param)| self.check_use(block, at, arg, param))
+    }
+
+    fn check_select(&self, block: usize, at: usize, of: [Val; 3]) -> Result<(), VerifyError> {
+        let [cond, a, b] = of;
+        self.check_use(block, at, cond, Type::Bool)?;
+        match self.function.value_type(a) {
+            Some(ty) if ty.array().is_none() => {
+                self.check_use(block, at, a, ty)?;
+                self.check_use(block, at, b, ty)
+            }
+            _ => Err(VerifyError::Malformed(block_at(block))),
+        }
+    }
+
+    fn check_array(&self, block: usize, at: usize, array: Val, dim: u8) -> Result<(), VerifyError> {
+        match self.function.value_type(array) {
+            Some(Type::Array(ty)) if dim < ty.ndim && (1..=2).contains(&ty.ndim) => {
+                self.check_use(block, at, array, Type::Array(ty))
+            }
+            _ => Err(VerifyError::Malformed(block_at(block))),
+        }
+    }
+
+    fn check_place(
+        &self,
+        block: usize,
+        at: usize,
+        array: Val,
+        place: Place,
+    ) -> Result<(), VerifyError> {
+        let ndim = self.function.value_type(array).and_then(Type::array);
+        let (last, indices) = match place {
+            Place::At(i) => (0, vec![i]),
+            Place::Cell(i, j) => (1, vec![i, j]),
+        };
+        if ndim.is_none_or(|ty| usize::from(ty.ndim) != indices.len()) {
+            return Err(VerifyError::Malformed(block_at(block)));
+        }
+        self.check_array(block, at, array, last)?;
+        let mut each = indices.into_iter();
+        each.try_for_each(|index| self.check_use(block, at, index, Type::I64))
+    }
+
+    fn check_stored(
+        &self,
+        block: usize,
+        at: usize,
+        array: Val,
+        value: Val,
+    ) -> Result<(), VerifyError> {
+        match self.function.value_type(array).and_then(Type::array) {
+            Some(ty) if ty.writable => self.check_use(block, at, value, element_type(ty.elem)),
+            _ => Err(VerifyError::Malformed(block_at(block))),
+        }
     }
 
     fn check_use(

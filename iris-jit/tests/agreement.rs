@@ -1,11 +1,15 @@
 //! Cranelift gives the interpreter's answers.
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 
+use iris_jit::ir::Place;
 use iris_jit::ir::{
     BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, Function, FunctionBuilder, GuardKind,
     Math1, Math2, Span, UnaryOp, Val,
 };
-use iris_jit::{Bailout, Compiler, CraneliftCompiler, Interpreter, Type, Value};
+use iris_jit::{
+    Arg, ArrayRef, ArrayType, Bailout, Compiler, CraneliftCompiler, Elem, Interpreter, Shape, Type,
+    Value,
+};
 use proptest::prelude::*;
 
 const INTS: [i64; 14] = [
@@ -72,6 +76,7 @@ fn pool(ty: Type) -> Vec<Value> {
         Type::I64 => INTS.into_iter().map(Value::I64).collect(),
         Type::F64 => FLOATS.into_iter().map(Value::F64).collect(),
         Type::Bool => vec![Value::Bool(false), Value::Bool(true)],
+        Type::Array(_) => Vec::new(),
     }
 }
 
@@ -132,6 +137,32 @@ fn every_operation_agrees_at_the_edges() {
 }
 
 #[test]
+fn division_by_constants_rounds_down() {
+    for &op in &[CheckedBinaryOp::IntFloorDiv, CheckedBinaryOp::IntMod] {
+        for by in [
+            1,
+            2,
+            3,
+            7,
+            10,
+            1 << 31,
+            1 << 62,
+            -1,
+            -2,
+            -7,
+            i64::MAX,
+            i64::MIN,
+            0,
+        ] {
+            unary_function(Type::I64, Type::I64, |b, x| {
+                let by = b.constant(Value::I64(by));
+                b.checked_binary(op, x, by, GuardKind::Overflow, AT)
+            });
+        }
+    }
+}
+
+#[test]
 fn the_untaken_arm_does_not_fire_its_guard() {
     let mut b = FunctionBuilder::new("f", &[Type::Bool, Type::I64], Type::I64);
     let (cond, x) = (b.param(0), b.param(1));
@@ -184,6 +215,161 @@ fn a_loop_runs_in_both() {
     b.ret(sum);
     let function = b.finish().unwrap();
     agree(&function, &[vec![Value::I64(1000)], vec![Value::I64(-3)]]);
+}
+
+/// `fn(array, i) -> element` and `fn(array, i, value) -> none` for a type of element.
+fn load_and_store(elem: Elem) -> (Function, Function) {
+    let array = Type::Array(ArrayType {
+        elem,
+        ndim: 1,
+        contiguous: true,
+        writable: true,
+    });
+    let ty = iris_jit::ir::element_type(elem);
+    let mut b = FunctionBuilder::new("load", &[array, Type::I64], ty);
+    let (memory, i) = (b.param(0), b.param(1));
+    let i = b.index(memory, 0, i, AT);
+    let value = b.load(memory, Place::At(i), AT);
+    b.ret(value);
+    let load = b.finish().unwrap();
+    let mut b = FunctionBuilder::open("store", &[array, Type::I64, ty]);
+    let (memory, i, value) = (b.param(0), b.param(1), b.param(2));
+    let i = b.index(memory, 0, i, AT);
+    b.store(memory, Place::At(i), value, AT);
+    b.ret_shape(Shape::None, &[]);
+    (load, b.finish().unwrap())
+}
+
+fn elements_agree<T: Copy + std::fmt::Debug>(elem: Elem, zero: T, edges: &[T])
+where
+    for<'a> ArrayRef<'a>: From<&'a mut [T]>,
+{
+    let (load, store) = load_and_store(elem);
+    let compile = |function| {
+        let native = CraneliftCompiler::new().unwrap().compile(function).unwrap();
+        [native, Interpreter.compile(function).unwrap()]
+    };
+    let mut memory = edges.to_vec();
+    let len = i64::try_from(memory.len()).unwrap();
+    let [native, oracle] = compile(&load);
+    for i in -len - 1..=len {
+        let mut call = |f: &iris_jit::Compiled| {
+            let array = Arg::Array(ArrayRef::from(&mut memory[..]));
+            f.call_with(&[array, Arg::Scalar(Value::I64(i))])
+        };
+        let (found, expected) = (call(&native), call(&oracle));
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{elem} {i}");
+        let outside = i >= len || i < -len;
+        assert!(found.is_err() == outside || elem == Elem::U64, "{elem} {i}");
+    }
+    let stores = compile(&store);
+    for value in pool(iris_jit::ir::element_type(elem)) {
+        let outcomes = stores.each_ref().map(|f| {
+            let mut memory = [zero; 3];
+            let array = Arg::Array(ArrayRef::from(&mut memory[..]));
+            let done = f.call_with(&[array, Arg::Scalar(Value::I64(-2)), Arg::Scalar(value)]);
+            format!("{done:?} {memory:?}")
+        });
+        assert_eq!(outcomes[0], outcomes[1], "{elem} {value:?}");
+    }
+}
+
+#[test]
+fn every_kind_of_element_is_read_and_written() {
+    elements_agree(
+        Elem::F64,
+        0.0,
+        &[1.5, -0.0, f64::NAN, f64::INFINITY, 5e-324],
+    );
+    elements_agree(Elem::F32, 0.0, &[1.5_f32, -0.0, f32::NAN, f32::MAX, 1e-45]);
+    elements_agree(Elem::I8, 0, &[i8::MIN, -1, i8::MAX]);
+    elements_agree(Elem::I16, 0, &[i16::MIN, -1, i16::MAX]);
+    elements_agree(Elem::I32, 0, &[i32::MIN, -1, i32::MAX]);
+    elements_agree(Elem::I64, 0, &[i64::MIN, -1, i64::MAX]);
+    elements_agree(Elem::U8, 0, &[0_u8, u8::MAX]);
+    elements_agree(Elem::U16, 0, &[0_u16, u16::MAX]);
+    elements_agree(Elem::U32, 0, &[0_u32, u32::MAX]);
+    elements_agree(Elem::U64, 0, &[0_u64, i64::MAX as u64, 1 << 63, u64::MAX]);
+    elements_agree(Elem::Bool, false, &[true, false]);
+}
+
+#[test]
+fn rows_and_columns_may_lie_apart() {
+    for contiguous in [true, false] {
+        let ty = ArrayType {
+            elem: Elem::I64,
+            ndim: 2,
+            contiguous,
+            writable: false,
+        };
+        let mut b =
+            FunctionBuilder::new("cell", &[Type::Array(ty), Type::I64, Type::I64], Type::I64);
+        let (array, i, j) = (b.param(0), b.param(1), b.param(2));
+        let (i, j) = (b.index(array, 0, i, AT), b.index(array, 1, j, AT));
+        let value = b.load(array, Place::Cell(i, j), AT);
+        b.ret(value);
+        let function = b.finish().unwrap();
+        let mut memory: Vec<i64> = (0..12).collect();
+        // Three rows of four, or their transpose.
+        let (shape, strides) = if contiguous {
+            ([3, 4], [32, 8])
+        } else {
+            ([4, 3], [8, 32])
+        };
+        let data = memory.as_mut_ptr().cast();
+        for (i, j) in [(0, 0), (1, 2), (-1, -1), (2, 1)] {
+            // SAFETY: twelve elements lie at `data`, and these are their strides.
+            let array = unsafe { ArrayRef::from_parts(ty, data, shape, strides) };
+            let args = [
+                Arg::Array(array),
+                Arg::Scalar(Value::I64(i)),
+                Arg::Scalar(Value::I64(j)),
+            ];
+            let native = CraneliftCompiler::new()
+                .unwrap()
+                .compile(&function)
+                .unwrap();
+            let oracle = Interpreter.compile(&function).unwrap();
+            let found = native.call_with(&args).unwrap();
+            assert_eq!(found, oracle.call_with(&args).unwrap());
+            let row = if i < 0 {
+                i + shape[0].cast_signed() as i64
+            } else {
+                i
+            };
+            let column = if j < 0 {
+                j + shape[1].cast_signed() as i64
+            } else {
+                j
+            };
+            let at = if contiguous {
+                row * 4 + column
+            } else {
+                column * 4 + row
+            };
+            assert_eq!(found.values, [Value::I64(at)]);
+        }
+    }
+}
+
+#[test]
+fn a_hook_ends_a_loop_without_end() {
+    static ASKED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    iris_jit::poll::set_hook(|| ASKED.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 20);
+    let mut b = FunctionBuilder::open("ever", &[]);
+    let head = b.create_block(&[]);
+    b.jump(head, &[]);
+    b.switch_to(head);
+    b.poll(AT);
+    b.jump(head, &[]);
+    let function = b.finish().unwrap();
+    let ever = CraneliftCompiler::new()
+        .unwrap()
+        .compile(&function)
+        .unwrap();
+    let guard = GuardKind::Interrupt;
+    assert_eq!(ever.call(&[]), Err(Bailout::Guard { guard, span: AT }));
+    iris_jit::poll::set_hook(|| true);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What the free names of a function stand for: asked of the binding, never guessed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use iris_jit::ir::Span;
+
+use crate::program::Program;
 
 /// A name that a function uses and does not bind: a global, a builtin or a closure cell.
 ///
@@ -46,11 +49,45 @@ pub enum Binding {
     Float(f64),
     /// `True` or `False`.
     Bool(bool),
+    /// The function of this name of `iris.jit` that only compiled code gives a meaning.
+    Intrinsic(String),
+    /// A function written in Python.
+    Function(Arc<Helper>),
+    /// The very function that is compiled.
+    Recursion,
     /// No such name: reading it raises.
     Unbound,
     /// Anything else, by the name of its type.
     Other(String),
 }
+
+/// A function that another one calls.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Helper {
+    /// What it does.
+    pub program: Program,
+    /// What its own free names stand for.
+    pub env: Env,
+    /// Values of its last parameters where a call gives none, the last parameter's last. They
+    /// are bindings of values.
+    pub defaults: Vec<Binding>,
+}
+
+/// The names of `iris.jit` that are no functions of numbers but ways to write a loop.
+pub const INTRINSICS: [&str; 12] = [
+    "sum_while",
+    "any_while",
+    "all_while",
+    "break_if",
+    "break_when",
+    "break_unless",
+    "continue_if",
+    "continue_when",
+    "continue_unless",
+    "break_on_nan",
+    "continue_on_nan",
+    "if_else",
+];
 
 /// The bindings of a function's free names.
 ///
@@ -59,6 +96,8 @@ pub enum Binding {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Env {
     bindings: HashMap<String, Binding>,
+    /// Whether `sum` of floats is compensated, as from Python 3.12 on.
+    pub compensated_sum: bool,
 }
 
 impl Env {
@@ -71,10 +110,27 @@ impl Env {
     /// for callers without an interpreter.
     pub fn standard() -> Self {
         let mut env = Self::new();
-        for name in ["abs", "bool", "float", "int", "max", "min", "pow", "round"] {
+        for name in BUILTINS {
             env.bind(name, Binding::Builtin(name.to_owned()));
         }
         env.bind("math", Binding::Module("math".to_owned()));
+        env
+    }
+
+    /// The same, with the names of `iris.jit` bound as they are in a function that leaves them
+    /// unbound.
+    pub fn with_intrinsics() -> Self {
+        let mut env = Self::standard();
+        for name in INTRINSICS {
+            env.bind(name, Binding::Intrinsic(name.to_owned()));
+        }
+        for name in [
+            "sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "log", "sqrt",
+        ] {
+            env.bind(name, Binding::MathFn(name.to_owned()));
+        }
+        env.bind("pi", math_attribute("pi"));
+        env.bind("e", math_attribute("e"));
         env
     }
 
@@ -82,6 +138,14 @@ impl Env {
     pub fn bind(&mut self, path: impl Into<String>, binding: Binding) -> &mut Self {
         self.bindings.insert(path.into(), binding);
         self
+    }
+
+    /// The function that a path stands for, if it is one.
+    pub(crate) fn helper(&self, name: &FreeName) -> Option<&Helper> {
+        match self.bindings.get(&name.path()) {
+            Some(Binding::Function(helper)) => Some(helper),
+            _ => None,
+        }
     }
 
     /// What a name stands for.
@@ -99,6 +163,25 @@ impl Env {
         }
     }
 }
+
+const BUILTINS: [&str; 16] = [
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "divmod",
+    "enumerate",
+    "float",
+    "int",
+    "len",
+    "max",
+    "min",
+    "pow",
+    "range",
+    "round",
+    "sum",
+    "zip",
+];
 
 fn math_attribute(name: &str) -> Binding {
     use std::f64::consts;

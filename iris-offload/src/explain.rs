@@ -6,19 +6,20 @@ use std::fmt::Write;
 use iris_jit::Compiled;
 
 use crate::refusal::Refusal;
-use crate::signature::{Signature, python_name};
+use crate::signature::{Signature, shape_name};
 
 /// Signature, back end and guards of a compiled function, in lines.
 pub fn compiled(compiled: &Compiled) -> String {
     let prototype = compiled.prototype();
     let signature = Signature::new(prototype.params.clone());
+    let results: Vec<_> = prototype.returns.iter().map(shape_name).collect();
     let mut out = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
         "{}{signature} -> {}",
         compiled.name(),
-        python_name(prototype.ret)
+        results.join(" or ")
     );
     let _ = writeln!(out, "  back end: {}", compiled.backend());
     let guards: BTreeSet<_> = compiled

@@ -3,6 +3,7 @@
 use iris_jit::ir::Span;
 
 use crate::env::FreeName;
+use crate::live::Liveness;
 
 /// A local name, by number; parameters come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,8 @@ pub struct Hir {
     pub span: Span,
     /// Number of parameters: the first locals.
     pub params: usize,
+    /// How many parameters, the first ones, cannot be given by name.
+    pub positional_only: usize,
     /// How many parameters have defaults: the last ones.
     pub defaults: usize,
     /// Names that are bound in the function.
@@ -29,7 +32,13 @@ pub struct Hir {
     pub free: Vec<FreeName>,
     /// Its statements, without the docstring.
     pub body: Vec<Stmt>,
+    /// Which locals are read again behind which statement.
+    pub(crate) live: Liveness,
 }
+
+/// A statement, by number: statements are numbered through a function, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StmtId(pub(crate) usize);
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +47,8 @@ pub struct Stmt {
     pub kind: StmtKind,
     /// Where it starts.
     pub span: Span,
+    /// Its number.
+    pub id: StmtId,
 }
 
 /// What a statement does.
@@ -46,9 +57,22 @@ pub enum StmtKind {
     /// Nothing.
     Pass,
     /// Binds each target, from left to right, to one value.
-    Assign(Vec<LocalId>, Expr),
-    /// Ends the call.
-    Return(Expr),
+    Assign(Vec<Target>, Expr),
+    /// `array[index] op= value`.
+    Augment {
+        /// The array.
+        array: Expr,
+        /// The index, evaluated once.
+        index: Expr,
+        /// The operator.
+        op: BinaryOp,
+        /// The right operand.
+        value: Expr,
+    },
+    /// Evaluates an expression for what it binds or raises.
+    Expr(Expr),
+    /// Ends the call; without a value, with `None`.
+    Return(Option<Expr>),
     /// Runs one of two bodies.
     If {
         /// The condition; any scalar.
@@ -58,6 +82,45 @@ pub enum StmtKind {
         /// Run if false; empty without `else`.
         otherwise: Vec<Stmt>,
     },
+    /// Runs a body as long as a condition holds.
+    While {
+        /// The condition; any scalar.
+        test: Expr,
+        /// Run while true.
+        body: Vec<Stmt>,
+        /// Run once the condition is false, unless by `break`.
+        otherwise: Vec<Stmt>,
+    },
+    /// Runs a body for each item.
+    For {
+        /// What each item is bound to.
+        target: Target,
+        /// Where the items come from.
+        iter: Expr,
+        /// Run for each item.
+        body: Vec<Stmt>,
+        /// Run behind the last item, unless left by `break`.
+        otherwise: Vec<Stmt>,
+    },
+    /// Leaves the innermost loop.
+    Break,
+    /// Goes on with the next round of the innermost loop.
+    Continue,
+    /// Raises unless the condition holds.
+    Assert(Expr),
+    /// Raises.
+    Raise,
+}
+
+/// What an assignment binds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// A local name.
+    Local(LocalId),
+    /// Several targets for a tuple of as many items.
+    Tuple(Vec<Target>, Span),
+    /// `array[index]`.
+    Element(Box<Expr>, Box<Expr>),
 }
 
 /// An expression.
@@ -103,8 +166,68 @@ pub enum ExprKind {
         /// The value if false.
         otherwise: Box<Expr>,
     },
-    /// A call with positional arguments.
-    Call(FreeId, Vec<Expr>),
+    /// A call.
+    Call(Call),
+    /// `None`.
+    None,
+    /// A tuple.
+    Tuple(Vec<Expr>),
+    /// `(local := value)`.
+    Walrus(LocalId, Box<Expr>),
+    /// `base[index]`.
+    Index(Box<Expr>, Box<Expr>),
+    /// A generator expression.
+    Generator(Box<Generator>),
+    /// `sum_while(local, init, test, step, body)` and its like.
+    While(Box<WhileCall>),
+}
+
+/// A call of a free name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The function.
+    pub callee: FreeId,
+    /// Positional arguments.
+    pub args: Vec<Expr>,
+    /// Keyword arguments.
+    pub keywords: Vec<(String, Expr)>,
+}
+
+/// A generator expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generator {
+    /// What it gives for each item.
+    pub element: Expr,
+    /// Its `for` clauses, the outermost first; one at least.
+    pub clauses: Vec<Clause>,
+}
+
+/// A `for` clause of a generator expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clause {
+    /// What each item is bound to; locals of the generator.
+    pub target: Target,
+    /// Where the items come from.
+    pub iter: Expr,
+    /// Items for which one of these is false are left out.
+    pub conditions: Vec<Expr>,
+}
+
+/// `name_while(local, init, test, step, body)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WhileCall {
+    /// The function.
+    pub callee: FreeId,
+    /// The variable of the loop; a local of the call.
+    pub local: LocalId,
+    /// Its first value.
+    pub init: Expr,
+    /// Goes on as long as this is true.
+    pub test: Expr,
+    /// Its next value.
+    pub step: Expr,
+    /// What each round contributes.
+    pub body: Expr,
 }
 
 /// A unary operator.

@@ -16,6 +16,8 @@ pub mod parse;
 
 pub mod hir;
 
+mod live;
+
 pub mod env;
 
 pub mod signature;
@@ -26,8 +28,10 @@ pub mod refusal;
 
 pub mod explain;
 
-pub use env::{Binding, Env, FreeName};
-pub use iris_jit::{Bailout, Compiled, Compiler, Type, Value};
+pub use env::{Binding, Env, FreeName, Helper, INTRINSICS};
+pub use iris_jit::{
+    Arg, ArrayRef, ArrayType, Bailout, Compiled, Compiler, Elem, Output, Shape, Type, Value,
+};
 pub use program::Program;
 pub use refusal::Refusal;
 pub use signature::Signature;

@@ -1,22 +1,38 @@
 //! [`Hir`] and a call signature to the IR: Python's semantics, spelled out with guards.
 //!
-//! Types are inferred forward, once: the language has no loops yet. Where the type of a value
-//! would depend on run-time values the function is refused; where a value has no native result
-//! the IR gets a guard.
+//! Types are inferred forward. A local name may have several types in the course of a function:
+//! where paths with different types of a name that is still read meet, they stay apart, and what
+//! follows is translated once for each combination of types (see [`state`]). Where a value has no
+//! native result the IR gets a guard.
 
 mod arith;
+mod array;
 mod call;
+mod condition;
 mod expr;
+mod inline;
+mod iterate;
+mod loops;
+mod map;
 mod math;
+mod reduce;
+mod state;
 mod stmt;
+mod while_call;
 
-use iris_jit::ir::{Function, FunctionBuilder, Span, Val};
-use iris_jit::{Type, Value};
+use std::rc::Rc;
+
+use iris_jit::ir::{Function, FunctionBuilder, GuardKind, Span, Val};
+use iris_jit::{Shape, Type, Value};
 
 use crate::env::Env;
 use crate::hir::Hir;
 use crate::refusal::Refusal;
 use crate::signature::Signature;
+use loops::Frame;
+use state::{Slot, State};
+
+pub use while_call::ITERATION_CAP;
 
 /// Translates a function for arguments of these types.
 ///
@@ -37,25 +53,12 @@ pub fn lower(hir: &Hir, signature: &Signature, env: &Env) -> Result<Function, Re
             "pass every argument",
         ));
     }
-    // The type of the result is set by the first `return`.
-    let builder = FunctionBuilder::new(&hir.name, types, Type::I64);
-    let mut locals = vec![Slot::Unbound; hir.locals.len()];
-    for (index, &ty) in types.iter().enumerate() {
-        locals[index] = Slot::Bound(Operand {
-            val: builder.param(index),
-            ty,
-            constant: None,
-        });
-    }
-    let mut lowerer = Lowerer {
-        hir,
-        env,
-        b: builder,
-        locals,
-        ret: None,
+    let built = if map::is_map(hir, signature) {
+        lower_map(hir, signature, env)?
+    } else {
+        lower_function(hir, types, env)?
     };
-    lowerer.function()?;
-    lowerer.b.finish().map_err(|error| {
+    built.finish().map_err(|error| {
         // A bug of ours, but the caller still has the Python function to run.
         Refusal::new(
             hir.span,
@@ -65,7 +68,76 @@ pub fn lower(hir: &Hir, signature: &Signature, env: &Env) -> Result<Function, Re
     })
 }
 
-/// A value with its type, and the constant that it is, if known.
+/// The result of a function that calls itself is assumed, and the assumption checked.
+fn lower_function(hir: &Hir, types: &[Type], env: &Env) -> Result<FunctionBuilder, Refusal> {
+    let mut first = None;
+    for result in [Type::I64, Type::F64, Type::Bool] {
+        let mut lowerer = Lowerer::new(hir, env, types);
+        lowerer.result = types
+            .iter()
+            .all(|ty| ty.array().is_none())
+            .then_some(result);
+        for (index, &ty) in types.iter().enumerate() {
+            let val = lowerer.b.param(index);
+            lowerer.locals[index] = Slot::Bound(Datum::of(val, ty));
+        }
+        let done = lowerer.function();
+        let b = lowerer.b;
+        if !lowerer.recursive {
+            return done.map(|()| b);
+        }
+        match done {
+            Ok(()) if b.returns() == [Shape::Scalar(result)] => return Ok(b),
+            Ok(()) => {}
+            Err(refusal) => first = first.or(Some(refusal)),
+        }
+    }
+    let of_types = || {
+        let mend = "return one type on every path";
+        Refusal::new(hir.span, "a recursion with results of several types", mend)
+    };
+    Err(first.unwrap_or_else(of_types))
+}
+
+/// The type of the results shows while the body is translated: first floats are tried.
+fn lower_map(hir: &Hir, signature: &Signature, env: &Env) -> Result<FunctionBuilder, Refusal> {
+    let mut result = Type::F64;
+    for _ in 0..2 {
+        let mut types = signature.types().to_vec();
+        types.push(map::out_param(result));
+        let mut lowerer = Lowerer::new(hir, env, &types);
+        match lowerer.map(signature) {
+            Ok(()) | Err(Stop::Diverged) => return Ok(lowerer.b),
+            Err(Stop::Refusal(refusal)) => return Err(refusal),
+            Err(Stop::Retype(ty)) => result = ty,
+        }
+    }
+    refuse(
+        hir.span,
+        "a map to several types",
+        "return one type on every path",
+    )
+}
+
+/// Why lowering of a part ends early.
+enum Stop {
+    /// The function is not compiled.
+    Refusal(Refusal),
+    /// Control never comes behind this part: the current block has ended.
+    Diverged,
+    /// A running total or a result has another type than tried: start over with this one.
+    Retype(Type),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+type Lowered<T> = Result<T, Stop>;
+
+/// A scalar with its type, and the constant that it is, if known.
 #[derive(Clone, Copy, Debug)]
 struct Operand {
     val: Val,
@@ -87,19 +159,38 @@ impl Operand {
             _ => None,
         }
     }
+
+    /// Whether it is true, if that is known.
+    fn constant_truth(self) -> Option<bool> {
+        self.constant.map(|constant| match constant {
+            Value::I64(value) => value != 0,
+            Value::F64(value) => value != 0.0,
+            Value::Bool(value) => value,
+        })
+    }
 }
 
-/// What is known of a local name at a place.
-#[derive(Clone, Copy, Debug)]
-enum Slot {
-    /// Not assigned on any path.
-    Unbound,
-    /// Assigned on every path.
-    Bound(Operand),
-    /// Assigned on some paths only.
-    PartlyBound,
-    /// Assigned with different types.
-    Mixed(Type, Type),
+/// What an expression gives.
+#[derive(Clone, Debug)]
+enum Datum {
+    Scalar(Operand),
+    None,
+    Tuple(Rc<[Datum]>),
+    /// An array parameter.
+    Array(Val),
+}
+
+impl Datum {
+    fn of(val: Val, ty: Type) -> Self {
+        match ty {
+            Type::Array(_) => Self::Array(val),
+            _ => Self::Scalar(Operand {
+                val,
+                ty,
+                constant: None,
+            }),
+        }
+    }
 }
 
 struct Lowerer<'a> {
@@ -107,7 +198,32 @@ struct Lowerer<'a> {
     env: &'a Env,
     b: FunctionBuilder,
     locals: Vec<Slot>,
-    ret: Option<Type>,
+    /// The loops around the current statement.
+    frames: Vec<Frame>,
+    /// The calls that are being inlined, the innermost last.
+    calls: Vec<inline::Inlined<'a>>,
+    /// Statements translated so far.
+    statements: usize,
+    /// What a call of the function itself is taken to give.
+    result: Option<Type>,
+    /// Whether there is such a call.
+    recursive: bool,
+}
+
+impl<'a> Lowerer<'a> {
+    fn new(hir: &'a Hir, env: &'a Env, params: &[Type]) -> Self {
+        Self {
+            hir,
+            env,
+            b: FunctionBuilder::open(&hir.name, params),
+            locals: vec![Slot::Unbound; hir.locals.len()],
+            frames: Vec::new(),
+            calls: Vec::new(),
+            statements: 0,
+            result: None,
+            recursive: false,
+        }
+    }
 }
 
 impl Lowerer<'_> {
@@ -126,6 +242,23 @@ impl Lowerer<'_> {
 
     fn int(&mut self, value: i64) -> Val {
         self.b.constant(Value::I64(value))
+    }
+
+    fn boolean(&mut self, value: bool) -> Val {
+        self.b.constant(Value::Bool(value))
+    }
+
+    /// Ends native code here.
+    fn diverge<T>(&mut self, kind: GuardKind, at: Span) -> Lowered<T> {
+        self.b.bail(kind, at);
+        Err(Stop::Diverged)
+    }
+
+    fn state(&self) -> State {
+        State {
+            block: self.b.current(),
+            locals: self.locals.clone(),
+        }
     }
 }
 
@@ -153,10 +286,10 @@ fn bool(val: Val) -> Operand {
     }
 }
 
-fn refuse<T>(
+fn refuse<T, E: From<Refusal>>(
     span: Span,
     reason: impl Into<std::borrow::Cow<'static, str>>,
     mend: &'static str,
-) -> Result<T, Refusal> {
-    Err(Refusal::new(span, reason, mend))
+) -> Result<T, E> {
+    Err(Refusal::new(span, reason, mend).into())
 }

@@ -63,6 +63,11 @@ impl Program {
         self.hir.defaults
     }
 
+    /// How many parameters, the first ones, cannot be given by name.
+    pub fn positional_only(&self) -> usize {
+        self.hir.positional_only
+    }
+
     /// The names that the function uses without binding them, each once, in the order of first
     /// use. The caller answers them in an [`Env`] and guards against their change.
     pub fn free_names(&self) -> &[FreeName] {

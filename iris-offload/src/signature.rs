@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use iris_jit::Type;
+use iris_jit::{Elem, Shape, Type};
 
 /// Types of the arguments of a call, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -39,5 +39,30 @@ pub(crate) fn python_name(ty: Type) -> &'static str {
         Type::I64 => "int",
         Type::F64 => "float",
         Type::Bool => "bool",
+        Type::Array(array) => match array.elem {
+            Elem::F64 => "array of f64",
+            Elem::F32 => "array of f32",
+            Elem::I8 => "array of i8",
+            Elem::I16 => "array of i16",
+            Elem::I32 => "array of i32",
+            Elem::I64 => "array of i64",
+            Elem::U8 => "array of u8",
+            Elem::U16 => "array of u16",
+            Elem::U32 => "array of u32",
+            Elem::U64 => "array of u64",
+            Elem::Bool => "array of bool",
+        },
+    }
+}
+
+/// What Python calls a result, in words.
+pub(crate) fn shape_name(shape: &Shape) -> String {
+    match shape {
+        Shape::Scalar(ty) => python_name(*ty).to_owned(),
+        Shape::None => "None".to_owned(),
+        Shape::Tuple(items) => {
+            let names: Vec<_> = items.iter().map(shape_name).collect();
+            format!("({})", names.join(", "))
+        }
     }
 }

@@ -69,25 +69,29 @@ fn nothing_behind_an_understood_prefix_is_dropped() {
         Ok(Value::I64(-4))
     );
     for (expr, reason) in [
-        ("(x := 2.0) + x", "an assignment expression is not compiled"),
         (
             "(lambda y: y)(x)",
             "a call of a computed function is not compiled",
         ),
         ("f'{x}'", "an f-string is not compiled"),
-        ("(x, x)", "a tuple is not compiled"),
+        ("(x, x) + x", "a tuple where a number is needed"),
         ("[x]", "a list is not compiled"),
         ("x + 1j", "a complex number is not compiled"),
         ("x @ x", "matrix multiplication is not compiled"),
-        ("pow(base=x, exp=2)", "a keyword argument is not compiled"),
+        ("pow(base=x, exp=2)", "a keyword argument of pow"),
         (
-            "sum(i for i in range(3)) + x",
+            "sum([i for i in range(3)])",
             "a comprehension is not compiled",
         ),
+        ("(i for i in range(3))", "a generator used as a value"),
         ("sum([x]) + x", "a list is not compiled"),
-        ("sum(x) + x", "sum is not defined"),
-        ("x if x else None", "None is not compiled"),
-        ("x[0]", "a subscript is not compiled"),
+        ("sum(x) + x", "a loop over a float"),
+        (
+            "1 + (x if x else None)",
+            "the value is float or None by the run of the program",
+        ),
+        ("x[0]", "an index into a float"),
+        ("x[0:1]", "a slice is not compiled"),
         (
             "x.real",
             "a call or an attribute of a local name is not compiled",
@@ -112,16 +116,17 @@ fn nothing_behind_an_understood_prefix_is_dropped() {
             "the value is float or int by the run of the program",
         ),
         (
-            "x if x else 1",
+            "-(x if x else 1)",
             "the value is float or int by the run of the program",
         ),
         ("min(x, 1)", "min or max of different types"),
-        ("min(x)", "min with 1 arguments is not compiled"),
+        ("min(x)", "a loop over a float"),
+        ("min()", "min with 0 arguments is not compiled"),
         ("round(x, 1)", "round with 2 arguments is not compiled"),
         ("int()", "int with 0 arguments is not compiled"),
         (
-            "math.log(x, 2)",
-            "math.log with 2 arguments is not compiled",
+            "math.log(x, 2, 3)",
+            "math.log with 3 arguments is not compiled",
         ),
         (
             "math.hypot(x, x)",
@@ -138,32 +143,25 @@ fn nothing_behind_an_understood_prefix_is_dropped() {
 fn statements_beyond_the_language_are_refused() {
     for (body, reason) in [
         (
-            "for i in range(3): x += i\n    return x",
-            "a loop is not compiled",
-        ),
-        ("while x: x -= 1\n    return x", "a loop is not compiled"),
-        (
             "global K\n    return x",
             "a global or nonlocal statement is not compiled",
         ),
+        ("a, b = x\n    return a", "unpacking of what is no tuple"),
         (
-            "a, b = x, x\n    return a",
-            "an assignment to more than a name is not compiled",
+            "a, *b = x, x\n    return a",
+            "a starred target is not compiled",
         ),
         (
             "x[0] = 1\n    return x",
-            "an assignment to more than a name is not compiled",
+            "an assignment into what is no array",
         ),
         (
-            "print(x)\n    return x",
-            "an expression without effect is not compiled",
+            "x.y = 1\n    return x",
+            "an assignment to an attribute is not compiled",
         ),
-        (
-            "x\n    return x",
-            "an expression without effect is not compiled",
-        ),
-        ("assert x\n    return x", "an assert is not compiled"),
-        ("raise x", "a raise is not compiled"),
+        ("print(x)\n    return x", "print is not defined"),
+        ("for i in x: pass\n    return x", "a loop over a float"),
+        ("for i in range(x): pass\n    return x", "a range of floats"),
         (
             "try:\n        return x\n    finally:\n        pass",
             "a try statement is not compiled",
@@ -179,30 +177,6 @@ fn statements_beyond_the_language_are_refused() {
         (
             "match x:\n        case _: return x",
             "a match statement is not compiled",
-        ),
-        ("return", "a return of None is not compiled"),
-        ("pass", "f can end without a return, which gives None"),
-        (
-            "if x: return x",
-            "f can end without a return, which gives None",
-        ),
-        (
-            "if x: return x\n    return 1",
-            "the function returns int here and float elsewhere",
-        ),
-        ("return x\n    return x", "a statement after a return"),
-        ("y += x\n    return y", "y is read before its assignment"),
-        (
-            "z = y\n    y = x\n    return y",
-            "y is read before its assignment",
-        ),
-        (
-            "if x: y = x\n    return y",
-            "y may be unbound or of two types here",
-        ),
-        (
-            "if x: y = x\n    else: y = 1\n    return y",
-            "y is float or int here",
         ),
         (
             "if x: abs = 1\n    return abs(x)",

@@ -56,21 +56,23 @@ fn the_second_operand_of_or_stands_behind_a_branch() {
         expect![[r#"
             fn f(f64) -> f64
             b0(v0: f64):
-                v2: f64 = const 0.0
-                v3: bool = ne v0, v2
-                branch v3, b1(v0), b2
-            b1(v1: f64):
-                v9: bool = eq v1, v1
-                guard v9 else g1
-                return v1
+                v1: f64 = const 0.0
+                v2: bool = ne v0, v1
+                branch v2, b1, b2
+            b1:
+                jump b3(v0)
             b2:
-                v4: i64 = const 1
-                v5: f64 = const 1.0
-                v6: f64 = const 0.0
-                v7: bool = ne v0, v6
-                guard v7 else g0
-                v8: f64 = float.div v5, v0
-                jump b1(v8)
+                v3: i64 = const 1
+                v4: f64 = const 1.0
+                v5: f64 = const 0.0
+                v6: bool = ne v0, v5
+                guard v6 else g0
+                v7: f64 = float.div v4, v0
+                jump b3(v7)
+            b3(v8: f64):
+                v9: bool = eq v8, v8
+                guard v9 else g1
+                return v8
             g0: zero division at 2:17
             g1: NaN as the result at 2:12
         "#]],

@@ -2,16 +2,24 @@
 //!
 //! `iris.offload` (in `iris/_offload.py`) reads and checks a function's source; a
 //! [`kernel::Kernel`] compiles it for each signature that it is called with and knows
-//! when the code may be used; a [`callable`] is what users hold and call.
+//! when the code may be used; a [`callable`] is what users hold and call. [`buffer`] lends arrays
+//! to a call, [`running`] keeps a long one interruptible, [`helper`] finds the functions that
+//! a function calls, and [`result`] makes Python objects of what comes back.
 
+mod buffer;
 mod callable;
+mod helper;
 mod kernel;
 mod names;
+mod result;
+mod running;
 
 use pyo3::prelude::*;
 
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    running::set_hook();
     module.add_class::<kernel::Kernel>()?;
+    module.add("_ITERATION_CAP", iris::offload::lower::ITERATION_CAP)?;
     module.add_function(wrap_pyfunction!(callable::offloaded, module)?)?;
     module.add("OffloadedFunction", callable::offloaded_type(module.py())?)
 }

@@ -284,7 +284,7 @@ def test_keywords_and_defaults_are_the_plain_function_s() -> None:
     with pytest.raises(TypeError, match="scaled"):
         scaled(1.5, factor=2)
     assert scaled(1.5, 3.0) == 4.5
-    assert scaled.stats["native"] == 1
+    assert scaled.stats == {"native": 4, "python": 1}
 
 
 def test_a_rebound_global_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -535,14 +535,12 @@ def test_what_is_not_compiled_gives_the_plain_answer(text: str, tmp_path) -> Non
 
 def test_a_refusal_shows_the_place_and_the_mend() -> None:
     @iris.offload
-    def looped(x):
-        while x > 0:
-            x -= 1
-        return x
+    def listed(x):
+        return sum([x, 1])
 
-    assert looped(3) == 0
-    text = looped.explain()
-    assert "while x > 0" in text
+    assert listed(3) == 4
+    text = listed.explain()
+    assert "sum([x, 1])" in text
     assert "^" in text
     assert "mend:" in text
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::py;
-use crate::tools::{self, Error, Workspace};
+use crate::tools::{self, Error, Venv, Workspace};
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,17 +15,20 @@ enum Area {
     Supervise,
     /// The Python binding: `bench/python`, on the installed wheel.
     Python,
+    /// Offloaded functions: `bench/offload`, on the installed wheel.
+    Offload,
 }
 
 /// The areas by their names.
-const AREAS: [(&str, Area); 3] = [
+const AREAS: [(&str, Area); 4] = [
     ("core", Area::Core),
     ("supervise", Area::Supervise),
     ("python", Area::Python),
+    ("offload", Area::Offload),
 ];
 
 /// Areas of the plan that later versions bring.
-const LATER: [&str; 3] = ["offload", "mesh", "node"];
+const LATER: [&str; 2] = ["mesh", "node"];
 
 /// Where `bench/core` is built, so that it shares nothing with the product's builds.
 const CORE_TARGET: &str = "target/bench-core";
@@ -35,7 +38,7 @@ impl Area {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Core => &["--json", "--quick", "--full"],
-            Self::Supervise | Self::Python => &["--json", "--quick"],
+            Self::Supervise | Self::Python | Self::Offload => &["--json", "--quick"],
         }
     }
 }
@@ -73,7 +76,11 @@ pub(crate) fn run(workspace: &Workspace, options: Options<'_>) -> Result<(), Err
     let mut command = match options.area {
         Area::Core => core(workspace, "bench-core")?,
         Area::Supervise => core(workspace, "bench-supervise")?,
-        Area::Python => python(workspace)?,
+        Area::Python => python(workspace, "bench/python/main.py")?,
+        Area::Offload => {
+            rivals(workspace);
+            python(workspace, "bench/offload/main.py")?
+        }
     };
     command.args(options.flags);
     tools::run(&mut command, "the bench")
@@ -101,11 +108,23 @@ fn program(target: &Path, name: &str) -> PathBuf {
         .with_extension(std::env::consts::EXE_EXTENSION)
 }
 
+/// Installs what the bench compares with; it skips what is not there.
+fn rivals(workspace: &Workspace) {
+    let installed = Venv::ready(workspace).and_then(|venv| {
+        let mut pip = venv.command();
+        pip.args(["-m", "pip", "install", "--quiet", "numpy", "numba"]);
+        tools::run_aside(&mut pip, "pip install of NumPy and Numba")
+    });
+    if let Err(error) = installed {
+        eprintln!("xtask: {error}; the bench goes on without them");
+    }
+}
+
 /// Builds and installs the wheel.
-fn python(workspace: &Workspace) -> Result<Command, Error> {
+fn python(workspace: &Workspace, program: &str) -> Result<Command, Error> {
     let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
     let mut command = venv.command();
-    command.arg(workspace.path("bench/python/main.py"));
+    command.arg(workspace.path(program));
     Ok(command)
 }
 
@@ -134,11 +153,14 @@ mod tests {
     fn a_missing_or_unknown_area_is_answered_with_the_valid_ones() {
         assert_eq!(
             parse(""),
-            Err("`bench` needs an area: core, supervise, python".into())
+            Err("`bench` needs an area: core, supervise, python, offload".into())
         );
         assert_eq!(
             parse("cores"),
-            Err("unknown argument `cores` of `bench`; valid ones: core, supervise, python".into())
+            Err(
+                "unknown argument `cores` of `bench`; valid ones: core, supervise, python, offload"
+                    .into()
+            )
         );
     }
 }

@@ -4,7 +4,8 @@
 //! anything else, and no iris crate, so that it works while they do not.
 //!
 //! Reading order: [`tools`] (errors, processes, the virtual environment), [`py`] (the wheel),
-//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`] and [`test`] (the checks).
+//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`], [`test`] and [`fuzz`] (the
+//! checks).
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -15,6 +16,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod py;
 mod test;
 mod tidy;
@@ -41,11 +43,16 @@ usage: cargo xtask COMMAND
                                   measures a crash until its successor is reachable by name, beside
                                   Erlang/OTP if `erl` is installed
   bench python [--json] [--quick] measures against asyncio.Queue and others
+  bench offload [--json] [--quick]
+                                  measures offloaded functions against Numba (if pip can install
+                                  it), NumPy and CPython
+  fuzz offload [--calls N] [--seed S]
+                                  compares random programs, compiled, with CPython
   help                            this text
 
 not in this version yet:
-  node, fuzz, soak
-  bench offload|mesh|node
+  node, soak
+  bench mesh|node
   demo --mesh, --gateway
 
 environment:
@@ -54,10 +61,10 @@ environment:
 ";
 
 /// Commands that work.
-const COMMANDS: [&str; 5] = ["py", "demo", "test", "bench", "help"];
+const COMMANDS: [&str; 6] = ["py", "demo", "test", "bench", "fuzz", "help"];
 
 /// Commands of the plan that later versions bring.
-const LATER: [&str; 3] = ["node", "fuzz", "soak"];
+const LATER: [&str; 2] = ["node", "soak"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -98,6 +105,10 @@ fn run(args: &[String]) -> Result<(), Error> {
             let options = bench::Options::parse(rest)?;
             bench::run(&Workspace::find(), options)
         }
+        "fuzz" => {
+            let options = fuzz::Options::parse(rest)?;
+            fuzz::run(&Workspace::find(), options)
+        }
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
@@ -124,7 +135,7 @@ mod tests {
         let error = error_of("tset");
         assert_eq!(
             error.to_string(),
-            "unknown command `tset`; valid ones: py, demo, test, bench, help"
+            "unknown command `tset`; valid ones: py, demo, test, bench, fuzz, help"
         );
         assert_eq!(error.exit_code(), 2);
     }
@@ -168,11 +179,9 @@ mod tests {
     fn what_later_versions_bring_says_so() {
         for line in [
             "node",
-            "fuzz",
             "soak",
             "demo --quick --mesh",
             "demo --gateway",
-            "bench offload",
             "bench mesh --json",
         ] {
             let error = error_of(line);

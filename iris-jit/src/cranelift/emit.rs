@@ -1,6 +1,9 @@
 //! From our IR to Cranelift's.
 
 mod arith;
+mod memory;
+mod poll;
+mod recursion;
 
 use std::collections::HashMap;
 
@@ -8,27 +11,36 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{
     self as clif, AbiParam, BlockArg, FuncRef, InstBuilder, MemFlagsData, Signature, types,
 };
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use cranelift_jit::JITModule;
-use cranelift_module::{Linkage, Module};
+use cranelift_module::{FuncId, Linkage, Module};
 
 use super::{backend, symbols};
-use crate::compiler::CompileError;
+use crate::compiler::{CompileError, status_of_shape};
 use crate::ir::{
     BinaryOp, CheckedBinaryOp, Comparison, Function, GuardId, Op, Target, Terminator, Val,
 };
 use crate::types::{Type, Value};
 use crate::verify;
+use memory::Parts;
+pub(super) use poll::{ask_signature, emit_ask};
+use recursion::Recursion;
+pub(super) use recursion::{emit_entry, recursive_result};
 
-/// Writes the body of a verified function into `into`.
+/// Writes the body of a verified function into `into`; with `inner` it is a recursive one, which
+/// takes its arguments in registers and is `inner` itself.
 pub(super) fn emit(
     function: &Function,
     module: &mut JITModule,
     into: &mut clif::Function,
-    context: &mut FunctionBuilderContext,
+    ask: Option<FuncId>,
+    inner: Option<FuncId>,
 ) -> Result<(), CompileError> {
     let helpers = declare_helpers(function, module, into)?;
-    let mut builder = FunctionBuilder::new(into, context);
+    let ask = ask.map(|id| module.declare_func_in_func(id, into));
+    let inner = inner.map(|id| module.declare_func_in_func(id, into));
+    let mut context = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(into, &mut context);
     let blocks: Vec<clif::Block> = function
         .blocks()
         .iter()
@@ -40,10 +52,18 @@ pub(super) fn emit(
         helpers,
         blocks,
         values: vec![None; function.value_types.len()],
+        constants: int_constants(function),
         bails: vec![None; function.guards().len()],
+        arrays: HashMap::new(),
+        fuel: None,
+        ask,
         ret: None,
+        recursion: None,
     };
-    emitter.prologue();
+    match inner {
+        Some(inner) => emitter.inner_prologue(inner),
+        None => emitter.prologue(),
+    }
     // In this order a definition comes before every use that it dominates.
     for index in verify::emission_order(function) {
         emitter.block(index);
@@ -53,6 +73,15 @@ pub(super) fn emit(
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
     Ok(())
+}
+
+fn int_constants(function: &Function) -> HashMap<Val, i64> {
+    let insts = function.blocks().iter().flat_map(|block| &block.insts);
+    let constants = insts.filter_map(|inst| match (inst.op, inst.result) {
+        (Op::Const(Value::I64(value)), Some(result)) => Some((result, value)),
+        _ => None,
+    });
+    constants.collect()
 }
 
 /// Imports each helper once.
@@ -66,6 +95,9 @@ fn declare_helpers(
         let Some((name, _)) = symbols::helper(inst.op) else {
             continue;
         };
+        if matches!(inst.op, Op::Poll(_) | Op::Recurse(..)) {
+            continue;
+        }
         if helpers.contains_key(&name) {
             continue;
         }
@@ -91,11 +123,12 @@ fn helper_signature(module: &JITModule, op: Op) -> Signature {
     signature
 }
 
-fn clif_type(ty: Type) -> clif::Type {
+pub(super) fn clif_type(ty: Type) -> clif::Type {
     match ty {
         Type::I64 => types::I64,
         Type::F64 => types::F64,
         Type::Bool => types::I8,
+        Type::Array(_) => unreachable!("arrays stay in the parts that the prologue loads"),
     }
 }
 
@@ -105,22 +138,26 @@ struct Emitter<'a> {
     helpers: HashMap<String, FuncRef>,
     blocks: Vec<clif::Block>,
     values: Vec<Option<clif::Value>>,
+    /// Integers that are known.
+    constants: HashMap<Val, i64>,
     /// Where each guard leaves to, once one needs it.
     bails: Vec<Option<clif::Block>>,
+    /// The parts of each array parameter.
+    arrays: HashMap<Val, Parts>,
+    /// Rounds of loops until the next poll, if there are polls.
+    fuel: Option<Variable>,
+    /// The function to poll with, if there are polls.
+    ask: Option<FuncRef>,
     /// Where the result goes.
     ret: Option<clif::Value>,
+    /// What a function that calls itself needs for that.
+    recursion: Option<Recursion>,
 }
 
 impl Emitter<'_> {
     /// Loads the arguments in a block of its own, since a loop may return to our entry block.
     fn prologue(&mut self) {
-        for (index, data) in self.function.blocks().iter().enumerate() {
-            for &param in &data.params {
-                let ty = clif_type(self.function.value_types[param.0 as usize]);
-                let value = self.builder.append_block_param(self.blocks[index], ty);
-                self.values[param.0 as usize] = Some(value);
-            }
-        }
+        self.block_params();
         let start = self.builder.create_block();
         self.builder.append_block_params_for_function_params(start);
         self.builder.switch_to_block(start);
@@ -129,25 +166,50 @@ impl Emitter<'_> {
             ref other => unreachable!("the entry signature has two parameters: {other:?}"),
         };
         self.ret = Some(ret);
-        let flags = MemFlagsData::trusted();
         let mut loaded = Vec::with_capacity(self.function.params.len());
-        for (index, ty) in self.function.params.iter().enumerate() {
-            let offset = i32::try_from(index * 8).expect("check_size bounds the parameters");
-            let word = if *ty == Type::F64 {
-                types::F64
+        let mut word = 0;
+        for (index, &ty) in self.function.params.iter().enumerate() {
+            if let Some(array) = ty.array() {
+                let param = self.function.blocks()[0].params[index];
+                let parts = self.parts(array, args, word);
+                self.arrays.insert(param, parts);
             } else {
-                types::I64
-            };
-            let value = self.builder.ins().load(word, flags, args, offset);
-            loaded.push(BlockArg::Value(match ty {
-                Type::Bool => {
-                    let zero = self.int(0);
-                    self.builder.ins().icmp(IntCC::NotEqual, value, zero)
-                }
-                _ => value,
-            }));
+                loaded.push(BlockArg::Value(self.argument(ty, args, word)));
+            }
+            word += ty.words();
         }
+        self.start_fuel();
         self.builder.ins().jump(self.blocks[0], &loaded);
+    }
+
+    fn block_params(&mut self) {
+        for (index, data) in self.function.blocks().iter().enumerate() {
+            for &param in &data.params {
+                let ty = self.function.value_types[param.0 as usize];
+                if ty.array().is_some() {
+                    continue;
+                }
+                let ty = clif_type(ty);
+                let value = self.builder.append_block_param(self.blocks[index], ty);
+                self.values[param.0 as usize] = Some(value);
+            }
+        }
+    }
+
+    fn argument(&mut self, ty: Type, args: clif::Value, word: usize) -> clif::Value {
+        let offset = i32::try_from(word * 8).expect("check_size bounds the parameters");
+        let clif = if ty == Type::F64 {
+            types::F64
+        } else {
+            types::I64
+        };
+        let flags = MemFlagsData::trusted();
+        let value = self.builder.ins().load(clif, flags, args, offset);
+        if ty != Type::Bool {
+            return value;
+        }
+        let zero = self.int(0);
+        self.builder.ins().icmp(IntCC::NotEqual, value, zero)
     }
 
     fn block(&mut self, index: usize) {
@@ -180,20 +242,35 @@ impl Emitter<'_> {
                     .ins()
                     .brif(cond, then, &then_args, otherwise, &otherwise_args);
             }
-            Terminator::Return(value) => self.return_value(*value),
+            Terminator::Return { shape, values } => self.return_values(*shape, values),
+            Terminator::Bail(guard) => {
+                let bail = self.bail(*guard);
+                self.builder.ins().jump(bail, &[]);
+            }
         }
     }
 
-    fn return_value(&mut self, value: Val) {
-        let (mut result, ret) = (self.get(value), self.ret.expect("set by the prologue"));
-        if self.function.ret == Type::Bool {
-            result = self.builder.ins().uextend(types::I64, result);
+    fn return_values(&mut self, shape: usize, values: &[Val]) {
+        if self.recursion.is_some() {
+            let ok = self.builder.ins().iconst(types::I32, 0);
+            let result = self.get(values[0]);
+            self.builder.ins().return_(&[ok, result]);
+            return;
         }
-        self.builder
-            .ins()
-            .store(MemFlagsData::trusted(), result, ret, 0);
-        let ok = self.builder.ins().iconst(types::I32, 0);
-        self.builder.ins().return_(&[ok]);
+        let ret = self.ret.expect("set by the prologue");
+        for (index, &value) in values.iter().enumerate() {
+            let mut result = self.get(value);
+            if self.function.value_types[value.0 as usize] == Type::Bool {
+                result = self.builder.ins().uextend(types::I64, result);
+            }
+            let offset = i32::try_from(index * 8).expect("a result is small");
+            self.builder
+                .ins()
+                .store(MemFlagsData::trusted(), result, ret, offset);
+        }
+        let status = i64::from(status_of_shape(shape).cast_signed());
+        let status = self.builder.ins().iconst(types::I32, status);
+        self.builder.ins().return_(&[status]);
     }
 
     /// One cold block per guard: its status, and out.
@@ -206,8 +283,21 @@ impl Emitter<'_> {
             self.builder.set_cold_block(block);
             let status = i64::try_from(index + 1).expect("check_size bounds the guards");
             let status = self.builder.ins().iconst(types::I32, status);
-            self.builder.ins().return_(&[status]);
+            self.return_status(status);
         }
+    }
+
+    /// Ends the call without a result.
+    fn return_status(&mut self, status: clif::Value) {
+        if self.recursion.is_none() {
+            self.builder.ins().return_(&[status]);
+            return;
+        }
+        let nothing = match recursive_result(self.function) {
+            Type::F64 => self.float(0.0),
+            ty => self.builder.ins().iconst(clif_type(ty), 0),
+        };
+        self.builder.ins().return_(&[status, nothing]);
     }
 
     fn target(&self, target: &Target) -> (clif::Block, Vec<BlockArg>) {
@@ -231,13 +321,18 @@ impl Emitter<'_> {
         self.builder.ins().f64const(value)
     }
 
-    /// Leaves through the guard unless `cond` is true.
-    fn ensure(&mut self, cond: clif::Value, guard: GuardId) {
+    /// Where a guard leaves to.
+    fn bail(&mut self, guard: GuardId) -> clif::Block {
         let slot = &mut self.bails[guard.0 as usize];
-        let bail = match *slot {
+        match *slot {
             Some(bail) => bail,
             None => *slot.insert(self.builder.create_block()),
-        };
+        }
+    }
+
+    /// Leaves through the guard unless `cond` is true.
+    fn ensure(&mut self, cond: clif::Value, guard: GuardId) {
+        let bail = self.bail(guard);
         let next = self.builder.create_block();
         self.builder.ins().brif(cond, next, &[], bail, &[]);
         self.builder.switch_to_block(next);
@@ -278,11 +373,43 @@ impl Emitter<'_> {
             Op::CheckedBinary(CheckedBinaryOp::IntPow, a, b, guard) => {
                 self.int_pow(op, self.get(a), self.get(b), guard)
             }
+            Op::CheckedBinary(
+                op @ (CheckedBinaryOp::IntFloorDiv | CheckedBinaryOp::IntMod),
+                a,
+                b,
+                _,
+            ) if self
+                .constants
+                .get(&b)
+                .is_some_and(|by| !matches!(by, -1 | 0)) =>
+            {
+                let (a, by) = (self.get(a), self.constants[&b]);
+                self.constant_division(op, a, by)
+            }
             Op::CheckedBinary(op, a, b, guard) => {
                 self.checked_binary(op, self.get(a), self.get(b), guard)
             }
+            Op::Select(cond, a, b) => {
+                let (cond, a, b) = (self.get(cond), self.get(a), self.get(b));
+                self.builder.ins().select(cond, a, b)
+            }
+            Op::Recurse(args, _, guard) => self.recurse(args, guard),
+            Op::Length(array, dim) => self.arrays[&array].shape[usize::from(dim)],
+            Op::Index(array, dim, index, guard) => {
+                let len = self.arrays[&array].shape[usize::from(dim)];
+                self.index(len, self.get(index), guard)
+            }
+            Op::Load(array, place, guard) => self.load(array, place, guard),
+            Op::Store(array, place, value, guard) => {
+                self.store(array, place, self.get(value), guard);
+                return None;
+            }
             Op::Guard(cond, guard) => {
                 self.ensure(self.get(cond), guard);
+                return None;
+            }
+            Op::Poll(guard) => {
+                self.poll(guard);
                 return None;
             }
         })

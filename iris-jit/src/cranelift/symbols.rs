@@ -31,9 +31,16 @@ pub(super) fn helper(op: Op) -> Option<(String, *const u8)> {
             let pow: unsafe extern "C" fn(i64, i64, *mut i64) -> i32 = int_pow;
             (op.mnemonic(), pow as *const u8)
         }
+        Op::Poll(_) | Op::Recurse(..) => return Some(poll_helper()),
         _ => return None,
     };
     Some((format!("{PREFIX}{name}"), address))
+}
+
+/// Name and address of the function that asks the hook of [`crate::poll`].
+pub(super) fn poll_helper() -> (String, *const u8) {
+    let poll: extern "C" fn() -> i32 = poll;
+    (format!("{PREFIX}poll"), poll as *const u8)
 }
 
 /// The symbols for a function: its helpers, and the roundings that a CPU may lack.
@@ -51,11 +58,13 @@ pub(super) fn libcall_names() -> Box<dyn Fn(LibCall) -> String + Send + Sync> {
     Box::new(libcall_name)
 }
 
-/// Refuses code with a reference that [`table`] does not answer.
+/// Refuses code with a reference that is neither to one of the module's `own` functions nor
+/// answered by [`table`].
 pub(super) fn check_relocations(
     context: &Context,
     module: &JITModule,
     function: &Function,
+    own: &[FuncId],
 ) -> Result<(), CompileError> {
     let Some(code) = context.compiled_code() else {
         return Ok(());
@@ -67,6 +76,9 @@ pub(super) fn check_relocations(
             FinalizedRelocTarget::Func(_) => continue,
             FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
                 let id = FuncId::from_u32(context.func.params.user_named_funcs()[*name].index);
+                if own.contains(&id) {
+                    continue;
+                }
                 let name = module.declarations().get_function_decl(id).linkage_name(id);
                 if known(&name) {
                     continue;
@@ -120,6 +132,10 @@ extern "C" fn float_floor_div(x: f64, y: f64) -> f64 {
 
 extern "C" fn float_mod(x: f64, y: f64) -> f64 {
     arith::float_mod(x, y)
+}
+
+extern "C" fn poll() -> i32 {
+    i32::from(crate::poll::go_on())
 }
 
 /// Writes the power and returns 1, or returns 0.
@@ -178,7 +194,7 @@ mod tests {
         let mut b = FunctionBuilder::new("f", &[Type::F64], Type::F64);
         b.ret(b.param(0));
         let function = b.finish().unwrap();
-        let found = check_relocations(&context, module, &function);
+        let found = check_relocations(&context, module, &function, &[]);
         assert!(
             matches!(&found, Err(CompileError::UnknownSymbol { symbol }) if symbol == "abort"),
             "{found:?}"

@@ -1,10 +1,10 @@
 //! Building a function, block by block.
 
 use super::{
-    BinaryOp, Block, BlockData, CheckedBinaryOp, CheckedUnaryOp, Comparison, Function, Guard,
-    GuardId, GuardKind, Inst, Math1, Math2, Op, Span, Target, Terminator, UnaryOp, Val,
+    Args, BinaryOp, Block, BlockData, CheckedBinaryOp, CheckedUnaryOp, Comparison, Function, Guard,
+    GuardId, GuardKind, Inst, Math1, Math2, Op, Place, Span, Target, Terminator, UnaryOp, Val,
 };
-use crate::types::{Type, Value};
+use crate::types::{Shape, Type, Value};
 use crate::verify::{VerifyError, verify};
 
 /// Builds a [`Function`]; instructions go to the current block, at first the entry.
@@ -31,26 +31,29 @@ pub struct FunctionBuilder {
 }
 
 impl FunctionBuilder {
-    /// Starts a function; its entry block is current.
+    /// Starts a function of one result; its entry block is current.
     pub fn new(name: impl Into<String>, params: &[Type], ret: Type) -> Self {
+        let mut builder = Self::open(name, params);
+        builder.function.returns.push(Shape::Scalar(ret));
+        builder
+    }
+
+    /// Starts a function whose results are those that it turns out to return.
+    pub fn open(name: impl Into<String>, params: &[Type]) -> Self {
         let mut builder = Self {
             function: Function {
                 name: name.into(),
                 params: params.to_vec(),
-                ret,
+                returns: Vec::new(),
                 blocks: Vec::new(),
                 value_types: Vec::new(),
                 guards: Vec::new(),
+                lists: Vec::new(),
             },
             current: Block(0),
         };
         builder.create_block(params);
         builder
-    }
-
-    /// Changes the type of the result, for a front end that learns it on the way.
-    pub fn set_ret(&mut self, ret: Type) {
-        self.function.ret = ret;
     }
 
     /// The value of a parameter of the function.
@@ -146,10 +149,116 @@ impl FunctionBuilder {
     /// Ends the call unless `cond` is true.
     pub fn guard(&mut self, cond: Val, kind: GuardKind, at: Span) {
         let guard = self.new_guard(kind, at);
-        self.block().insts.push(Inst {
-            op: Op::Guard(cond, guard),
-            result: None,
-        });
+        self.effect(Op::Guard(cond, guard));
+    }
+
+    /// One of two values of one type.
+    pub fn select(&mut self, cond: Val, then: Val, otherwise: Val) -> Val {
+        self.push(Op::Select(cond, then, otherwise))
+    }
+
+    /// Asks now and then whether to go on.
+    pub fn poll(&mut self, at: Span) {
+        let guard = self.new_guard(GuardKind::Interrupt, at);
+        self.effect(Op::Poll(guard));
+    }
+
+    /// A call of the function itself, whose one result has this type.
+    pub fn recurse(&mut self, args: &[Val], ty: Type, at: Span) -> Val {
+        let guard = self.new_guard(GuardKind::Recursion, at);
+        let list = Args(index_u32(self.function.lists.len()));
+        self.function.lists.push(args.to_vec());
+        self.push(Op::Recurse(list, ty, guard))
+    }
+
+    /// The results that the function has so far.
+    pub fn returns(&self) -> &[Shape] {
+        &self.function.returns
+    }
+
+    /// Whether the function calls itself so far.
+    pub fn is_recursive(&self) -> bool {
+        self.function.is_recursive()
+    }
+
+    /// The length of a dimension of an array.
+    pub fn length(&mut self, array: Val, dim: u8) -> Val {
+        self.push(Op::Length(array, dim))
+    }
+
+    /// An index as Python understands it, made one from 0 within the array.
+    pub fn index(&mut self, array: Val, dim: u8, index: Val, at: Span) -> Val {
+        let guard = self.new_guard(GuardKind::Index, at);
+        self.push(Op::Index(array, dim, index, guard))
+    }
+
+    /// An element; its indices are within the array.
+    pub fn load(&mut self, array: Val, place: Place, at: Span) -> Val {
+        let guard = self.new_guard(GuardKind::Overflow, at);
+        self.push(Op::Load(array, place, guard))
+    }
+
+    /// Writes an element; its indices are within the array.
+    pub fn store(&mut self, array: Val, place: Place, value: Val, at: Span) {
+        let guard = self.new_guard(GuardKind::Element, at);
+        self.effect(Op::Store(array, place, value, guard));
+    }
+
+    /// Ends the current block without a result.
+    pub fn bail(&mut self, kind: GuardKind, at: Span) {
+        let guard = self.new_guard(kind, at);
+        self.terminate(Terminator::Bail(guard));
+    }
+
+    /// The number of a shape among the function's results.
+    pub fn shape(&mut self, shape: Shape) -> usize {
+        let returns = &mut self.function.returns;
+        returns
+            .iter()
+            .position(|known| *known == shape)
+            .unwrap_or_else(|| {
+                returns.push(shape);
+                returns.len() - 1
+            })
+    }
+
+    /// Ends the current block with a result of this shape.
+    pub fn ret_shape(&mut self, shape: Shape, values: &[Val]) {
+        let (shape, values) = (self.shape(shape), values.to_vec());
+        self.terminate(Terminator::Return { shape, values });
+    }
+
+    /// A place to come back to with [`FunctionBuilder::rewind`].
+    pub fn mark(&self) -> Mark {
+        Mark {
+            current: self.current,
+            insts: self.function.blocks[self.current.0 as usize].insts.len(),
+            blocks: self.function.blocks.len(),
+            values: self.function.value_types.len(),
+            guards: self.function.guards.len(),
+            returns: self.function.returns.len(),
+            lists: self.function.lists.len(),
+        }
+    }
+
+    /// Forgets all that was built since the mark; only the block that was current then, and newer
+    /// ones, may have been built since.
+    pub fn rewind(&mut self, mark: &Mark) {
+        let function = &mut self.function;
+        function.blocks.truncate(mark.blocks);
+        function.value_types.truncate(mark.values);
+        function.guards.truncate(mark.guards);
+        function.returns.truncate(mark.returns);
+        function.lists.truncate(mark.lists);
+        let block = &mut function.blocks[mark.current.0 as usize];
+        block.insts.truncate(mark.insts);
+        block.terminator = None;
+        self.current = mark.current;
+    }
+
+    /// How many instructions and blocks there are.
+    pub fn size(&self) -> usize {
+        self.function.value_types.len() + self.function.blocks.len()
     }
 
     /// Ends the current block with a jump.
@@ -175,9 +284,10 @@ impl FunctionBuilder {
         });
     }
 
-    /// Ends the current block with a result.
+    /// Ends the current block with a value of the first result's type.
     pub fn ret(&mut self, value: Val) {
-        self.terminate(Terminator::Return(value));
+        let values = vec![value];
+        self.terminate(Terminator::Return { shape: 0, values });
     }
 
     /// The verified function.
@@ -194,8 +304,15 @@ impl FunctionBuilder {
         &mut self.function.blocks[self.current.0 as usize]
     }
 
+    fn effect(&mut self, op: Op) {
+        let result = None;
+        self.block().insts.push(Inst { op, result });
+    }
+
     fn push(&mut self, op: Op) -> Val {
-        let ty = op.result_type().expect("guards do not come here");
+        // Loading from what is no array is for the verifier to refuse.
+        let ty = op.result_type(&self.function.value_types);
+        let ty = ty.unwrap_or(Type::I64);
         let result = self.new_value(ty);
         self.block().insts.push(Inst {
             op,
@@ -221,6 +338,18 @@ impl FunctionBuilder {
         self.function.guards.push(Guard { kind, span });
         guard
     }
+}
+
+/// A state of a [`FunctionBuilder`].
+#[derive(Debug)]
+pub struct Mark {
+    current: Block,
+    insts: usize,
+    blocks: usize,
+    values: usize,
+    guards: usize,
+    returns: usize,
+    lists: usize,
 }
 
 fn index_u32(len: usize) -> u32 {

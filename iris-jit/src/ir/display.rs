@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Block, Function, GuardId, Inst, Op, Target, Terminator, Val};
+use super::{Block, Function, GuardId, Inst, Op, Place, Target, Terminator, Val};
 
 impl fmt::Display for Val {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,6 +36,26 @@ impl fmt::Display for Op {
                 write!(f, "{} {a}, {b} else {guard}", op.mnemonic())
             }
             Self::Guard(cond, guard) => write!(f, "guard {cond} else {guard}"),
+            Self::Select(cond, a, b) => write!(f, "select {cond}, {a}, {b}"),
+            Self::Poll(guard) => write!(f, "poll else {guard}"),
+            Self::Recurse(args, _, guard) => write!(f, "recurse args{} else {guard}", args.0),
+            Self::Length(array, dim) => write!(f, "length {array}.{dim}"),
+            Self::Index(array, dim, index, guard) => {
+                write!(f, "index {array}.{dim}, {index} else {guard}")
+            }
+            Self::Load(array, at, guard) => write!(f, "load {array}[{at}] else {guard}"),
+            Self::Store(array, at, value, guard) => {
+                write!(f, "store {array}[{at}], {value} else {guard}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(i) => write!(f, "{i}"),
+            Self::Cell(i, j) => write!(f, "{i}, {j}"),
         }
     }
 }
@@ -58,7 +78,14 @@ impl fmt::Display for Terminator {
             } => {
                 write!(f, "branch {cond}, {then}, {otherwise}")
             }
-            Self::Return(value) => write!(f, "return {value}"),
+            Self::Return { shape: 0, values } if values.len() == 1 => {
+                write!(f, "return {}", values[0])
+            }
+            Self::Return { shape, values } => {
+                write!(f, "return as {shape}")?;
+                list(f, values, |f, value| write!(f, "{value}"))
+            }
+            Self::Bail(guard) => write!(f, "bail {guard}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The operations: each a total function of its operands, or guarded.
 
-use super::{GuardId, Val};
+use super::{Args, GuardId, Val};
+use crate::array::Elem;
 use crate::types::{Type, Value};
 
 /// What an instruction does.
@@ -24,6 +25,33 @@ pub enum Op {
     CheckedBinary(CheckedBinaryOp, Val, Val, GuardId),
     /// Ends the call if the operand, a bool, is false.
     Guard(Val, GuardId),
+    /// The second operand if the first, a bool, is true, else the third.
+    Select(Val, Val, Val),
+    /// Asks the hook of [`crate::poll`] now and then whether to go on; on each way round a loop.
+    Poll(GuardId),
+    /// A call of the function itself, which has one scalar result of this type. Ends the call if
+    /// it would be too deep, or if the inner call ends so.
+    Recurse(Args, Type, GuardId),
+    /// The length of a dimension of an array.
+    Length(Val, u8),
+    /// An index into a dimension of an array as Python understands it: a negative one counts from
+    /// the end. Ends the call beyond the ends.
+    Index(Val, u8, Val, GuardId),
+    /// An element of an array at indices from 0, which are known to be within its lengths. Ends
+    /// the call if an unsigned element does not fit.
+    Load(Val, Place, GuardId),
+    /// Writes an element, at a place as for `Load`. Ends the call if the value does not fit the
+    /// element.
+    Store(Val, Place, Val, GuardId),
+}
+
+/// Indices of an element: one for each dimension.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Place {
+    /// In an array of one dimension.
+    At(Val),
+    /// Row and column.
+    Cell(Val, Val),
 }
 
 macro_rules! ops {
@@ -98,6 +126,8 @@ ops! {
         FloatMod = "float.mod",
         /// The first with the sign of the second.
         FloatCopysign = "float.copysign",
+        /// Sum modulo 2**64, where the front end knows that it fits.
+        IntAddWrapping = "int.add_wrapping",
         /// Bitwise and.
         IntAnd = "int.and",
         /// Bitwise or.
@@ -180,12 +210,20 @@ ops! {
         Atan = "atan",
         /// Inverse hyperbolic tangent.
         Atanh = "atanh",
+        /// Cube root.
+        Cbrt = "cbrt",
         /// Cosine of radians.
         Cos = "cos",
         /// Hyperbolic cosine.
         Cosh = "cosh",
+        /// Error function.
+        Erf = "erf",
+        /// Complementary error function.
+        Erfc = "erfc",
         /// e to a power.
         Exp = "exp",
+        /// 2 to a power.
+        Exp2 = "exp2",
         /// e to a power, less one.
         Expm1 = "expm1",
         /// Natural logarithm.
@@ -251,7 +289,7 @@ impl BinaryOp {
             | Self::FloatFloorDiv
             | Self::FloatMod
             | Self::FloatCopysign => Type::F64,
-            Self::IntAnd | Self::IntOr | Self::IntXor => Type::I64,
+            Self::IntAddWrapping | Self::IntAnd | Self::IntOr | Self::IntXor => Type::I64,
             Self::BoolAnd | Self::BoolOr | Self::BoolXor => Type::Bool,
         }
     }
@@ -268,33 +306,52 @@ impl CheckedUnaryOp {
 }
 
 impl Op {
-    /// Type of the value that the operation defines; `None` for a guard.
-    pub fn result_type(self) -> Option<Type> {
+    /// Type of the value that the operation defines in a function with these types of values;
+    /// `None` for one that defines none.
+    pub fn result_type(self, types: &[Type]) -> Option<Type> {
+        let type_of = |value: Val| types.get(value.0 as usize).copied();
         match self {
             Self::Const(value) => Some(value.ty()),
             Self::Unary(op, _) => Some(op.types().1),
             Self::Binary(op, ..) => Some(op.ty()),
             Self::Compare(..) => Some(Type::Bool),
             Self::Math1(..) | Self::Math2(..) => Some(Type::F64),
-            Self::CheckedUnary(..) | Self::CheckedBinary(..) => Some(Type::I64),
-            Self::Guard(..) => None,
+            Self::CheckedUnary(..)
+            | Self::CheckedBinary(..)
+            | Self::Length(..)
+            | Self::Index(..) => Some(Type::I64),
+            Self::Select(_, a, _) => type_of(a),
+            Self::Recurse(_, ty, _) => Some(ty),
+            Self::Load(array, ..) => Some(element_type(type_of(array)?.array()?.elem)),
+            Self::Guard(..) | Self::Poll(_) | Self::Store(..) => None,
         }
     }
 
-    /// The operands, in order.
+    /// The operands, in order; those of a recursion are in its list.
     pub fn operands(self) -> impl Iterator<Item = Val> {
-        let (first, second) = match self {
-            Self::Const(_) => (None, None),
+        let place = |place: Place| match place {
+            Place::At(i) => (Some(i), None),
+            Place::Cell(i, j) => (Some(i), Some(j)),
+        };
+        let operands = match self {
+            Self::Const(_) | Self::Poll(_) | Self::Recurse(..) => [None; 4],
             Self::Unary(_, a)
             | Self::Math1(_, a)
             | Self::CheckedUnary(_, a, _)
-            | Self::Guard(a, _) => (Some(a), None),
+            | Self::Guard(a, _)
+            | Self::Length(a, _) => [Some(a), None, None, None],
             Self::Binary(_, a, b)
             | Self::Compare(_, a, b)
             | Self::Math2(_, a, b)
-            | Self::CheckedBinary(_, a, b, _) => (Some(a), Some(b)),
+            | Self::CheckedBinary(_, a, b, _)
+            | Self::Index(a, _, b, _) => [Some(a), Some(b), None, None],
+            Self::Select(a, b, c) => [Some(a), Some(b), Some(c), None],
+            Self::Load(array, at, _) => [Some(array), place(at).0, place(at).1, None],
+            Self::Store(array, at, value, _) => {
+                [Some(array), place(at).0, place(at).1, Some(value)]
+            }
         };
-        first.into_iter().chain(second)
+        operands.into_iter().flatten()
     }
 
     /// The guard that may fire here.
@@ -302,8 +359,22 @@ impl Op {
         match self {
             Self::CheckedUnary(.., guard)
             | Self::CheckedBinary(.., guard)
-            | Self::Guard(_, guard) => Some(guard),
+            | Self::Guard(_, guard)
+            | Self::Poll(guard)
+            | Self::Recurse(.., guard)
+            | Self::Index(.., guard)
+            | Self::Load(.., guard)
+            | Self::Store(.., guard) => Some(guard),
             _ => None,
         }
+    }
+}
+
+/// The type of an element as a value.
+pub fn element_type(elem: Elem) -> Type {
+    match elem {
+        Elem::F64 | Elem::F32 => Type::F64,
+        Elem::Bool => Type::Bool,
+        _ => Type::I64,
     }
 }

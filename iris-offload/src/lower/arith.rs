@@ -5,9 +5,8 @@ use iris_jit::ir::{
 };
 use iris_jit::{Type, Value};
 
-use super::{Lowerer, Operand, bool, float, int, refuse};
+use super::{Datum, Lowered, Lowerer, Operand, bool, float, int, refuse};
 use crate::hir::{BinaryOp, UnaryOp};
-use crate::refusal::Refusal;
 use crate::signature::python_name;
 
 impl Lowerer<'_> {
@@ -34,7 +33,7 @@ impl Lowerer<'_> {
         }
     }
 
-    pub(super) fn unary(&mut self, op: UnaryOp, a: Operand, at: Span) -> Result<Operand, Refusal> {
+    pub(super) fn unary(&mut self, op: UnaryOp, a: Operand, at: Span) -> Lowered<Operand> {
         if op == UnaryOp::Invert && a.ty != Type::I64 {
             let mend = "use not for a bool, int() before ~";
             // Python 3.12 warns of ~bool; a warning can be an error.
@@ -62,7 +61,7 @@ impl Lowerer<'_> {
         a: Operand,
         b: Operand,
         at: Span,
-    ) -> Result<Operand, Refusal> {
+    ) -> Lowered<Operand> {
         if matches!(
             op,
             BinaryOp::Shl | BinaryOp::Shr | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
@@ -133,7 +132,7 @@ impl Lowerer<'_> {
         self.b.guard(nonzero, GuardKind::ZeroDivision, at);
     }
 
-    fn bits(&mut self, op: BinaryOp, a: Operand, b: Operand, at: Span) -> Result<Operand, Refusal> {
+    fn bits(&mut self, op: BinaryOp, a: Operand, b: Operand, at: Span) -> Lowered<Operand> {
         if a.ty == Type::F64 || b.ty == Type::F64 {
             return refuse(
                 at,
@@ -227,6 +226,14 @@ impl Lowerer<'_> {
         let nonzero = self.b.compare(Comparison::Ne, result, zero);
         self.guard_not_both(tiny, nonzero, GuardKind::Range, at);
         float(result)
+    }
+
+    /// `divmod(a, b)`
+    pub(super) fn divmod(&mut self, a: Operand, b: Operand, at: Span) -> Lowered<Datum> {
+        let quotient = self.binary(BinaryOp::FloorDiv, a, b, at)?;
+        let remainder = self.binary(BinaryOp::Mod, a, b, at)?;
+        let items = [quotient, remainder].map(Datum::Scalar);
+        Ok(Datum::Tuple(items.into()))
     }
 
     pub(super) fn guard_not_both(&mut self, a: Val, b: Val, kind: GuardKind, at: Span) {

@@ -3,24 +3,44 @@
 use iris_jit::Type;
 use iris_jit::ir::{CheckedUnaryOp, Comparison, GuardKind, Span, UnaryOp};
 
-use super::{Lowerer, Operand, bool, float, int, refuse};
+use super::reduce::Fold;
+use super::{Datum, Lowered, Lowerer, Operand, bool, float, int, refuse};
 use crate::env::Binding;
-use crate::hir::{Expr, FreeId};
-use crate::refusal::Refusal;
+use crate::hir::{Call, Expr};
 
 impl Lowerer<'_> {
-    pub(super) fn call(
-        &mut self,
-        callee: FreeId,
-        args: &[Expr],
-        at: Span,
-    ) -> Result<Operand, Refusal> {
-        let name = &self.hir.free[callee.0];
+    pub(super) fn call(&mut self, call: &Call, at: Span) -> Lowered<Datum> {
+        let name = &self.hir.free[call.callee.0];
         let path = name.path();
-        let mend = "call builtins and math functions only";
-        match self.env.resolve(name) {
-            Binding::MathFn(name) => self.math(&name, args, at),
+        let mend = "call builtins, math functions and plain Python functions only";
+        let binding = self.env.resolve(name);
+        if let Some(helper) = self.env.helper(name) {
+            return self.helper_call(helper, call, at);
+        }
+        if binding == Binding::Recursion {
+            return self.recursion(call, at).map(Datum::Scalar);
+        }
+        if !call.keywords.is_empty() {
+            let what = format!("a keyword argument of {path}");
+            return refuse(at, what, "pass it by position");
+        }
+        let args = call.args.as_slice();
+        match binding {
+            Binding::MathFn(name) => self.math(&name, args, at).map(Datum::Scalar),
             Binding::Builtin(name) => self.builtin(&name, args, at),
+            Binding::Intrinsic(name) => match (name.as_str(), args) {
+                ("if_else", [test, then, otherwise]) => self.ternary(test, then, otherwise),
+                ("if_else", _) => refuse(
+                    at,
+                    "if_else without three arguments",
+                    "write if_else(condition, when_true, when_false)",
+                ),
+                _ => refuse(
+                    at,
+                    format!("{name} outside of a reduction"),
+                    "use it as what a generator in sum, any or all gives",
+                ),
+            },
             Binding::Unbound => refuse(
                 at,
                 format!("{path} is not defined"),
@@ -30,6 +50,7 @@ impl Lowerer<'_> {
             Binding::Int(_) | Binding::Float(_) | Binding::Bool(_) => {
                 refuse(at, format!("{path} is a number and cannot be called"), mend)
             }
+            Binding::Function(_) | Binding::Recursion => unreachable!("these are done"),
             Binding::Other(ty) => refuse(
                 at,
                 format!("a call of {path}, of type {ty}, is not compiled"),
@@ -38,46 +59,52 @@ impl Lowerer<'_> {
         }
     }
 
-    fn builtin(&mut self, name: &str, args: &[Expr], at: Span) -> Result<Operand, Refusal> {
-        match (name, args) {
+    fn builtin(&mut self, name: &str, args: &[Expr], at: Span) -> Lowered<Datum> {
+        let scalar = match (name, args) {
             ("abs", [x]) => {
                 let x = self.value(x)?;
-                Ok(self.abs(x, at))
+                self.abs(x, at)
             }
-            ("bool", [x]) => self.truth(x).map(bool),
+            ("bool", [x]) => {
+                let x = self.value(x)?;
+                bool(self.truth_of(x))
+            }
             ("float", [x]) => {
                 let x = self.value(x)?;
-                Ok(self.widen(x))
+                self.widen(x)
             }
             ("int", [x]) => {
                 let x = self.value(x)?;
-                Ok(self.round_to_int(UnaryOp::FloatTrunc, x, at))
+                self.round_to_int(UnaryOp::FloatTrunc, x, at)
             }
             ("round", [x]) => {
                 let x = self.value(x)?;
-                Ok(self.round_to_int(UnaryOp::FloatRound, x, at))
+                self.round_to_int(UnaryOp::FloatRound, x, at)
             }
             ("pow", [x, y]) => {
                 let (x, y) = (self.value(x)?, self.value(y)?);
-                Ok(self.power(x, y, at))
+                self.power(x, y, at)
             }
+            ("divmod", [x, y]) => {
+                let (x, y) = (self.value(x)?, self.value(y)?);
+                return self.divmod(x, y, at);
+            }
+            ("len", [x]) => self.length(x)?,
             ("min", [first, rest @ ..]) if !rest.is_empty() => {
-                self.extreme(Comparison::Lt, first, rest)
+                self.extreme(Comparison::Lt, first, rest)?
             }
             ("max", [first, rest @ ..]) if !rest.is_empty() => {
-                self.extreme(Comparison::Gt, first, rest)
+                self.extreme(Comparison::Gt, first, rest)?
             }
-            ("abs" | "bool" | "float" | "int" | "round" | "pow" | "min" | "max", _) => refuse(
-                at,
-                format!("{name} with {} arguments is not compiled", args.len()),
-                "pass one number (pow: two; min and max: two or more)",
-            ),
-            _ => refuse(
-                at,
-                format!("the builtin {name} is not compiled"),
-                "use abs, bool, float, int, max, min, pow or round",
-            ),
-        }
+            ("min", [items]) => self.fold(Fold::Extreme(Comparison::Lt), items, None, at)?,
+            ("max", [items]) => self.fold(Fold::Extreme(Comparison::Gt), items, None, at)?,
+            ("sum", [items]) => self.fold(Fold::Sum, items, None, at)?,
+            ("sum", [items, start]) => self.fold(Fold::Sum, items, Some(start), at)?,
+            ("any", [items]) => self.fold(Fold::Any, items, None, at)?,
+            ("all", [items]) => self.fold(Fold::All, items, None, at)?,
+            _ => return refuse_builtin(name, args.len(), at),
+        };
+        Ok(Datum::Scalar(scalar))
     }
 
     fn abs(&mut self, x: Operand, at: Span) -> Operand {
@@ -92,12 +119,7 @@ impl Lowerer<'_> {
 
     /// `min` or `max`: a later operand replaces the best one only if it is strictly better, so the
     /// first of equals stays, and NaN neither replaces nor is replaced.
-    fn extreme(
-        &mut self,
-        better: Comparison,
-        first: &Expr,
-        rest: &[Expr],
-    ) -> Result<Operand, Refusal> {
+    fn extreme(&mut self, better: Comparison, first: &Expr, rest: &[Expr]) -> Lowered<Operand> {
         // All operands are evaluated before any comparison.
         let mut best = self.value(first)?;
         let mut others = Vec::with_capacity(rest.len());
@@ -113,17 +135,45 @@ impl Lowerer<'_> {
             others.push((other, expr.span));
         }
         for (other, span) in others {
-            let replaces = self.compare(better, other, best, span);
-            let join = self.b.create_block(&[best.ty]);
-            self.b
-                .branch(replaces, (join, &[other.val]), (join, &[best.val]));
-            self.b.switch_to(join);
-            best = Operand {
-                val: self.b.block_params(join)[0],
-                constant: None,
-                ..best
-            };
+            best = self.better(better, other, best, span);
         }
         Ok(best)
+    }
+
+    /// The other operand if it is strictly better, else the best one so far.
+    pub(super) fn better(
+        &mut self,
+        better: Comparison,
+        other: Operand,
+        best: Operand,
+        at: Span,
+    ) -> Operand {
+        let replaces = self.compare(better, other, best, at);
+        Operand {
+            val: self.b.select(replaces, other.val, best.val),
+            constant: None,
+            ..best
+        }
+    }
+}
+
+fn refuse_builtin(name: &str, args: usize, at: Span) -> Lowered<Datum> {
+    match name {
+        "abs" | "all" | "any" | "bool" | "divmod" | "float" | "int" | "len" | "round" | "pow"
+        | "min" | "max" | "sum" => refuse(
+            at,
+            format!("{name} with {args} arguments is not compiled"),
+            "pass one number (divmod and pow: two; min and max: two or more)",
+        ),
+        "range" | "enumerate" | "zip" => refuse(
+            at,
+            format!("{name} outside of a loop is not compiled"),
+            "loop over it",
+        ),
+        _ => refuse(
+            at,
+            format!("the builtin {name} is not compiled"),
+            "use abs, all, any, bool, divmod, float, int, len, max, min, pow, round or sum",
+        ),
     }
 }

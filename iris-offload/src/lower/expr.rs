@@ -1,103 +1,140 @@
-//! Expressions: names, conditions, comparisons.
+//! Expressions: names, choices, comparisons.
 
 use iris_jit::ir::{Comparison, GuardKind, Span, UnaryOp, Val};
 use iris_jit::{Type, Value};
 
-use super::{Lowerer, Operand, Slot, bool, refuse};
+use super::state::{Arm, Kind, name};
+use super::{Datum, Lowered, Lowerer, Operand, Slot, Stop, bool, refuse};
 use crate::env::Binding;
-use crate::hir::{CompareOp, Expr, ExprKind, FreeId, LocalId};
-use crate::refusal::Refusal;
-use crate::signature::python_name;
+use crate::hir::{self, CompareOp, Expr, ExprKind, FreeId, LocalId};
 
 /// Which operand decides a chain of `and` or `or`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    /// `and`: the first false one.
-    AtFalse,
-    /// `or`: the first true one.
-    AtTrue,
+enum Decides {
+    /// `and`
+    False,
+    /// `or`
+    True,
 }
 
 impl Lowerer<'_> {
-    /// The value of an expression.
-    pub(super) fn value(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
-        match &expr.kind {
-            ExprKind::Int(value) => Ok(self.constant(Value::I64(*value))),
-            ExprKind::Float(value) => Ok(self.constant(Value::F64(*value))),
-            ExprKind::Bool(value) => Ok(self.constant(Value::Bool(*value))),
-            ExprKind::Local(local) => self.local(*local, expr.span),
-            ExprKind::Free(free) => self.free(*free, expr.span),
-            ExprKind::Unary(op, operand) => {
-                let operand = self.value(operand)?;
-                self.unary(*op, operand, expr.span)
-            }
-            ExprKind::Not(_) => self.truth(expr).map(bool),
-            ExprKind::Binary(op, a, b) => {
-                let (a, b) = (self.value(a)?, self.value(b)?);
-                self.binary(*op, a, b, expr.span)
-            }
-            ExprKind::And(operands) => self.chain(operands, Stop::AtFalse),
-            ExprKind::Or(operands) => self.chain(operands, Stop::AtTrue),
-            ExprKind::Compare(first, links) => self.comparison(first, links),
+    /// The value of an expression that must be a scalar.
+    pub(super) fn value(&mut self, expr: &Expr) -> Lowered<Operand> {
+        match self.datum(expr)? {
+            Datum::Scalar(operand) => Ok(operand),
+            other => refuse_number(&other, expr.span),
+        }
+    }
+
+    /// What an expression gives.
+    pub(super) fn datum(&mut self, expr: &Expr) -> Lowered<Datum> {
+        let scalar = match &expr.kind {
+            ExprKind::Int(value) => self.constant(Value::I64(*value)),
+            ExprKind::Float(value) => self.constant(Value::F64(*value)),
+            ExprKind::Bool(value) => self.constant(Value::Bool(*value)),
+            ExprKind::None => return Ok(Datum::None),
+            ExprKind::Tuple(items) => return self.tuple(items),
+            ExprKind::Local(local) => return self.local(*local, expr.span),
+            ExprKind::Walrus(local, value) => return self.walrus(*local, value),
+            ExprKind::Free(free) => self.free(*free, expr.span)?,
+            ExprKind::Unary(op, operand) => self.unary_expr(*op, operand, expr.span)?,
+            ExprKind::Binary(op, a, b) => self.binary_expr(*op, a, b, expr.span)?,
+            ExprKind::Not(operand) if Self::is_plain(operand) => self.complement(operand)?,
+            ExprKind::Not(_) => self.truth_value(expr)?,
+            ExprKind::And(operands) => return self.decided(operands, Decides::False),
+            ExprKind::Or(operands) => return self.decided(operands, Decides::True),
+            ExprKind::Compare(first, links) => match links.as_slice() {
+                [(op, right)] => self.link(*op, first, right)?,
+                _ => self.truth_value(expr)?,
+            },
             ExprKind::Ternary {
                 test,
                 then,
                 otherwise,
-            } => self.ternary(test, then, otherwise),
-            ExprKind::Call(callee, args) => self.call(*callee, args, expr.span),
-        }
+            } => return self.ternary(test, then, otherwise),
+            ExprKind::Call(call) => return self.call(call, expr.span),
+            ExprKind::Index(base, index) => return self.subscript(base, index, expr.span),
+            ExprKind::Generator(_) => {
+                let mend = "pass it to sum, any or all";
+                return refuse(expr.span, "a generator used as a value", mend);
+            }
+            ExprKind::While(call) => self.while_call(call, expr.span)?,
+        };
+        Ok(Datum::Scalar(scalar))
     }
 
-    /// Whether an expression is true. Operands of `and` and `or` may differ in type here: only
-    /// their truth matters.
-    pub(super) fn truth(&mut self, expr: &Expr) -> Result<Val, Refusal> {
+    // One function for each kind of expression that nests: `datum` recurses, and all that it holds
+    // in one frame counts at each level.
+
+    fn tuple(&mut self, items: &[Expr]) -> Lowered<Datum> {
+        let items = items.iter().map(|item| self.datum(item));
+        Ok(Datum::Tuple(items.collect::<Lowered<_>>()?))
+    }
+
+    fn walrus(&mut self, local: LocalId, value: &Expr) -> Lowered<Datum> {
+        let value = self.datum(value)?;
+        self.locals[local.0] = Slot::Bound(value.clone());
+        Ok(value)
+    }
+
+    fn unary_expr(&mut self, op: hir::UnaryOp, operand: &Expr, at: Span) -> Lowered<Operand> {
+        let operand = self.value(operand)?;
+        self.unary(op, operand, at)
+    }
+
+    fn binary_expr(&mut self, op: hir::BinaryOp, a: &Expr, b: &Expr, at: Span) -> Lowered<Operand> {
+        let (a, b) = (self.value(a)?, self.value(b)?);
+        self.binary(op, a, b, at)
+    }
+
+    fn complement(&mut self, operand: &Expr) -> Lowered<Operand> {
+        let operand = self.value(operand)?;
+        let truth = self.truth_of(operand);
+        Ok(bool(self.b.unary(UnaryOp::BoolNot, truth)))
+    }
+
+    fn link(&mut self, op: CompareOp, left: &Expr, right: &Expr) -> Lowered<Operand> {
+        let (a, b) = (self.value(left)?, self.value(right)?);
+        Ok(bool(self.compare(op, a, b, right.span)))
+    }
+
+    /// Whether the truth of an expression takes no branches.
+    fn is_plain(expr: &Expr) -> bool {
         match &expr.kind {
-            ExprKind::Not(operand) => {
-                let truth = self.truth(operand)?;
-                Ok(self.b.unary(UnaryOp::BoolNot, truth))
-            }
-            ExprKind::And(operands) => self.truth_chain(operands, Stop::AtFalse),
-            ExprKind::Or(operands) => self.truth_chain(operands, Stop::AtTrue),
-            _ => {
-                let operand = self.value(expr)?;
-                Ok(self.truth_of(operand))
-            }
+            ExprKind::And(_) | ExprKind::Or(_) => false,
+            ExprKind::Not(inner) => Self::is_plain(inner),
+            ExprKind::Compare(_, links) => links.len() == 1,
+            _ => true,
         }
     }
 
     /// Whether a value is true: NaN is, both zeros are not.
     pub(super) fn truth_of(&mut self, operand: Operand) -> Val {
         let zero = match operand.ty {
-            Type::Bool => return operand.val,
             Type::I64 => self.int(0),
             Type::F64 => self.float(0.0),
+            Type::Bool | Type::Array(_) => return operand.val,
         };
         self.b.compare(Comparison::Ne, operand.val, zero)
     }
 
-    fn local(&self, local: LocalId, span: Span) -> Result<Operand, Refusal> {
-        let name = &self.hir.locals[local.0];
-        match self.locals[local.0] {
-            Slot::Bound(operand) => Ok(operand),
-            Slot::Unbound => refuse(
-                span,
-                format!("{name} is read before its assignment"),
-                "assign it first, or pass it in",
-            ),
-            Slot::PartlyBound => refuse(
-                span,
-                format!("{name} may be unbound or of two types here"),
-                "assign it on every path",
-            ),
-            Slot::Mixed(a, b) => refuse(
-                span,
-                format!("{name} is {} or {} here", python_name(a), python_name(b)),
-                "assign one type on every path",
-            ),
+    fn local(&mut self, local: LocalId, span: Span) -> Lowered<Datum> {
+        match &self.locals[local.0] {
+            Slot::Bound(datum) => Ok(datum.clone()),
+            Slot::Unbound => self.diverge(GuardKind::Unbound, span),
+            Slot::Unsure => {
+                let known = &self.hir.locals[local.0];
+                let known = known.split('.').next().unwrap_or(known);
+                refuse(
+                    span,
+                    format!("{known} may be unbound or of two types here"),
+                    "assign it in a statement of its own",
+                )
+            }
         }
     }
 
-    fn free(&mut self, free: FreeId, span: Span) -> Result<Operand, Refusal> {
+    fn free(&mut self, free: FreeId, span: Span) -> Lowered<Operand> {
         let name = &self.hir.free[free.0];
         let path = name.path();
         match self.env.resolve(name) {
@@ -114,7 +151,11 @@ impl Lowerer<'_> {
                 format!("{path} is a module"),
                 "read one of its functions or constants",
             ),
-            Binding::MathFn(_) | Binding::Builtin(_) => refuse(
+            Binding::MathFn(_)
+            | Binding::Builtin(_)
+            | Binding::Intrinsic(_)
+            | Binding::Function(_)
+            | Binding::Recursion => refuse(
                 span,
                 format!("{path} is a function used as a value"),
                 "call it",
@@ -127,95 +168,57 @@ impl Lowerer<'_> {
         }
     }
 
-    fn ternary(&mut self, test: &Expr, then: &Expr, other: &Expr) -> Result<Operand, Refusal> {
-        let cond = self.truth(test)?;
-        let (then_block, other_block) = (self.b.create_block(&[]), self.b.create_block(&[]));
-        self.b.branch(cond, (then_block, &[]), (other_block, &[]));
-        self.b.switch_to(then_block);
-        let then_value = self.value(then)?;
-        let join = self.b.create_block(&[then_value.ty]);
-        self.b.jump(join, &[then_value.val]);
-        self.b.switch_to(other_block);
-        let other_value = self.value(other)?;
-        same_type(then_value, other_value, other.span)?;
-        self.b.jump(join, &[other_value.val]);
-        self.b.switch_to(join);
-        Ok(Operand {
-            val: self.b.block_params(join)[0],
-            ty: then_value.ty,
-            constant: None,
-        })
+    pub(super) fn ternary(&mut self, test: &Expr, then: &Expr, other: &Expr) -> Lowered<Datum> {
+        let (yes, no) = self.condition(test)?;
+        let mut arms = Vec::new();
+        for (states, expr) in [(yes, then), (no, other)] {
+            for state in self.merge(states) {
+                self.resume(state);
+                self.arm(expr, &mut arms)?;
+            }
+        }
+        self.join_arms(arms)
+    }
+
+    /// Evaluates an expression as one of the arms of another.
+    fn arm(&mut self, expr: &Expr, arms: &mut Vec<Arm>) -> Lowered<()> {
+        match self.datum(expr) {
+            Ok(value) => {
+                let (state, span) = (self.state(), expr.span);
+                arms.push(Arm { state, value, span });
+                Ok(())
+            }
+            Err(Stop::Diverged) => Ok(()),
+            Err(stop) => Err(stop),
+        }
     }
 
     /// `and` or `or` as a value: one of the operands, evaluated as far as needed.
-    fn chain(&mut self, operands: &[Expr], stop: Stop) -> Result<Operand, Refusal> {
-        let (first, rest) = operands.split_first().expect("a chain has operands");
-        let first = self.value(first)?;
-        let join = self.b.create_block(&[first.ty]);
-        let mut last = first;
+    fn decided(&mut self, operands: &[Expr], by: Decides) -> Lowered<Datum> {
+        let (last, rest) = operands.split_last().expect("a chain has operands");
+        let mut arms = Vec::new();
         for expr in rest {
-            let truth = self.truth_of(last);
-            self.stop_or_go_on(truth, last.val, stop, join);
-            last = self.value(expr)?;
-            same_type(first, last, expr.span)?;
-        }
-        self.b.jump(join, &[last.val]);
-        self.b.switch_to(join);
-        Ok(Operand {
-            val: self.b.block_params(join)[0],
-            ty: first.ty,
-            constant: None,
-        })
-    }
-
-    fn truth_chain(&mut self, operands: &[Expr], stop: Stop) -> Result<Val, Refusal> {
-        let (first, rest) = operands.split_first().expect("a chain has operands");
-        let mut last = self.truth(first)?;
-        let join = self.b.create_block(&[Type::Bool]);
-        for expr in rest {
-            self.stop_or_go_on(last, last, stop, join);
-            last = self.truth(expr)?;
-        }
-        self.b.jump(join, &[last]);
-        self.b.switch_to(join);
-        Ok(self.b.block_params(join)[0])
-    }
-
-    /// Leaves for `join` with `value` if `truth` decides the chain; else goes on in a new block.
-    fn stop_or_go_on(&mut self, truth: Val, value: Val, stop: Stop, join: iris_jit::ir::Block) {
-        let next = self.b.create_block(&[]);
-        if stop == Stop::AtFalse {
-            self.b.branch(truth, (next, &[]), (join, &[value]));
-        } else {
-            self.b.branch(truth, (join, &[value]), (next, &[]));
-        }
-        self.b.switch_to(next);
-    }
-
-    /// `a < b < c`: each operand once, and only as far as the links hold.
-    fn comparison(
-        &mut self,
-        first: &Expr,
-        links: &[(CompareOp, Expr)],
-    ) -> Result<Operand, Refusal> {
-        let mut left = self.value(first)?;
-        let mut holds = None;
-        let join = (links.len() > 1).then(|| self.b.create_block(&[Type::Bool]));
-        for (op, right) in links {
-            if let (Some(holds), Some(join)) = (holds, join) {
-                self.stop_or_go_on(holds, holds, Stop::AtFalse, join);
+            let operand = match self.value(expr) {
+                Ok(operand) => operand,
+                Err(Stop::Diverged) if !arms.is_empty() => return self.join_arms(arms),
+                Err(stop) => return Err(stop),
+            };
+            let (yes, no) = self.split(operand);
+            let (go_on, done) = match by {
+                Decides::False => (yes, no),
+                Decides::True => (no, yes),
+            };
+            for state in done {
+                let (value, span) = (Datum::Scalar(operand), expr.span);
+                arms.push(Arm { state, value, span });
             }
-            let operand = self.value(right)?;
-            holds = Some(self.compare(*op, left, operand, right.span));
-            left = operand;
+            let Some(state) = self.merge(go_on).pop() else {
+                return self.join_arms(arms);
+            };
+            self.resume(state);
         }
-        let holds = holds.expect("a comparison has a link");
-        let Some(join) = join else {
-            return Ok(bool(holds));
-        };
-        self.b.jump(join, &[holds]);
-        self.b.switch_to(join);
-        Ok(bool(self.b.block_params(join)[0]))
+        self.arm(last, &mut arms)?;
+        self.join_arms(arms)
     }
 
     /// One comparison. An int and a float compare by their exact values: up to 2**53 the int is
@@ -240,17 +243,17 @@ impl Lowerer<'_> {
     }
 }
 
-fn same_type(first: Operand, other: Operand, span: Span) -> Result<(), Refusal> {
-    if first.ty == other.ty {
-        return Ok(());
-    }
+#[cold]
+fn refuse_number(datum: &Datum, at: Span) -> Lowered<Operand> {
+    let kind = Kind::of_datum(datum);
+    let what = match &kind {
+        Kind::None => "None".to_owned(),
+        Kind::Tuple(_) => "a tuple".to_owned(),
+        kind => format!("an {}", name(kind)),
+    };
     refuse(
-        span,
-        format!(
-            "the value is {} or {} by the run of the program",
-            python_name(first.ty),
-            python_name(other.ty)
-        ),
-        "convert with float() or int() so that both have one type",
+        at,
+        format!("{what} where a number is needed"),
+        "compute with int, float and bool only",
     )
 }

@@ -9,9 +9,8 @@ use iris_jit::ir::{
     BinaryOp, CheckedUnaryOp, Comparison, GuardKind, Math1, Math2, Span, UnaryOp, Val,
 };
 
-use super::{Lowerer, Operand, bool, float, int, refuse};
+use super::{Lowered, Lowerer, Operand, bool, float, int, refuse};
 use crate::hir::Expr;
-use crate::refusal::Refusal;
 
 /// How `CPython` computes a function of `math`.
 #[derive(Clone, Copy)]
@@ -54,6 +53,8 @@ fn math_fn(name: &str) -> Option<MathFn> {
         "atanh" => MathFn::Libm(Math1::Atanh, Errors::Both),
         "cos" => MathFn::Libm(Math1::Cos, Errors::Domain),
         "cosh" => MathFn::Libm(Math1::Cosh, Errors::Range),
+        "erf" => MathFn::Libm(Math1::Erf, Errors::None),
+        "erfc" => MathFn::Libm(Math1::Erfc, Errors::None),
         "exp" => MathFn::Libm(Math1::Exp, Errors::Range),
         "expm1" => MathFn::Libm(Math1::Expm1, Errors::Range),
         "log" => MathFn::Libm(Math1::Log, Errors::Both),
@@ -84,7 +85,7 @@ fn math_fn(name: &str) -> Option<MathFn> {
 
 impl Lowerer<'_> {
     /// A call of `math.<name>`.
-    pub(super) fn math(&mut self, name: &str, args: &[Expr], at: Span) -> Result<Operand, Refusal> {
+    pub(super) fn math(&mut self, name: &str, args: &[Expr], at: Span) -> Lowered<Operand> {
         let Some(function) = math_fn(name) else {
             let why = match name {
                 "hypot" => "math.hypot has another algorithm from one Python to the next".into(),
@@ -92,6 +93,9 @@ impl Lowerer<'_> {
             };
             return refuse(at, why, "compute it in the caller and pass the result");
         };
+        if let ("log", [x, base]) = (name, args) {
+            return self.log_of_base(x, base, at);
+        }
         let arity = match function {
             MathFn::Pow | MathFn::Atan2 | MathFn::Fmod | MathFn::Copysign => 2,
             _ => 1,
@@ -138,6 +142,19 @@ impl Lowerer<'_> {
             }
             _ => unreachable!("functions of two arguments and roundings are done"),
         })
+    }
+
+    /// `math.log(x, base)`: the quotient of the logarithms, with its own zero division.
+    fn log_of_base(&mut self, x: &Expr, base: &Expr, at: Span) -> Lowered<Operand> {
+        let (x, base) = (self.value(x)?, self.value(base)?);
+        let (x, base) = (self.widen(x).val, self.widen(base).val);
+        let numerator = self.libm(Math1::Log, Errors::Both, x, at);
+        let denominator = self.libm(Math1::Log, Errors::Both, base, at);
+        let zero = self.float(0.0);
+        let some = self.b.compare(Comparison::Ne, denominator, zero);
+        self.b.guard(some, GuardKind::ZeroDivision, at);
+        let quotient = self.b.binary(BinaryOp::FloatDiv, numerator, denominator);
+        Ok(float(quotient))
     }
 
     /// A float rounded and converted to an int; an int (or a bool as an int) as it is.

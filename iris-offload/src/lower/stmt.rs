@@ -1,173 +1,286 @@
-//! Statements: local names as SSA values, joined by block parameters.
+//! Statements.
 
-use iris_jit::ir::{Block, Comparison, GuardKind, Val};
-use iris_jit::{Type, Value};
+use iris_jit::ir::{Comparison, GuardKind, Span};
+use iris_jit::{Shape, Type, Value};
 
-use super::{Lowerer, Operand, Slot, refuse};
-use crate::hir::{Expr, Stmt, StmtKind};
+use super::state::{State, values};
+use super::{Datum, Lowered, Lowerer, Slot, Stop, refuse};
+use crate::hir::{Expr, ExprKind, Stmt, StmtKind, Target};
 use crate::refusal::Refusal;
-use crate::signature::python_name;
 
-/// Whether control goes on behind a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flow {
-    Next,
-    Returned,
-}
+/// Most combinations of types of local names at one place.
+const MOST_STATES: usize = 8;
 
-/// The end of one arm of an `if`.
-struct ArmEnd {
-    block: Block,
-    locals: Vec<Slot>,
-}
+/// Most statements that are translated for one function, each as often as types differ.
+const MOST_STATEMENTS: usize = 20_000;
 
 impl Lowerer<'_> {
     pub(super) fn function(&mut self) -> Result<(), Refusal> {
-        match self.body(&self.hir.body)? {
-            Flow::Returned => Ok(()),
-            Flow::Next => refuse(
-                self.hir.span,
-                format!(
-                    "{} can end without a return, which gives None",
-                    self.hir.name
-                ),
-                "return a number on every path",
-            ),
+        let hir = self.hir;
+        let ends = match self.body(&hir.body) {
+            Ok(ends) => ends,
+            Err(Stop::Refusal(refusal)) => return Err(refusal),
+            Err(Stop::Diverged | Stop::Retype(_)) => Vec::new(),
+        };
+        for end in ends {
+            self.resume(end);
+            match self.ret(Datum::None, hir.span) {
+                Ok(()) | Err(Stop::Diverged | Stop::Retype(_)) => {}
+                Err(Stop::Refusal(refusal)) => return Err(refusal),
+            }
         }
+        Ok(())
     }
 
-    fn body(&mut self, body: &[Stmt]) -> Result<Flow, Refusal> {
-        let mut flow = Flow::Next;
+    /// Statements from the current state on; gives the states behind the last one.
+    pub(super) fn body(&mut self, body: &[Stmt]) -> Lowered<Vec<State>> {
+        let mut states = vec![self.state()];
         for stmt in body {
-            if flow == Flow::Returned {
+            let mut next = Vec::new();
+            for state in states {
+                self.resume(state);
+                match self.stmt(stmt) {
+                    Ok(ends) => next.extend(ends),
+                    Err(Stop::Diverged) => {}
+                    Err(stop) => return Err(stop),
+                }
+            }
+            Self::forget(&mut next, &self.hir.live.after[stmt.id.0]);
+            states = self.merge(next);
+            if states.len() > MOST_STATES {
                 return refuse(
                     stmt.span,
-                    "a statement after a return",
-                    "remove the dead code",
+                    "the types of local names depend on too many paths",
+                    "give each name one type",
                 );
             }
-            flow = self.stmt(stmt)?;
         }
-        Ok(flow)
+        Ok(states)
     }
 
-    fn stmt(&mut self, stmt: &Stmt) -> Result<Flow, Refusal> {
+    fn stmt(&mut self, stmt: &Stmt) -> Lowered<Vec<State>> {
+        self.statements += 1;
+        if self.statements > MOST_STATEMENTS {
+            return refuse(
+                stmt.span,
+                "the function is too large with all that it calls",
+                "split it, or give each name one type",
+            );
+        }
         match &stmt.kind {
-            StmtKind::Pass => Ok(Flow::Next),
+            StmtKind::Pass => {}
             StmtKind::Assign(targets, value) => {
-                let value = self.value(value)?;
-                for target in targets {
-                    self.locals[target.0] = Slot::Bound(value);
+                if let Some(ends) = self.assign_ternary(stmt, targets, value)? {
+                    return Ok(ends);
                 }
-                Ok(Flow::Next)
+                let value = self.datum(value)?;
+                for target in targets {
+                    self.bind(target, value.clone(), stmt.span)?;
+                }
             }
-            StmtKind::Return(value) => {
-                let operand = self.value(value)?;
-                self.ret(value, operand)
+            StmtKind::Augment {
+                array,
+                index,
+                op,
+                value,
+            } => self.augment(array, index, *op, value, stmt.span)?,
+            StmtKind::Expr(expr) => {
+                if !matches!(expr.kind, ExprKind::None) {
+                    self.datum(expr)?;
+                }
             }
+            StmtKind::Return(value) => return self.return_stmt(value.as_ref(), stmt.span),
             StmtKind::If {
                 test,
                 then,
                 otherwise,
-            } => self.branch(test, then, otherwise),
+            } => return self.branch(test, then, otherwise),
+            StmtKind::While {
+                test,
+                body,
+                otherwise,
+            } => return self.while_loop(stmt, test, body, otherwise),
+            StmtKind::For {
+                target,
+                iter,
+                body,
+                otherwise,
+            } => return self.for_loop(stmt, target, iter, body, otherwise),
+            StmtKind::Break => {
+                let state = self.state();
+                self.frame().breaks.push(state);
+                return Ok(Vec::new());
+            }
+            StmtKind::Continue => {
+                let state = self.state();
+                self.frame().continues.push(state);
+                return Ok(Vec::new());
+            }
+            StmtKind::Assert(test) => {
+                let (holds, fails) = self.condition(test)?;
+                self.bail_all(fails, GuardKind::Raise, stmt.span);
+                return Ok(holds);
+            }
+            StmtKind::Raise => return self.diverge(GuardKind::Raise, stmt.span),
+        }
+        Ok(vec![self.state()])
+    }
+
+    /// Ends native code at the end of each path.
+    pub(super) fn bail_all(&mut self, states: Vec<State>, kind: GuardKind, at: Span) {
+        for state in states {
+            self.resume(state);
+            self.b.bail(kind, at);
         }
     }
 
-    fn ret(&mut self, value: &Expr, operand: Operand) -> Result<Flow, Refusal> {
-        let ret = *self.ret.get_or_insert(operand.ty);
-        if ret != operand.ty {
+    /// `x = a if test else b` as an `if`: each arm may have its own type.
+    fn assign_ternary(
+        &mut self,
+        stmt: &Stmt,
+        targets: &[Target],
+        value: &Expr,
+    ) -> Lowered<Option<Vec<State>>> {
+        let (ExprKind::Ternary { .. }, [Target::Local(_)]) = (&value.kind, targets) else {
+            return Ok(None);
+        };
+        let mut ends = Vec::new();
+        for (state, arm) in self.ternary_arms(value)? {
+            self.resume(state);
+            let bound = self
+                .datum(arm)
+                .and_then(|datum| self.bind(&targets[0], datum, stmt.span));
+            match bound {
+                Ok(()) => ends.push(self.state()),
+                Err(Stop::Diverged) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(Some(ends))
+    }
+
+    /// The arms of a ternary, and of ternaries that are its arms, with the states that reach them.
+    fn ternary_arms<'e>(&mut self, value: &'e Expr) -> Lowered<Vec<(State, &'e Expr)>> {
+        let ExprKind::Ternary {
+            test,
+            then,
+            otherwise,
+        } = &value.kind
+        else {
+            return Ok(vec![(self.state(), value)]);
+        };
+        let (yes, no) = self.condition(test)?;
+        let mut arms = Vec::new();
+        for (states, arm) in [(yes, then), (no, otherwise)] {
+            for state in self.merge(states) {
+                self.resume(state);
+                match self.ternary_arms(arm) {
+                    Ok(more) => arms.extend(more),
+                    Err(Stop::Diverged) => {}
+                    Err(stop) => return Err(stop),
+                }
+            }
+        }
+        Ok(arms)
+    }
+
+    fn return_stmt(&mut self, value: Option<&Expr>, at: Span) -> Lowered<Vec<State>> {
+        let Some(value) = value else {
+            self.ret(Datum::None, at)?;
+            return Ok(Vec::new());
+        };
+        for (state, arm) in self.ternary_arms(value)? {
+            self.resume(state);
+            let done = self.datum(arm).and_then(|datum| self.ret(datum, arm.span));
+            match done {
+                Ok(()) | Err(Stop::Diverged) => {}
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Returns from the function, or from the call that is being inlined.
+    fn ret(&mut self, datum: Datum, at: Span) -> Lowered<()> {
+        if !self.calls.is_empty() {
+            self.inlined_return(datum, at);
+            return Ok(());
+        }
+        let shape = shape(&datum, at)?;
+        self.guard_nan_results(&datum, at);
+        let mut vals = Vec::new();
+        values(&datum, &mut vals);
+        self.b.ret_shape(shape, &vals);
+        Ok(())
+    }
+
+    fn guard_nan_results(&mut self, datum: &Datum, at: Span) {
+        match datum {
+            Datum::Scalar(operand) if operand.ty == Type::F64 => {
+                let settled =
+                    matches!(operand.constant, Some(Value::F64(value)) if !value.is_nan());
+                if !settled {
+                    let number = self.b.compare(Comparison::Eq, operand.val, operand.val);
+                    self.b.guard(number, GuardKind::NanResult, at);
+                }
+            }
+            Datum::Tuple(items) => items
+                .iter()
+                .for_each(|item| self.guard_nan_results(item, at)),
+            _ => {}
+        }
+    }
+
+    /// Binds a target to a value.
+    pub(super) fn bind(&mut self, target: &Target, datum: Datum, at: Span) -> Lowered<()> {
+        match target {
+            Target::Local(local) => {
+                self.locals[local.0] = Slot::Bound(datum);
+                Ok(())
+            }
+            Target::Tuple(targets, span) => {
+                let Datum::Tuple(items) = datum else {
+                    let mend = "assign a tuple of as many items";
+                    return refuse(*span, "unpacking of what is no tuple", mend);
+                };
+                if items.len() != targets.len() {
+                    return self.diverge(GuardKind::Raise, *span);
+                }
+                let mut pairs = targets.iter().zip(items.iter());
+                pairs.try_for_each(|(target, item)| self.bind(target, item.clone(), at))
+            }
+            Target::Element(array, index) => self.store(array, index, &datum, at),
+        }
+    }
+
+    fn branch(&mut self, test: &Expr, then: &[Stmt], other: &[Stmt]) -> Lowered<Vec<State>> {
+        let (yes, no) = self.condition(test)?;
+        let mut ends = Vec::new();
+        for (states, body) in [(yes, then), (no, other)] {
+            for state in self.merge(states) {
+                self.resume(state);
+                ends.extend(self.body(body)?);
+            }
+        }
+        Ok(ends)
+    }
+}
+
+/// The shape of a result.
+fn shape(datum: &Datum, at: Span) -> Lowered<Shape> {
+    Ok(match datum {
+        Datum::Scalar(operand) => Shape::Scalar(operand.ty),
+        Datum::None => Shape::None,
+        Datum::Tuple(items) => {
+            let items = items.iter().map(|item| shape(item, at));
+            Shape::Tuple(items.collect::<Lowered<_>>()?)
+        }
+        Datum::Array(_) => {
             return refuse(
-                value.span,
-                format!(
-                    "the function returns {} here and {} elsewhere",
-                    python_name(operand.ty),
-                    python_name(ret)
-                ),
-                "convert with float() or int() so that every return has one type",
+                at,
+                "a return of an array",
+                "return a number, or store into it",
             );
         }
-        self.b.set_ret(ret);
-        let settled = operand.constant.is_some_and(|constant| match constant {
-            Value::F64(value) => !value.is_nan(),
-            Value::I64(_) | Value::Bool(_) => true,
-        });
-        if ret == Type::F64 && !settled {
-            let number = self.b.compare(Comparison::Eq, operand.val, operand.val);
-            self.b.guard(number, GuardKind::NanResult, value.span);
-        }
-        self.b.ret(operand.val);
-        Ok(Flow::Returned)
-    }
-
-    fn branch(&mut self, test: &Expr, then: &[Stmt], other: &[Stmt]) -> Result<Flow, Refusal> {
-        let cond = self.truth(test)?;
-        let (then_block, other_block) = (self.b.create_block(&[]), self.b.create_block(&[]));
-        self.b.branch(cond, (then_block, &[]), (other_block, &[]));
-        let before = self.locals.clone();
-        let then_end = self.arm(then_block, then)?;
-        self.locals = before;
-        let other_end = self.arm(other_block, other)?;
-        match (then_end, other_end) {
-            (None, None) => Ok(Flow::Returned),
-            (Some(end), None) | (None, Some(end)) => {
-                self.b.switch_to(end.block);
-                self.locals = end.locals;
-                Ok(Flow::Next)
-            }
-            (Some(then), Some(other)) => {
-                self.join(&then, &other);
-                Ok(Flow::Next)
-            }
-        }
-    }
-
-    /// Lowers one arm; gives its end if it does not return.
-    fn arm(&mut self, block: Block, body: &[Stmt]) -> Result<Option<ArmEnd>, Refusal> {
-        self.b.switch_to(block);
-        Ok(match self.body(body)? {
-            Flow::Next => Some(ArmEnd {
-                block: self.b.current(),
-                locals: self.locals.clone(),
-            }),
-            Flow::Returned => None,
-        })
-    }
-
-    /// Continues in a new block, which takes each local that the arms bind to different values.
-    fn join(&mut self, then: &ArmEnd, other: &ArmEnd) {
-        let mut types: Vec<Type> = Vec::new();
-        let (mut then_args, mut other_args): (Vec<Val>, Vec<Val>) = (Vec::new(), Vec::new());
-        let mut joined: Vec<(usize, Type)> = Vec::new();
-        for (local, (&a, &b)) in then.locals.iter().zip(&other.locals).enumerate() {
-            self.locals[local] = match (a, b) {
-                (Slot::Bound(a), Slot::Bound(b)) if a.val == b.val => Slot::Bound(a),
-                (Slot::Bound(a), Slot::Bound(b)) if a.ty == b.ty => {
-                    types.push(a.ty);
-                    then_args.push(a.val);
-                    other_args.push(b.val);
-                    joined.push((local, a.ty));
-                    continue;
-                }
-                (Slot::Bound(a), Slot::Bound(b)) => Slot::Mixed(a.ty, b.ty),
-                (Slot::Unbound, Slot::Unbound) => Slot::Unbound,
-                (Slot::Mixed(a, b), Slot::Mixed(..) | Slot::Bound(_))
-                | (Slot::Bound(_), Slot::Mixed(a, b)) => Slot::Mixed(a, b),
-                _ => Slot::PartlyBound,
-            };
-        }
-        let block = self.b.create_block(&types);
-        for (end, args) in [(then, then_args), (other, other_args)] {
-            self.b.switch_to(end.block);
-            self.b.jump(block, &args);
-        }
-        self.b.switch_to(block);
-        for (index, (local, ty)) in joined.into_iter().enumerate() {
-            let val = self.b.block_params(block)[index];
-            self.locals[local] = Slot::Bound(Operand {
-                val,
-                ty,
-                constant: None,
-            });
-        }
-    }
+    })
 }

@@ -1,14 +1,17 @@
 //! The parser's tree to ours. Each construct is either understood in full or refused.
 
 mod expr;
+mod walrus;
 
 use rustpython_parser::ast;
 
 use super::limits::{MAX_NESTING, too_deep};
 use super::text::Text;
 use crate::env::FreeName;
-use crate::hir::{BinaryOp, Expr, ExprKind, Hir, LocalId, Stmt, StmtKind};
+use crate::hir::{BinaryOp, Expr, ExprKind, Hir, LocalId, Stmt, StmtId, StmtKind, Target};
+use crate::live::Liveness;
 use crate::refusal::Refusal;
+use walrus::walrus_names;
 
 /// Converts a function definition; its decorators are not looked at.
 pub(super) fn function(text: &Text<'_>, def: &ast::StmtFunctionDef) -> Result<Hir, Refusal> {
@@ -24,8 +27,11 @@ pub(super) fn function(text: &Text<'_>, def: &ast::StmtFunctionDef) -> Result<Hi
         text,
         locals: Vec::new(),
         free: Vec::new(),
+        scopes: Vec::new(),
         depth: 0,
+        loops: 0,
         params: 0,
+        statements: 0,
     };
     let defaults = converter.params(&def.args)?;
     bound_names(&def.body, &mut |name| converter.bind(name));
@@ -35,16 +41,20 @@ pub(super) fn function(text: &Text<'_>, def: &ast::StmtFunctionDef) -> Result<Hi
         locals,
         free,
         params,
+        statements,
         ..
     } = converter;
+    let live = Liveness::of(&body, statements);
     Ok(Hir {
         name: def.name.to_string(),
         span,
         params,
+        positional_only: def.args.posonlyargs.len(),
         defaults,
         locals,
         free,
         body,
+        live,
     })
 }
 
@@ -61,24 +71,39 @@ fn without_docstring(body: &[ast::Stmt]) -> &[ast::Stmt] {
 /// Calls `bind` for each name that a statement binds: such a name is local in the whole function.
 /// Other statements that bind names are refused by the conversion.
 fn bound_names(body: &[ast::Stmt], bind: &mut impl FnMut(&str)) {
-    let mut target = |target: &ast::Expr| {
-        if let ast::Expr::Name(name) = target {
-            bind(name.id.as_str());
-        }
-    };
     for stmt in body {
         match stmt {
-            ast::Stmt::Assign(stmt) => stmt.targets.iter().for_each(&mut target),
-            ast::Stmt::AugAssign(stmt) => target(&stmt.target),
-            ast::Stmt::AnnAssign(stmt) => target(&stmt.target),
+            ast::Stmt::Assign(stmt) => stmt.targets.iter().for_each(|t| target_names(t, bind)),
+            ast::Stmt::AugAssign(stmt) => target_names(&stmt.target, bind),
+            ast::Stmt::AnnAssign(stmt) => target_names(&stmt.target, bind),
+            ast::Stmt::For(stmt) => {
+                target_names(&stmt.target, bind);
+                bound_names(&stmt.body, bind);
+                bound_names(&stmt.orelse, bind);
+            }
+            ast::Stmt::While(stmt) => {
+                bound_names(&stmt.body, bind);
+                bound_names(&stmt.orelse, bind);
+            }
+            ast::Stmt::If(stmt) => {
+                bound_names(&stmt.body, bind);
+                bound_names(&stmt.orelse, bind);
+            }
             _ => {}
         }
     }
+    // After the plain ones, so that the numbers of locals do not depend on walruses.
     for stmt in body {
-        if let ast::Stmt::If(stmt) = stmt {
-            bound_names(&stmt.body, bind);
-            bound_names(&stmt.orelse, bind);
-        }
+        walrus_names(stmt, bind);
+    }
+}
+
+fn target_names(target: &ast::Expr, bind: &mut impl FnMut(&str)) {
+    match target {
+        ast::Expr::Name(name) => bind(name.id.as_str()),
+        ast::Expr::Tuple(tuple) => tuple.elts.iter().for_each(|t| target_names(t, bind)),
+        ast::Expr::List(list) => list.elts.iter().for_each(|t| target_names(t, bind)),
+        _ => {}
     }
 }
 
@@ -90,9 +115,14 @@ struct Converter<'a> {
     text: &'a Text<'a>,
     locals: Vec<String>,
     free: Vec<FreeName>,
+    /// Names that are bound in the generator expressions around the current expression.
+    scopes: Vec<(String, LocalId)>,
     /// Levels of statements and expressions around the current one.
     depth: usize,
+    /// Loops around the current statement.
+    loops: usize,
     params: usize,
+    statements: usize,
 }
 
 impl Converter<'_> {
@@ -135,11 +165,13 @@ impl Converter<'_> {
         }
     }
 
+    /// What a name means here: the innermost generator expression that binds it goes first.
     fn local(&self, name: &str) -> Option<LocalId> {
-        self.locals
-            .iter()
-            .position(|local| local == name)
-            .map(LocalId)
+        let inner = self.scopes.iter().rev().find(|(known, _)| known == name);
+        inner.map(|(_, local)| *local).or_else(|| {
+            let mut names = self.locals.iter();
+            names.position(|local| local == name).map(LocalId)
+        })
     }
 
     /// Refuses names whose spelling is not what Python looks up.
@@ -174,38 +206,48 @@ impl Converter<'_> {
     }
 
     fn body(&mut self, body: &[ast::Stmt]) -> Result<Vec<Stmt>, Refusal> {
-        body.iter()
-            .map(|stmt| self.deeper(stmt, |this| this.stmt(stmt)))
-            .collect()
+        // A plain loop: bodies nest, and adapters would hold each statement in a dozen frames.
+        let mut converted = Vec::with_capacity(body.len());
+        for stmt in body {
+            if self.depth == MAX_NESTING {
+                return Err(too_deep(self.text.span(stmt)));
+            }
+            self.depth += 1;
+            let result = self.stmt(stmt);
+            self.depth -= 1;
+            converted.push(result?);
+        }
+        Ok(converted)
+    }
+
+    fn loop_body(&mut self, body: &[ast::Stmt]) -> Result<Vec<Stmt>, Refusal> {
+        self.loops += 1;
+        let body = self.body(body);
+        self.loops -= 1;
+        body
     }
 
     fn stmt(&mut self, stmt: &ast::Stmt) -> Result<Stmt, Refusal> {
         let span = self.text.span(stmt);
-        let kind = match stmt {
+        let id = StmtId(self.statements);
+        self.statements += 1;
+        let kind = self.stmt_kind(stmt)?;
+        Ok(Stmt { kind, span, id })
+    }
+
+    fn stmt_kind(&mut self, stmt: &ast::Stmt) -> Result<StmtKind, Refusal> {
+        Ok(match stmt {
             ast::Stmt::Pass(_) => StmtKind::Pass,
-            ast::Stmt::Return(ret) => match &ret.value {
-                Some(value) => StmtKind::Return(self.expr(value)?),
-                None => return self.refuse(stmt, "a return of None", "return a number"),
-            },
+            ast::Stmt::Return(ret) => {
+                let value = ret.value.as_ref().map(|value| self.expr(value));
+                StmtKind::Return(value.transpose()?)
+            }
             ast::Stmt::Assign(assign) => {
-                let targets: Result<_, _> = assign
-                    .targets
-                    .iter()
-                    .map(|target| self.target(target))
-                    .collect();
-                StmtKind::Assign(targets?, self.expr(&assign.value)?)
+                let targets = assign.targets.iter().map(|target| self.target(target));
+                let targets = targets.collect::<Result<_, _>>()?;
+                StmtKind::Assign(targets, self.expr(&assign.value)?)
             }
-            ast::Stmt::AugAssign(assign) => {
-                let target = self.target(&assign.target)?;
-                let op = self.binary_op(assign.op, stmt)?;
-                let old = Expr {
-                    kind: ExprKind::Local(target),
-                    span,
-                };
-                let value = self.expr(&assign.value)?;
-                let kind = ExprKind::Binary(op, Box::new(old), Box::new(value));
-                StmtKind::Assign(vec![target], Expr { kind, span })
-            }
+            ast::Stmt::AugAssign(assign) => self.augment(assign)?,
             ast::Stmt::AnnAssign(assign) => match &assign.value {
                 // The annotation of a plain local name is never evaluated, but a walrus or a yield
                 // in it would change the function.
@@ -214,25 +256,92 @@ impl Converter<'_> {
                 }
                 _ => return self.refuse(stmt, "a declaration", "assign a value to a plain name"),
             },
-            ast::Stmt::If(stmt) => StmtKind::If {
-                test: self.expr(&stmt.test)?,
-                then: self.body(&stmt.body)?,
-                otherwise: self.body(&stmt.orelse)?,
-            },
+            ast::Stmt::If(stmt) => self.if_stmt(stmt)?,
+            ast::Stmt::While(stmt) => self.while_stmt(stmt)?,
+            ast::Stmt::For(stmt) => self.for_stmt(stmt)?,
+            ast::Stmt::Break(_) if self.loops > 0 => StmtKind::Break,
+            ast::Stmt::Continue(_) if self.loops > 0 => StmtKind::Continue,
+            // What they say is for the plain function to raise.
+            ast::Stmt::Assert(stmt) => StmtKind::Assert(self.expr(&stmt.test)?),
+            ast::Stmt::Raise(_) => StmtKind::Raise,
+            ast::Stmt::Expr(stmt) => StmtKind::Expr(self.expr(&stmt.value)?),
             other => return self.refuse_stmt(other),
-        };
-        Ok(Stmt { kind, span })
+        })
     }
 
-    fn target(&self, target: &ast::Expr) -> Result<LocalId, Refusal> {
-        let ast::Expr::Name(name) = target else {
-            let mend = "assign to one plain name";
-            return self.refuse(target, "an assignment to more than a name", mend);
-        };
-        self.check_name(name.id.as_str(), target)?;
-        Ok(self
-            .local(name.id.as_str())
-            .expect("bound_names saw each target"))
+    fn if_stmt(&mut self, stmt: &ast::StmtIf) -> Result<StmtKind, Refusal> {
+        Ok(StmtKind::If {
+            test: self.expr(&stmt.test)?,
+            then: self.body(&stmt.body)?,
+            otherwise: self.body(&stmt.orelse)?,
+        })
+    }
+
+    fn while_stmt(&mut self, stmt: &ast::StmtWhile) -> Result<StmtKind, Refusal> {
+        Ok(StmtKind::While {
+            test: self.expr(&stmt.test)?,
+            body: self.loop_body(&stmt.body)?,
+            otherwise: self.body(&stmt.orelse)?,
+        })
+    }
+
+    fn for_stmt(&mut self, stmt: &ast::StmtFor) -> Result<StmtKind, Refusal> {
+        Ok(StmtKind::For {
+            target: self.target(&stmt.target)?,
+            iter: self.expr(&stmt.iter)?,
+            body: self.loop_body(&stmt.body)?,
+            otherwise: self.body(&stmt.orelse)?,
+        })
+    }
+
+    fn augment(&mut self, assign: &ast::StmtAugAssign) -> Result<StmtKind, Refusal> {
+        let span = self.text.span(assign);
+        let op = self.binary_op(assign.op, assign)?;
+        Ok(match self.target(&assign.target)? {
+            Target::Element(array, index) => StmtKind::Augment {
+                array: *array,
+                index: *index,
+                op,
+                value: self.expr(&assign.value)?,
+            },
+            Target::Local(local) => {
+                let kind = ExprKind::Local(local);
+                let old = Expr { kind, span };
+                let value = self.expr(&assign.value)?;
+                let kind = ExprKind::Binary(op, Box::new(old), Box::new(value));
+                StmtKind::Assign(vec![Target::Local(local)], Expr { kind, span })
+            }
+            Target::Tuple(..) => unreachable!("the parser refuses to augment a tuple"),
+        })
+    }
+
+    fn target(&mut self, target: &ast::Expr) -> Result<Target, Refusal> {
+        match target {
+            ast::Expr::Name(name) => {
+                self.check_name(name.id.as_str(), target)?;
+                let local = self.local(name.id.as_str());
+                Ok(Target::Local(local.expect("bound_names saw each target")))
+            }
+            ast::Expr::Tuple(ast::ExprTuple { elts, .. })
+            | ast::Expr::List(ast::ExprList { elts, .. }) => {
+                let targets = elts.iter().map(|target| self.target(target));
+                Ok(Target::Tuple(
+                    targets.collect::<Result<_, _>>()?,
+                    self.text.span(target),
+                ))
+            }
+            ast::Expr::Subscript(subscript) => Ok(Target::Element(
+                Box::new(self.expr(&subscript.value)?),
+                Box::new(self.expr(&subscript.slice)?),
+            )),
+            ast::Expr::Starred(_) => {
+                self.refuse(target, "a starred target", "give each item its own name")
+            }
+            _ => {
+                let mend = "assign to plain names or to elements of an array";
+                self.refuse(target, "an assignment to an attribute", mend)
+            }
+        }
     }
 
     fn refuse_stmt<T>(&self, stmt: &ast::Stmt) -> Result<T, Refusal> {
@@ -242,13 +351,9 @@ impl Converter<'_> {
                 ("a nested def", "define it at the top level")
             }
             ast::Stmt::ClassDef(_) => ("a class", "define it at the top level"),
-            ast::Stmt::For(_) | ast::Stmt::AsyncFor(_) | ast::Stmt::While(_) => {
-                ("a loop", "offload the body as a function of scalars")
-            }
+            ast::Stmt::AsyncFor(_) => ("an async loop", "use a plain for"),
             ast::Stmt::With(_) | ast::Stmt::AsyncWith(_) => ("a with statement", in_caller),
             ast::Stmt::Match(_) => ("a match statement", "use if, elif and else"),
-            ast::Stmt::Raise(_) => ("a raise", "check the arguments in the caller"),
-            ast::Stmt::Assert(_) => ("an assert", "check the arguments in the caller"),
             ast::Stmt::Try(_) | ast::Stmt::TryStar(_) => ("a try statement", in_caller),
             ast::Stmt::Import(_) | ast::Stmt::ImportFrom(_) => {
                 ("an import", "import at the top of the file")
@@ -258,7 +363,6 @@ impl Converter<'_> {
                 "pass the value in and return it",
             ),
             ast::Stmt::Delete(_) => ("a del", "leave the name bound"),
-            ast::Stmt::Expr(_) => ("an expression without effect", "remove it or assign it"),
             _ => ("this statement", in_caller),
         };
         self.refuse(stmt, what, mend)

@@ -10,8 +10,11 @@ use crate::refusal::Refusal;
 /// Most bytes of source text of one function.
 pub const MAX_SOURCE_BYTES: usize = 64 * 1024;
 
-/// Most levels of brackets, of blocks, and of expressions in each other.
+/// Most levels of brackets, and of statements and expressions in each other.
 pub const MAX_NESTING: usize = 200;
+
+/// Most levels of blocks: `CPython`'s own limit.
+const MAX_INDENTS: usize = 100;
 
 /// Most operators in one statement: each may be a level of the parser's tree, which is dropped
 /// recursively (about 100 bytes of stack per level).
@@ -87,8 +90,8 @@ impl Depth {
         if matches!(token, Tok::Rpar | Tok::Rsqb) {
             self.operators += 1;
         }
-        let deepest = self.brackets.max(self.indents).max(self.elifs);
-        if deepest > MAX_NESTING || self.operators > MAX_OPERATORS {
+        let deepest = self.brackets.max(self.elifs);
+        if deepest > MAX_NESTING || self.indents > MAX_INDENTS || self.operators > MAX_OPERATORS {
             return Err(too_deep(span));
         }
         Ok(())

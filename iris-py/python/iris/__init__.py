@@ -9,6 +9,7 @@ got hello
 
 from __future__ import annotations
 
+from iris import jit
 from iris._errors import (
     DeadActorError,
     ForkError,
@@ -35,6 +36,7 @@ __all__ = [
     "Runtime",
     "WouldBlockError",
     "__version__",
+    "jit",
     "offload",
     "version",
 ]

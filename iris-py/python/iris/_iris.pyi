@@ -13,12 +13,14 @@ __all__ = [
     "PySystemMessage",
     "Runtime",
     "StopType",
+    "_ITERATION_CAP",
     "__version__",
     "_after_fork_in_child",
     "_offloaded",
 ]
 
 __version__: Final[str]
+_ITERATION_CAP: Final[int]
 STOP: Final[StopType]
 
 _Handler = Callable[[bytes], object]
@@ -244,7 +246,12 @@ class Kernel:
         first_line: int,
         refusal: str | None,
         return_type: str | None,
+        jit_names: list[str],
     ) -> Self: ...
+    @property
+    def _jit_names(self) -> list[str]: ...
+    @property
+    def _return_type(self) -> str | None: ...
     def explain(self) -> str: ...
     @property
     def stats(self) -> dict[str, int]: ...
@@ -255,6 +262,10 @@ class Kernel:
 class OffloadedFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
+    @property
+    def _jit_names(self) -> list[str]: ...
+    @property
+    def _return_type(self) -> str | None: ...
     @property
     def __code__(self) -> types.CodeType: ...
     @property

@@ -7,11 +7,13 @@ import copyreg
 import functools
 import inspect
 import linecache
+import sys
 import types
 import warnings
+from array import array
 from typing import Any, Callable, Literal, TypeVar, overload
 
-from iris import _iris
+from iris import _iris, _rewrite
 
 F = TypeVar("F", bound=Callable[..., Any])
 Strategy = Literal["auto", "jit", "actor"]
@@ -51,9 +53,14 @@ def offload(
     - ``stats``: ``{"native": calls, "python": calls}``;
     - ``explain()``: back end and guards for each signature, and why calls ran as Python.
 
-    Compiled are functions of ``float``, ``int`` (of 64 bits) and ``bool`` scalars, made of
-    arithmetic, comparisons, ``and``/``or``/``not``, the ternary, ``if``, locals, and calls of
-    ``math`` and of ``abs bool float int max min pow round``.
+    Compiled are functions of ``float``, ``int`` (of 64 bits), ``bool`` and arrays: arithmetic,
+    comparisons, conditions, loops over ``range``, arrays, ``enumerate`` and ``zip``, ``sum``,
+    ``any`` and ``all`` of generators, elements of arrays (read and written), small tuples, calls of
+    ``math``, of the builtins for numbers, of plain Python functions, and the names of ``iris.jit``.
+
+    Arrays are ``array.array``, ``memoryview``, ``bytes`` and NumPy's. A function of scalars that is
+    called with arrays of one length runs for each element; the result is an array (of doubles,
+    64-bit ints, or bytes for bools; NumPy's if an argument is), or ``out=`` if that is passed.
 
     >>> import iris
     >>> @iris.offload
@@ -77,10 +84,13 @@ def offload(
         if not isinstance(function, types.FunctionType):
             kind = type(function).__name__
             raise TypeError(f"offload needs a function written in Python, not {kind}")
+        name = function.__code__.co_name
         source, first_line, refusal = _read(function)
-        kernel = _iris.Kernel(
-            function, function.__code__.co_name, source, first_line, refusal, return_type
-        )
+        names: list[str] = []
+        if refusal is None:
+            names = _rewrite.jit_names(function)
+            function = _rewrite.rewritten(function, source, first_line, names)
+        kernel = _iris.Kernel(function, name, source, first_line, refusal, return_type, names)
         return functools.update_wrapper(_iris._offloaded(kernel), function)
 
     return decorate if function is None else decorate(function)
@@ -160,3 +170,43 @@ def _same_constant(one: object, other: object) -> bool:
         return _same(one, other)
     # 1, 1.0 and True are equal, and so are 0.0 and -0.0.
     return type(one) is type(other) and repr(one) == repr(other)
+
+
+def _elementwise(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """A map, one element after the other, as Python."""
+    columns = [arg.tolist() if hasattr(arg, "tolist") else _listed(arg) for arg in args]
+    size = next(len(column) for column in columns if isinstance(column, list))
+    rows = zip(*(column if isinstance(column, list) else [column] * size for column in columns))
+    results = [function(*row) for row in rows]
+    kinds = set(map(type, results))
+    code = "B" if kinds == {bool} else "q" if kinds == {int} else "d"
+    made = array(code, results)
+    if all(type(arg).__module__ != "numpy" for arg in args):
+        return made
+    numpy = sys.modules["numpy"]
+    return numpy.array(made, dtype={"B": "bool", "q": "int64", "d": "float64"}[code])
+
+
+def _listed(arg: Any) -> Any:
+    return list(arg) if isinstance(arg, (bytes, bytearray)) else arg
+
+
+def _into(out: Any, results: Any) -> Any:
+    """Puts the results of a map where the caller wants them."""
+    if len(out) != len(results):
+        raise ValueError(f"out has {len(out)} elements for {len(results)} results")
+    if isinstance(out, array) and isinstance(results, array) and out.typecode == results.typecode:
+        out[:] = results
+        return out
+    for index, result in enumerate(results.tolist()):
+        out[index] = result
+    return out
+
+
+def _converted(results: Any, kind: str) -> Any:
+    """The results of a map, each converted as ``return_type`` says."""
+    convert: Callable[[Any], Any] = {"float": float, "int": int, "bool": bool}[kind]
+    made = array({"float": "d", "int": "q", "bool": "B"}[kind], map(convert, results.tolist()))
+    if isinstance(results, array):
+        return made
+    return type(results)(results.shape, {"float": "d", "int": "q", "bool": "?"}[kind], made)

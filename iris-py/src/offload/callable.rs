@@ -16,7 +16,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 
 use super::kernel::Kernel;
 use super::names::is_python_function;
@@ -151,7 +151,15 @@ unsafe fn call_kernel<'py>(
             return Ok(result);
         }
     } else {
-        kernel.record(Some("the call has keyword arguments".to_owned()));
+        // SAFETY: `kwnames` is a tuple of as many names as there are further arguments.
+        let (names, args) = unsafe {
+            let names = Bound::from_borrowed_ptr(py, kwnames).cast_into_unchecked::<PyTuple>();
+            let count = ffi::PyVectorcall_NARGS(nargsf).unsigned_abs() + names.len();
+            (names, slice::from_raw_parts(args, count))
+        };
+        if let Some(result) = kernel.try_keywords(py, args, &names)? {
+            return Ok(result);
+        }
     }
     // SAFETY: the very arguments of this call are passed on, by the same protocol.
     let result = unsafe {
@@ -322,6 +330,8 @@ fn make_type(py: Python<'_>) -> PyResult<Py<PyType>> {
         getter(c"stats"),
         getter(c"explain"),
         getter(c"py"),
+        getter(c"_jit_names"),
+        getter(c"_return_type"),
         ffi::PyGetSetDef {
             name: c"__dict__".as_ptr(),
             get: Some(ffi::PyObject_GenericGetDict),

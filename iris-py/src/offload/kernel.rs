@@ -1,7 +1,6 @@
 //! One function's compiled code, by call signature, and the rules for using it.
 
 use std::collections::BTreeMap;
-use std::ffi::c_long;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -9,20 +8,25 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use iris::jit::CraneliftCompiler;
-use iris::offload::{Compiled, Program, Refusal, Signature, Type, explain};
+use iris::offload::{Bailout, Compiled, Elem, Program, Refusal, Shape, Signature, Type, explain};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat};
+use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use super::buffer::{self, Buffer, Flavor};
 use super::names::{Assumption, Scope};
+use super::{helper, result, running};
 
 /// Arguments that fit into a call's own stack frame; functions with more run as Python.
 const MOST_PARAMS: usize = 16;
 
+/// Values in a result that fits into a call's own stack frame.
+const MOST_RESULTS: usize = 8;
+
 /// Signatures that one function is compiled for; calls with further ones run as Python.
-const MOST_SIGNATURES: usize = 8;
+const MOST_SIGNATURES: usize = 16;
 
 /// What a result is made into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,21 @@ impl ReturnType {
             other => Err(PyValueError::new_err(format!(
                 "return_type must be 'float', 'int', 'bool' or None, not {other:?}"
             ))),
+        }
+    }
+
+    /// The results of a map, each converted.
+    #[cold]
+    fn convert_array(self, results: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
+        let module = results.py().import("iris._offload")?;
+        module.getattr("_converted")?.call1((results, self.name()))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Int => "int",
+            Self::Bool => "bool",
         }
     }
 
@@ -73,6 +92,8 @@ pub(crate) struct Kernel {
     code_object: Py<PyAny>,
     source: String,
     program: Result<Program, String>,
+    /// Names that mean those of `iris.jit`, since nothing bound them when the function was made.
+    jit_names: Vec<String>,
     return_type: Option<ReturnType>,
     /// Filled from the left. A hit is an atomic load and a compare, with no lock.
     specializations: [OnceLock<Specialization>; MOST_SIGNATURES],
@@ -81,15 +102,34 @@ pub(crate) struct Kernel {
     reasons: Mutex<BTreeMap<String, u64>>,
 }
 
-/// Why a call is to run as Python; `None` if that is on record already.
-type Fallback = Option<String>;
+/// Why a call gives no native result.
+pub(super) enum Miss {
+    /// It is to run as Python; without a reason if that is on record already.
+    Python(Option<String>),
+    /// A map is to run as Python, one element after the other.
+    Elements(String),
+    /// The handler of a signal has raised.
+    Raised(PyErr),
+}
+
+impl Miss {
+    fn python(reason: impl Into<String>) -> Self {
+        Self::Python(Some(reason.into()))
+    }
+}
+
+/// An argument of a call.
+enum Given {
+    Scalar(Type, u64),
+    Array(Buffer),
+}
 
 #[pymethods]
 impl Kernel {
     /// A kernel for `function`, whose `source` begins in `first_line`; `refusal` says why
     /// the source cannot be used.
     #[new]
-    #[pyo3(signature = (function, name, source, first_line, refusal, return_type))]
+    #[pyo3(signature = (function, name, source, first_line, refusal, return_type, jit_names))]
     fn new(
         function: &Bound<'_, PyAny>,
         name: &str,
@@ -97,6 +137,7 @@ impl Kernel {
         first_line: u32,
         refusal: Option<String>,
         return_type: Option<&str>,
+        jit_names: Vec<String>,
     ) -> PyResult<Self> {
         let program = match refusal {
             Some(reason) => Err(reason),
@@ -108,6 +149,7 @@ impl Kernel {
             function: function.clone().unbind(),
             source,
             program,
+            jit_names,
             return_type: return_type.map(ReturnType::parse).transpose()?,
             specializations: Default::default(),
             native: AtomicU64::new(0),
@@ -180,6 +222,18 @@ impl Kernel {
             .try_for_each(|assumption| assumption.traverse(&visit))
     }
 
+    /// Names that mean those of `iris.jit`.
+    #[getter]
+    fn _jit_names(&self) -> Vec<String> {
+        self.jit_names.clone()
+    }
+
+    /// The type that results are converted to.
+    #[getter]
+    fn _return_type(&self) -> Option<&'static str> {
+        self.return_type.map(ReturnType::name)
+    }
+
     /// The plain function.
     #[getter]
     fn py(&self, py: Python<'_>) -> Py<PyAny> {
@@ -205,11 +259,106 @@ impl Kernel {
                 bump(&self.native);
                 self.convert(result).map(Some)
             }
-            Err(reason) => {
+            Err(miss) => self.missed(py, args, miss),
+        }
+    }
+
+    #[cold]
+    fn missed<'py>(
+        &self,
+        py: Python<'py>,
+        args: &[*mut ffi::PyObject],
+        miss: Miss,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match miss {
+            Miss::Python(reason) => {
                 self.record(reason);
                 Ok(None)
             }
+            Miss::Raised(error) => {
+                bump(&self.native);
+                Err(error)
+            }
+            Miss::Elements(reason) => {
+                self.record(Some(reason));
+                // SAFETY: the interpreter passes live objects.
+                let args = args
+                    .iter()
+                    .map(|&arg| unsafe { Bound::from_borrowed_ptr(py, arg) });
+                let args = PyTuple::new(py, args.collect::<Vec<_>>())?;
+                let elementwise = py.import("iris._offload")?.getattr("_elementwise")?;
+                elementwise
+                    .call1((self.function.bind(py), args))
+                    .and_then(|result| self.convert(result))
+                    .map(Some)
+            }
         }
+    }
+
+    /// A call by names, and perhaps with a place for the results of a map.
+    pub(super) fn try_keywords<'py>(
+        &self,
+        py: Python<'py>,
+        args: &[*mut ffi::PyObject],
+        keywords: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(program) = &self.program else {
+            self.record(None);
+            return Ok(None);
+        };
+        let (params, count) = (program.params(), args.len() - keywords.len());
+        let mut placed = vec![std::ptr::null_mut(); params.len()];
+        let mut out = None;
+        let mut fits = count <= params.len();
+        if fits {
+            placed[..count].copy_from_slice(&args[..count]);
+        }
+        for (keyword, &arg) in keywords.iter().zip(&args[count..]) {
+            let name = keyword.extract::<String>()?;
+            match params.iter().position(|param| *param == name) {
+                Some(at) if at >= program.positional_only() && placed[at].is_null() => {
+                    placed[at] = arg;
+                }
+                None if name == "out" => out = Some(arg),
+                _ => fits = false,
+            }
+        }
+        // Only trailing arguments may be left to their defaults.
+        let given = placed.iter().take_while(|arg| !arg.is_null()).count();
+        if !fits || placed[given..].iter().any(|arg| !arg.is_null()) {
+            self.record(Some(
+                "the call leaves out arguments before others".to_owned(),
+            ));
+            return Ok(None);
+        }
+        let Some(out) = out else {
+            return self.try_native(py, &placed[..given]);
+        };
+        self.try_into_out(py, &placed[..given], out)
+    }
+
+    fn try_into_out<'py>(
+        &self,
+        py: Python<'py>,
+        args: &[*mut ffi::PyObject],
+        out: *mut ffi::PyObject,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let array = |&arg: &*mut ffi::PyObject| {
+            // SAFETY: the interpreter passes live objects.
+            let object = unsafe { Bound::from_borrowed_ptr(py, arg) };
+            Buffer::of(&object).is_some()
+        };
+        if !args.iter().any(array) {
+            self.record(Some("out= without an array among the arguments".to_owned()));
+            return Ok(None);
+        }
+        let Some(results) = self.try_native(py, args)? else {
+            return Ok(None);
+        };
+        // SAFETY: as above.
+        let out = unsafe { Bound::from_borrowed_ptr(py, out) };
+        let into = py.import("iris._offload")?.getattr("_into")?;
+        into.call1((out, results)).map(Some)
     }
 
     /// What the user asked a result to be made into; native and Python results alike.
@@ -217,13 +366,20 @@ impl Kernel {
     pub(super) fn convert<'py>(&self, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         match self.return_type {
             None => Ok(result),
-            Some(return_type) => return_type.convert(result),
+            Some(return_type) => {
+                let array = Buffer::of(&result).is_some();
+                if array {
+                    return_type.convert_array(result)
+                } else {
+                    return_type.convert(result)
+                }
+            }
         }
     }
 
     /// A call that the caller runs as Python.
     #[cold]
-    pub(super) fn record(&self, reason: Fallback) {
+    pub(super) fn record(&self, reason: Option<String>) {
         bump(&self.python);
         if let Some(reason) = reason {
             let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
@@ -235,43 +391,111 @@ impl Kernel {
         &self,
         py: Python<'py>,
         args: &[*mut ffi::PyObject],
-    ) -> Result<Bound<'py, PyAny>, Fallback> {
+    ) -> Result<Bound<'py, PyAny>, Miss> {
         let Ok(program) = &self.program else {
-            return Err(None);
+            return Err(Miss::Python(None));
         };
-        if args.len() != program.params().len() || args.len() > MOST_PARAMS {
-            return Err(Some(
-                "the call does not give each parameter one positional argument".into(),
+        let count = program.params().len();
+        if count > MOST_PARAMS || args.len() > count {
+            return Err(Miss::python(
+                "the call gives more arguments than there are parameters",
             ));
         }
-        let mut words = [0_u64; MOST_PARAMS];
+        if args.len() < count {
+            let mut all = args.to_vec();
+            self.fill_in(py, program, &mut all)?;
+            return self.native_result(py, &all);
+        }
+        let mut words = [0_u64; MOST_PARAMS + 2];
         let mut tags = [Type::I64; MOST_PARAMS];
         for (index, &arg) in args.iter().enumerate() {
             // SAFETY: the interpreter passes live objects.
-            let (tag, word) = unsafe { scalar(arg) }
-                .ok_or_else(|| Some(format!("argument {} is no scalar of 64 bits", index + 1)))?;
+            let Some((tag, word)) = (unsafe { scalar(arg) }) else {
+                return self.with_arrays(py, program, args);
+            };
             (tags[index], words[index]) = (tag, word);
         }
-        let known = self.specialized(py, program, &tags[..args.len()])?;
+        let known = self.specialized(py, program, &tags[..count])?;
         let Ok(code) = &known.code else {
-            return Err(None);
+            return Err(Miss::Python(None));
         };
         self.check(py, known)?;
-        let mut result = 0;
-        // SAFETY: `words` has one word for each parameter, of the type that `tags` says,
-        // which is what the code was compiled for; `result` is a word.
-        let status = unsafe { code.call_raw(words.as_ptr(), &raw mut result) };
-        if status != 0 {
-            let bailout = code.bailout(status);
-            return Err(Some(
-                bailout.map_or_else(|| "unknown guard".into(), |why| why.to_string()),
-            ));
+        if code.is_recursive() {
+            words[count] = running::recursion_depth(py)
+                .map_err(|_| Miss::python("the depth of the stack is not known"))?;
+            words[count + 1] = running::stack_floor();
         }
-        // SAFETY: the interpreter is attached; the constructors return a new reference, or
-        // null with MemoryError set.
-        let object =
-            unsafe { Bound::from_owned_ptr_or_err(py, object(code.prototype().ret, result)) };
-        object.map_err(|_| Some("out of memory".into()))
+        // SAFETY: `words` has one word for each parameter, of the type that `tags` says,
+        // which is what the code was compiled for, and the bounds of a recursion.
+        match unsafe { run(py, code, &words, true) } {
+            Ok(result) => Ok(result),
+            Err(End::Bailout(bailout)) => Err(Miss::python(bailout.to_string())),
+            Err(End::Other(miss)) => Err(miss),
+        }
+    }
+
+    /// Adds the defaults of the parameters that a call leaves out.
+    #[cold]
+    fn fill_in(
+        &self,
+        py: Python<'_>,
+        program: &Program,
+        args: &mut Vec<*mut ffi::PyObject>,
+    ) -> Result<(), Miss> {
+        let missing = || Miss::python("the call does not give each parameter an argument");
+        let defaults = self.function.bind(py).getattr("__defaults__").ok();
+        let defaults = defaults.and_then(|defaults| defaults.cast_into::<PyTuple>().ok());
+        let defaults = defaults.ok_or_else(missing)?;
+        let left_out = program.params().len() - args.len();
+        let first = defaults.len().checked_sub(left_out).ok_or_else(missing)?;
+        for at in first..defaults.len() {
+            let value = defaults.get_item(at).map_err(|_| missing())?;
+            // The function's tuple of defaults holds it; this thread runs nothing of Python's
+            // between here and the reading of its value.
+            args.push(value.as_ptr());
+        }
+        Ok(())
+    }
+
+    /// A call with arrays among its arguments.
+    fn with_arrays<'py>(
+        &self,
+        py: Python<'py>,
+        program: &Program,
+        args: &[*mut ffi::PyObject],
+    ) -> Result<Bound<'py, PyAny>, Miss> {
+        let given = given(py, args)?;
+        let tag = |given: &Given| match given {
+            Given::Scalar(ty, _) => *ty,
+            Given::Array(buffer) => buffer.tag(),
+        };
+        let tags: Vec<Type> = given.iter().map(tag).collect();
+        let known = self.specialized(py, program, &tags)?;
+        let Ok(code) = &known.code else {
+            return Err(Miss::Python(None));
+        };
+        self.check(py, known)?;
+        let buffers = || {
+            given.iter().filter_map(|given| match given {
+                Given::Scalar(..) => None,
+                Given::Array(buffer) => Some(buffer),
+            })
+        };
+        let numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
+        match code.prototype().params.get(args.len()) {
+            Some(Type::Array(out)) => {
+                let len = buffers().next().map_or(0, |buffer| buffer.shape()[0]);
+                if buffers().any(|buffer| buffer.shape()[0] != len) {
+                    return Err(Miss::python("arrays of different lengths"));
+                }
+                let flavor = if numpy { Flavor::Numpy } else { Flavor::Plain };
+                mapped(py, code, &given, out.elem, len, flavor)
+            }
+            _ if numpy => Err(Miss::python(
+                "elements of NumPy arrays are NumPy's numbers (mend: pass memoryview(array))",
+            )),
+            _ => call_on_arrays(py, code, &given),
+        }
     }
 
     /// The code for these argument types, made if it is not there yet.
@@ -281,7 +505,7 @@ impl Kernel {
         py: Python<'_>,
         program: &Program,
         tags: &[Type],
-    ) -> Result<&Specialization, Fallback> {
+    ) -> Result<&Specialization, Miss> {
         for slot in &self.specializations {
             let known = slot.get().unwrap_or_else(|| {
                 // Not `get_or_init`: resolving names may let go of the GIL, and a thread
@@ -295,15 +519,16 @@ impl Kernel {
                 return Ok(known);
             }
         }
-        Err(Some(format!(
+        Err(Miss::python(format!(
             "it was called with more than {MOST_SIGNATURES} signatures"
         )))
     }
 
     #[cold]
     fn specialize(&self, py: Python<'_>, program: &Program, tags: &[Type]) -> Specialization {
-        let resolved =
-            Scope::of(self.function.bind(py)).and_then(|scope| scope.resolve(program.free_names()));
+        let resolved = helper::original(self.function.bind(py))
+            .and_then(|function| Scope::of(&function, &self.jit_names))
+            .and_then(|scope| scope.resolve(program.free_names(), 0));
         // Where names cannot be looked up as Python does it, none is known: the compiler
         // refuses the first that it meets.
         let (env, assumptions) = resolved.unwrap_or_default();
@@ -321,9 +546,9 @@ impl Kernel {
 
     /// Whether all that the code took for granted still holds.
     #[inline]
-    fn check(&self, py: Python<'_>, known: &Specialization) -> Result<(), Fallback> {
+    fn check(&self, py: Python<'_>, known: &Specialization) -> Result<(), Miss> {
         if !self.same_code(py) {
-            return Err(Some("the function's __code__ was replaced".into()));
+            return Err(Miss::python("the function's __code__ was replaced"));
         }
         match known
             .assumptions
@@ -331,7 +556,7 @@ impl Kernel {
             .find(|assumption| !assumption.holds(py))
         {
             None => Ok(()),
-            Some(broken) => Err(Some(format!("{} was bound again", broken.name(py)))),
+            Some(broken) => Err(Miss::python(format!("{} was bound again", broken.name(py)))),
         }
     }
 
@@ -358,7 +583,7 @@ impl Kernel {
 
 /// Runs `work`, which asks nothing of Python, on a thread with a stack of its own: the
 /// parser and the compiler recurse, and a thread of Python's may have as little as 32 KiB.
-fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     const STACK_BYTES: usize = 16 << 20;
     thread::scope(|scope| {
         let worker = thread::Builder::new()
@@ -402,19 +627,127 @@ unsafe fn scalar(value: *mut ffi::PyObject) -> Option<(Type, u64)> {
     None
 }
 
-/// A new reference to the object that a result stands for, or null with an exception set.
+/// Why native code gave nothing.
+enum End {
+    Bailout(Bailout),
+    Other(Miss),
+}
+
+/// Runs native code and makes the object of its result.
 ///
 /// # Safety
 ///
-/// The interpreter is attached.
+/// `words` are those of the arguments that the code was compiled for.
 #[inline]
-unsafe fn object(ty: Type, word: u64) -> *mut ffi::PyObject {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match ty {
-            Type::F64 => ffi::PyFloat_FromDouble(f64::from_bits(word)),
-            Type::I64 => ffi::PyLong_FromLongLong(word.cast_signed()),
-            Type::Bool => ffi::PyBool_FromLong(c_long::from(word != 0)),
+unsafe fn run<'py>(
+    py: Python<'py>,
+    code: &Compiled,
+    words: &[u64],
+    may_release: bool,
+) -> Result<Bound<'py, PyAny>, End> {
+    let mut values = [0_u64; MOST_RESULTS];
+    if code.prototype().ret_words() > MOST_RESULTS {
+        return Err(End::Other(Miss::python("a result of many values")));
+    }
+    // SAFETY: the caller's promise, and `values` has room for each shape.
+    let mut call = || unsafe { code.call_raw(words.as_ptr(), values.as_mut_ptr()) };
+    let status = if code.polls() {
+        running::run(may_release, call).map_err(|error| End::Other(Miss::Raised(error)))?
+    } else {
+        call()
+    };
+    let Some(shape) = code.shape(status) else {
+        let bailout = code.bailout(status).expect("a status names a guard");
+        return Err(End::Bailout(bailout));
+    };
+    let object = match &code.prototype().returns[shape] {
+        Shape::Scalar(ty) => result::scalar(py, *ty, values[0]),
+        shape => result::object(py, shape, &mut values.as_slice()),
+    };
+    object.map_err(|_| End::Other(Miss::python("out of memory")))
+}
+
+/// The arguments of a call that are scalars and arrays.
+fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<Given>, Miss> {
+    let one = |(index, &arg): (usize, &*mut ffi::PyObject)| {
+        // SAFETY: the interpreter passes live objects.
+        if let Some((ty, word)) = unsafe { scalar(arg) } {
+            return Ok(Given::Scalar(ty, word));
         }
+        // SAFETY: as above.
+        let object = unsafe { Bound::from_borrowed_ptr(py, arg) };
+        let buffer = Buffer::of(&object).map(Given::Array);
+        buffer.ok_or_else(|| {
+            let number = index + 1;
+            Miss::python(format!(
+                "argument {number} is no scalar of 64 bits and no known array"
+            ))
+        })
+    };
+    args.iter().enumerate().map(one).collect()
+}
+
+fn words_of(given: &[Given]) -> Vec<u64> {
+    let mut words = Vec::new();
+    for given in given {
+        match given {
+            Given::Scalar(_, word) => words.push(*word),
+            Given::Array(buffer) => words.extend(buffer.array().words()),
+        }
+    }
+    words
+}
+
+/// Calls code that may write to its arguments: if it gives up, what it wrote is undone, and the
+/// function can start over as Python.
+fn call_on_arrays<'py>(
+    py: Python<'py>,
+    code: &Compiled,
+    given: &[Given],
+) -> Result<Bound<'py, PyAny>, Miss> {
+    let written = code
+        .stores()
+        .iter()
+        .filter_map(|&index| match &given[index] {
+            Given::Scalar(..) => None,
+            Given::Array(buffer) => Some((buffer, buffer.copy())),
+        });
+    let copies: Vec<_> = written.collect();
+    // SAFETY: the words are those of the arguments that the tags were made of, whose buffers are
+    // lent until the end of this function.
+    let end = match unsafe { run(py, code, &words_of(given), copies.is_empty()) } {
+        Ok(result) => return Ok(result),
+        Err(end) => end,
+    };
+    for (buffer, copy) in &copies {
+        buffer.restore(copy);
+    }
+    Err(match end {
+        End::Bailout(bailout) => Miss::python(bailout.to_string()),
+        End::Other(miss) => miss,
+    })
+}
+
+/// Calls a map; gives the array of its results.
+fn mapped<'py>(
+    py: Python<'py>,
+    code: &Compiled,
+    given: &[Given],
+    elem: Elem,
+    len: usize,
+    flavor: Flavor,
+) -> Result<Bound<'py, PyAny>, Miss> {
+    let results = buffer::results(py, elem, len, flavor).map_err(Miss::Raised)?;
+    let mut words = words_of(given);
+    let Some(bytes) = Buffer::of(&results) else {
+        return Err(Miss::python("no buffer for the results"));
+    };
+    words.extend(bytes.array().words());
+    // SAFETY: the words are those of the arguments that the tags were made of, and of an array for
+    // as many results of the type that the code gives; all are lent until the end of this function.
+    match unsafe { run(py, code, &words, true) } {
+        Ok(_) => Ok(results),
+        Err(End::Bailout(bailout)) => Err(Miss::Elements(bailout.to_string())),
+        Err(End::Other(miss)) => Err(miss),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use iris::offload::{Binding, Env, FreeName};
+use iris::offload::{Binding, Env, FreeName, INTRINSICS};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,6 +14,12 @@ pub(crate) struct Scope<'py> {
     globals: Bound<'py, PyDict>,
     builtins: Bound<'py, PyDict>,
     math: Bound<'py, PyModule>,
+    /// `iris.jit`.
+    jit: Bound<'py, PyModule>,
+    /// Names that mean those of `iris.jit`.
+    jit_names: &'py [String],
+    /// The function whose names these are.
+    function: Bound<'py, PyAny>,
     /// Names of closure variables with their cells.
     cells: Vec<(String, Bound<'py, PyAny>)>,
 }
@@ -30,6 +36,12 @@ pub(crate) enum Assumption {
     PlainModule { module: Py<PyModule> },
     /// The cell holds this object.
     Cell { cell: Py<PyAny>, value: Py<PyAny> },
+    /// A function that is called has this code and these defaults.
+    Function {
+        function: Py<PyAny>,
+        code: Py<PyAny>,
+        defaults: Py<PyAny>,
+    },
 }
 
 impl Assumption {
@@ -54,6 +66,17 @@ impl Assumption {
                 .bind(py)
                 .getattr("cell_contents")
                 .is_ok_and(|now| ptr::eq(now.as_ptr(), value.as_ptr())),
+            Self::Function {
+                function,
+                code,
+                defaults,
+            } => {
+                let is = |name: &str, then: &Py<PyAny>| {
+                    let now = function.bind(py).getattr(name);
+                    now.is_ok_and(|now| now.is(then))
+                };
+                is("__code__", code) && is("__defaults__", defaults)
+            }
         }
     }
 
@@ -69,6 +92,15 @@ impl Assumption {
                 visit.call(cell)?;
                 visit.call(value)
             }
+            Self::Function {
+                function,
+                code,
+                defaults,
+            } => {
+                visit.call(function)?;
+                visit.call(code)?;
+                visit.call(defaults)
+            }
         }
     }
 
@@ -78,12 +110,13 @@ impl Assumption {
             Self::Entry { key, .. } => key.bind(py).to_string(),
             Self::PlainModule { .. } => "a module's class".to_owned(),
             Self::Cell { .. } => "a closure variable".to_owned(),
+            Self::Function { function, .. } => function.bind(py).to_string(),
         }
     }
 }
 
 impl<'py> Scope<'py> {
-    pub(crate) fn of(function: &Bound<'py, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(function: &Bound<'py, PyAny>, jit_names: &'py [String]) -> PyResult<Self> {
         let py = function.py();
         let globals = plain_dict(function.getattr("__globals__")?)?;
         // The function's own, which need not be those that its globals name now.
@@ -110,6 +143,9 @@ impl<'py> Scope<'py> {
             globals,
             builtins,
             math,
+            jit: py.import("iris.jit")?,
+            jit_names,
+            function: function.clone(),
             cells,
         })
     }
@@ -124,27 +160,68 @@ impl<'py> Scope<'py> {
         }
     }
 
-    /// What all of `names` mean now, and what must go on holding for that.
-    pub(crate) fn resolve(&self, names: &[FreeName]) -> PyResult<(Env, Vec<Assumption>)> {
+    /// What all of `names` mean now, and what must go on holding for that. `depth` counts the
+    /// calls around the function whose names they are.
+    pub(crate) fn resolve(
+        &self,
+        names: &[FreeName],
+        depth: usize,
+    ) -> PyResult<(Env, Vec<Assumption>)> {
+        let py = self.math.py();
         let mut env = Env::new();
+        env.compensated_sum = py.version_info() >= (3, 12);
         let mut assumptions = Vec::new();
         for name in names {
+            if name.attribute.is_none() && self.jit_names.contains(&name.name) {
+                let value = self.jit.dict().get_item(&name.name)?;
+                let binding = value.map_or(Ok(Binding::Unbound), |value| self.classify(&value))?;
+                env.bind(name.path(), binding);
+                continue;
+            }
             let value = self.lookup(&name.name, &mut assumptions)?;
             let binding = match (&value, &name.attribute) {
                 (None, _) => Binding::Unbound,
-                (Some(value), None) => self.classify(value)?,
-                (Some(value), Some(attribute)) if value.is(&self.math) => {
-                    assumptions.push(Assumption::PlainModule {
-                        module: self.math.clone().unbind(),
-                    });
-                    let found = entry(&self.math.dict(), attribute, &mut assumptions)?;
-                    found.map_or(Ok(Binding::Unbound), |value| self.classify(&value))?
-                }
-                (Some(value), Some(_)) => Binding::Other(crate::error::type_name(value)),
+                (Some(value), None) => self.meaning(value, depth, &mut assumptions)?,
+                (Some(value), Some(attribute)) => match self.module(value) {
+                    Some(module) => {
+                        assumptions.push(Assumption::PlainModule {
+                            module: module.clone().unbind(),
+                        });
+                        let found = entry(&module.dict(), attribute, &mut assumptions)?;
+                        found.map_or(Ok(Binding::Unbound), |value| self.classify(&value))?
+                    }
+                    None => Binding::Other(crate::error::type_name(value)),
+                },
             };
             env.bind(name.path(), binding);
         }
         Ok((env, assumptions))
+    }
+
+    /// What the value of a name means: functions written in Python are read.
+    fn meaning(
+        &self,
+        value: &Bound<'py, PyAny>,
+        depth: usize,
+        assumptions: &mut Vec<Assumption>,
+    ) -> PyResult<Binding> {
+        match self.classify(value)? {
+            Binding::Other(ty) => {
+                if depth == 0 && super::helper::is_itself(value, &self.function)? {
+                    return Ok(Binding::Recursion);
+                }
+                let helper = super::helper::read(value, depth, assumptions)?;
+                Ok(helper.map_or(Binding::Other(ty), Binding::Function))
+            }
+            known => Ok(known),
+        }
+    }
+
+    /// A module whose attributes have a meaning.
+    fn module(&self, value: &Bound<'py, PyAny>) -> Option<&Bound<'py, PyModule>> {
+        [&self.math, &self.jit]
+            .into_iter()
+            .find(|module| value.is(*module))
     }
 
     /// As the interpreter does it: closure, then globals, then builtins.
@@ -173,6 +250,9 @@ impl<'py> Scope<'py> {
         if value.is(&self.math) {
             return Ok(Binding::Module("math".to_owned()));
         }
+        if let Some(name) = self.intrinsic(value)? {
+            return Ok(Binding::Intrinsic(name.to_owned()));
+        }
         if let Ok(value) = value.cast_exact::<PyBool>() {
             return Ok(Binding::Bool(value.is_true()));
         }
@@ -183,16 +263,26 @@ impl<'py> Scope<'py> {
             let narrow = value.extract::<i64>().map(Binding::Int);
             return Ok(narrow.unwrap_or_else(|_| Binding::Other("int beyond 64 bits".to_owned())));
         }
-        for class in [
-            py.get_type::<PyBool>(),
-            py.get_type::<PyInt>(),
-            py.get_type::<PyFloat>(),
-        ] {
-            if value.is(&class) {
-                return Ok(Binding::Builtin(class.name()?.to_string()));
+        if value.is_exact_instance_of::<PyType>() {
+            // Of the builtin types these compile; others are refused by their names.
+            for name in ["bool", "int", "float", "range", "enumerate", "zip"] {
+                if value.is(&py.import("builtins")?.getattr(name)?) {
+                    return Ok(Binding::Builtin(name.to_owned()));
+                }
             }
         }
         self.classify_function(value)
+    }
+
+    /// The name of `iris.jit` that a value is, if it is one of those that only compiled code knows.
+    fn intrinsic(&self, value: &Bound<'py, PyAny>) -> PyResult<Option<&'static str>> {
+        let dict = self.jit.dict();
+        for name in INTRINSICS {
+            if dict.get_item(name)?.is_some_and(|known| known.is(value)) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// Functions written in C say themselves which module they belong to, and their names

@@ -49,6 +49,7 @@ impl Emitter<'_> {
             BinaryOp::FloatMul => ins.fmul(a, b),
             BinaryOp::FloatDiv => ins.fdiv(a, b),
             BinaryOp::FloatCopysign => ins.fcopysign(a, b),
+            BinaryOp::IntAddWrapping => ins.iadd(a, b),
             BinaryOp::IntAnd | BinaryOp::BoolAnd => ins.band(a, b),
             BinaryOp::IntOr | BinaryOp::BoolOr => ins.bor(a, b),
             BinaryOp::IntXor | BinaryOp::BoolXor => ins.bxor(a, b),
@@ -108,6 +109,27 @@ impl Emitter<'_> {
         result
     }
 
+    /// Division by a constant, which can neither fail nor overflow: not 0, nor -1.
+    pub(super) fn constant_division(
+        &mut self,
+        op: CheckedBinaryOp,
+        a: clif::Value,
+        by: i64,
+    ) -> clif::Value {
+        if by > 0 && by.count_ones() == 1 {
+            // In two's complement a shift rounds down, and a mask is the rest above it.
+            return if op == CheckedBinaryOp::IntMod {
+                let mask = self.int(by - 1);
+                self.builder.ins().band(a, mask)
+            } else {
+                let shift = self.int(i64::from(by.trailing_zeros()));
+                self.builder.ins().sshr(a, shift)
+            };
+        }
+        let by = self.int(by);
+        self.floored(op, a, by)
+    }
+
     fn int_division(
         &mut self,
         op: CheckedBinaryOp,
@@ -122,6 +144,12 @@ impl Emitter<'_> {
         let of_least = self.builder.ins().icmp(IntCC::Equal, a, least);
         let overflow = self.builder.ins().band(by_minus_one, of_least);
         self.refuse(overflow, at);
+        self.floored(op, a, b)
+    }
+
+    /// Floored division by what is neither 0 nor -1 below the least integer.
+    fn floored(&mut self, op: CheckedBinaryOp, a: clif::Value, b: clif::Value) -> clif::Value {
+        let (zero, minus_one) = (self.int(0), self.int(-1));
         let quotient = self.builder.ins().sdiv(a, b);
         let product = self.builder.ins().imul(quotient, b);
         let remainder = self.builder.ins().isub(a, product);

@@ -5,7 +5,9 @@ use rustpython_parser::ast;
 
 use super::Converter;
 use crate::env::FreeName;
-use crate::hir::{CompareOp, Expr, ExprKind, FreeId, UnaryOp};
+use crate::hir::{
+    Call, Clause, CompareOp, Expr, ExprKind, FreeId, Generator, LocalId, Target, UnaryOp, WhileCall,
+};
 use crate::refusal::Refusal;
 
 impl Converter<'_> {
@@ -56,6 +58,14 @@ impl Converter<'_> {
                 otherwise: self.boxed(&ternary.orelse)?,
             },
             ast::Expr::Call(call) => self.call(call)?,
+            ast::Expr::Tuple(tuple) => ExprKind::Tuple(self.exprs(&tuple.elts)?),
+            ast::Expr::Subscript(subscript) => {
+                ExprKind::Index(self.boxed(&subscript.value)?, self.boxed(&subscript.slice)?)
+            }
+            ast::Expr::NamedExpr(named) => self.walrus(named)?,
+            ast::Expr::GeneratorExp(generator) => {
+                ExprKind::Generator(Box::new(self.generator(generator)?))
+            }
             other => return self.refuse_expr(other),
         })
     }
@@ -74,7 +84,7 @@ impl Converter<'_> {
                     )
                 });
             }
-            ast::Constant::None => "None",
+            ast::Constant::None => return Ok(ExprKind::None),
             ast::Constant::Str(_) => "a string",
             ast::Constant::Bytes(_) => "a bytes literal",
             ast::Constant::Complex { .. } => "a complex number",
@@ -122,11 +132,160 @@ impl Converter<'_> {
             let mend = "call a builtin or a math function by its name";
             return self.refuse(call.func.as_ref(), "a call of a computed function", mend);
         }
-        if let Some(keyword) = call.keywords.first() {
-            return self.refuse(keyword, "a keyword argument", "pass it by position");
-        }
         let callee = self.free_name(&call.func)?;
-        Ok(ExprKind::Call(callee, self.exprs(&call.args)?))
+        let name = &self.free[callee.0];
+        let name = name.attribute.as_ref().unwrap_or(&name.name);
+        if matches!(name.as_str(), "sum_while" | "any_while" | "all_while") {
+            return self.while_call(callee, call);
+        }
+        let args = self.exprs(&call.args)?;
+        let mut keywords = Vec::with_capacity(call.keywords.len());
+        for keyword in &call.keywords {
+            let Some(name) = &keyword.arg else {
+                return self.refuse(keyword, "a starred argument", "pass each argument");
+            };
+            keywords.push((name.to_string(), self.expr(&keyword.value)?));
+        }
+        Ok(ExprKind::Call(Call {
+            callee,
+            args,
+            keywords,
+        }))
+    }
+
+    /// `sum_while(i, init, test, step, body)`: `i` is a name of the call's own.
+    fn while_call(&mut self, callee: FreeId, call: &ast::ExprCall) -> Result<ExprKind, Refusal> {
+        let usage = "write it as (name, first value, condition, next value, contribution)";
+        let ([ast::Expr::Name(name), init, test, step, body], []) =
+            (call.args.as_slice(), call.keywords.as_slice())
+        else {
+            return self.refuse(call, "such a call of a while reduction", usage);
+        };
+        self.check_name(name.id.as_str(), &call.args[0])?;
+        let init = self.expr(init)?;
+        let depth = self.scopes.len();
+        let local = self.scoped(name.id.as_str());
+        let parts = [test, step, body].map(|part| self.expr(part));
+        self.scopes.truncate(depth);
+        let [test, step, body] = parts;
+        Ok(ExprKind::While(Box::new(WhileCall {
+            callee,
+            local,
+            init,
+            test: test?,
+            step: step?,
+            body: body?,
+        })))
+    }
+
+    fn walrus(&mut self, named: &ast::ExprNamedExpr) -> Result<ExprKind, Refusal> {
+        if !self.scopes.is_empty() {
+            let mend = "assign in its own statement";
+            return self.refuse(named, "an assignment in a generator expression", mend);
+        }
+        let value = self.boxed(&named.value)?;
+        match self.target(&named.target)? {
+            Target::Local(local) => Ok(ExprKind::Walrus(local, value)),
+            _ => unreachable!("the parser takes names only"),
+        }
+    }
+
+    fn generator(&mut self, generator: &ast::ExprGeneratorExp) -> Result<Generator, Refusal> {
+        let depth = self.scopes.len();
+        let parts = self.generator_parts(generator);
+        self.scopes.truncate(depth);
+        parts
+    }
+
+    fn generator_parts(&mut self, generator: &ast::ExprGeneratorExp) -> Result<Generator, Refusal> {
+        let mut clauses = Vec::with_capacity(generator.generators.len());
+        // A target is in scope in all later clauses, but an `iter` sees the names before it.
+        let depth = self.scopes.len();
+        for (index, clause) in generator.generators.iter().enumerate() {
+            if clause.is_async {
+                return self.refuse(&clause.target, "an async generator", "use a plain for");
+            }
+            if self.rebinds(&clause.target, depth) {
+                let mend = "give each clause its own names";
+                return self.refuse(&clause.target, "a name bound by two clauses", mend);
+            }
+            let iter = self.expr(&clause.iter)?;
+            if Self::reads_unbound(generator, index) {
+                let mend = "give each clause its own names";
+                return self.refuse(&clause.iter, "a name of a later clause", mend);
+            }
+            let target = self.scoped_target(&clause.target)?;
+            let conditions = self.exprs(&clause.ifs)?;
+            clauses.push(Clause {
+                target,
+                iter,
+                conditions,
+            });
+        }
+        let element = self.expr(&generator.elt)?;
+        Ok(Generator { element, clauses })
+    }
+
+    fn rebinds(&self, target: &ast::Expr, depth: usize) -> bool {
+        let mut known = false;
+        super::target_names(target, &mut |name| {
+            known |= self.scopes[depth..]
+                .iter()
+                .any(|(scoped, _)| scoped == name);
+        });
+        known
+    }
+
+    /// Whether a clause reads a name that only a later clause binds (or itself, for its `iter`):
+    /// in Python that is the unbound name of the generator, not the one around it.
+    fn reads_unbound(generator: &ast::ExprGeneratorExp, index: usize) -> bool {
+        let clause = &generator.generators[index];
+        let bound_from = |from: usize| {
+            let mut names = Vec::new();
+            for later in &generator.generators[from..] {
+                super::target_names(&later.target, &mut |name| names.push(name.to_owned()));
+            }
+            names
+        };
+        let reads = |expr: &ast::Expr, names: &[String]| {
+            let mut found = false;
+            super::walrus::names_in(expr, &mut |name| {
+                found |= names.iter().any(|known| known == name);
+            });
+            found
+        };
+        let (mine, later) = (bound_from(index), bound_from(index + 1));
+        index > 0 && reads(&clause.iter, &mine) || clause.ifs.iter().any(|test| reads(test, &later))
+    }
+
+    /// A new local of this name, seen until the scope is truncated.
+    fn scoped(&mut self, name: &str) -> LocalId {
+        let local = LocalId(self.locals.len());
+        // A name with a dot is none that a program can spell.
+        self.locals.push(format!("{name}.{}", local.0));
+        self.scopes.push((name.to_owned(), local));
+        local
+    }
+
+    fn scoped_target(&mut self, target: &ast::Expr) -> Result<Target, Refusal> {
+        match target {
+            ast::Expr::Name(name) => {
+                self.check_name(name.id.as_str(), target)?;
+                Ok(Target::Local(self.scoped(name.id.as_str())))
+            }
+            ast::Expr::Tuple(ast::ExprTuple { elts, .. })
+            | ast::Expr::List(ast::ExprList { elts, .. }) => {
+                let targets = elts.iter().map(|target| self.scoped_target(target));
+                Ok(Target::Tuple(
+                    targets.collect::<Result<_, _>>()?,
+                    self.text.span(target),
+                ))
+            }
+            _ => {
+                let mend = "bind plain names";
+                self.refuse(target, "such a target of a generator expression", mend)
+            }
+        }
     }
 
     /// Registers `name` or `name.attribute`; the name must not be a local.
@@ -168,16 +327,13 @@ impl Converter<'_> {
     fn refuse_expr<T>(&self, expr: &ast::Expr) -> Result<T, Refusal> {
         let scalars = "compute with int, float and bool only";
         let (what, mend) = match expr {
-            ast::Expr::NamedExpr(_) => ("an assignment expression", "assign in its own statement"),
             ast::Expr::Lambda(_) => ("a lambda", "write the expression in place"),
             ast::Expr::Dict(_) => ("a dict", scalars),
             ast::Expr::Set(_) => ("a set", scalars),
             ast::Expr::List(_) => ("a list", scalars),
-            ast::Expr::Tuple(_) => ("a tuple", scalars),
-            ast::Expr::ListComp(_)
-            | ast::Expr::SetComp(_)
-            | ast::Expr::DictComp(_)
-            | ast::Expr::GeneratorExp(_) => ("a comprehension", scalars),
+            ast::Expr::ListComp(_) | ast::Expr::SetComp(_) | ast::Expr::DictComp(_) => {
+                ("a comprehension", scalars)
+            }
             ast::Expr::Await(_) | ast::Expr::Yield(_) | ast::Expr::YieldFrom(_) => (
                 "await or yield",
                 "use a plain def: compiled code cannot be suspended",
@@ -185,7 +341,7 @@ impl Converter<'_> {
             ast::Expr::FormattedValue(_) | ast::Expr::JoinedStr(_) => {
                 ("an f-string", "keep text out of the function")
             }
-            ast::Expr::Subscript(_) | ast::Expr::Slice(_) => ("a subscript", "pass the element"),
+            ast::Expr::Slice(_) => ("a slice", "loop over the indices"),
             ast::Expr::Starred(_) => ("a starred argument", "pass each argument"),
             _ => ("this expression", scalars),
         };

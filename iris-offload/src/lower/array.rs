@@ -1,0 +1,173 @@
+//! Arrays: elements, lengths, stores.
+
+use iris_jit::ir::{Place, Span, Val};
+use iris_jit::{ArrayType, Elem, Type};
+
+use super::{Datum, Lowered, Lowerer, Operand, int, refuse};
+use crate::hir::{BinaryOp, Expr, ExprKind};
+use crate::signature::python_name;
+
+impl Lowerer<'_> {
+    pub(super) fn array_type(&self, array: Val) -> ArrayType {
+        let ty = self.b.type_of(array).array();
+        ty.expect("a datum of an array holds an array")
+    }
+
+    /// An element at a place within the array.
+    pub(super) fn load(&mut self, array: Val, place: Place, at: Span) -> Datum {
+        let val = self.b.load(array, place, at);
+        Datum::of(val, self.b.type_of(val))
+    }
+
+    /// `base[index]`
+    pub(super) fn subscript(&mut self, base: &Expr, index: &Expr, at: Span) -> Lowered<Datum> {
+        match self.datum(base)? {
+            Datum::Array(array) => {
+                let place = self.place(array, index)?;
+                Ok(self.load(array, place, at))
+            }
+            Datum::Tuple(items) => {
+                let mend = "index a tuple with a constant";
+                let constant = self.value(index)?.constant_int();
+                let Some(at) = constant else {
+                    return refuse(index.span, "a computed index into a tuple", mend);
+                };
+                let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
+                let from_start = if at < 0 { at + len } else { at };
+                let item = usize::try_from(from_start)
+                    .ok()
+                    .and_then(|at| items.get(at));
+                match item {
+                    Some(item) => Ok(item.clone()),
+                    None => self.diverge(iris_jit::ir::GuardKind::Index, index.span),
+                }
+            }
+            Datum::Scalar(operand) => {
+                let what = format!("an index into a {}", python_name(operand.ty));
+                refuse(base.span, what, "pass an array or the element")
+            }
+            Datum::None => refuse(base.span, "an index into None", "pass an array"),
+        }
+    }
+
+    /// The place that an index means, within the array or the call bails out.
+    fn place(&mut self, array: Val, index: &Expr) -> Lowered<Place> {
+        let ty = self.array_type(array);
+        match (&index.kind, ty.ndim) {
+            (ExprKind::Tuple(items), 2) if items.len() == 2 => {
+                let (i, j) = (self.index_value(&items[0])?, self.index_value(&items[1])?);
+                let i = self.b.index(array, 0, i, items[0].span);
+                let j = self.b.index(array, 1, j, items[1].span);
+                Ok(Place::Cell(i, j))
+            }
+            (ExprKind::Tuple(_), _) => {
+                let mend = "give one index for each dimension";
+                refuse(index.span, "an index of other dimensions", mend)
+            }
+            (_, 1) => {
+                let i = self.index_value(index)?;
+                Ok(Place::At(self.b.index(array, 0, i, index.span)))
+            }
+            _ => refuse(index.span, "a row of an array", "index it as x[i, j]"),
+        }
+    }
+
+    fn index_value(&mut self, index: &Expr) -> Lowered<Val> {
+        let value = self.value(index)?;
+        match value.ty {
+            Type::I64 => Ok(value.val),
+            // NumPy takes a bool for a mask.
+            Type::Bool => refuse(index.span, "an index of type bool", "convert with int()"),
+            _ => refuse(index.span, "an index of type float", "convert with int()"),
+        }
+    }
+
+    /// `len(array)`
+    pub(super) fn length(&mut self, expr: &Expr) -> Lowered<Operand> {
+        match self.datum(expr)? {
+            Datum::Array(array) => Ok(int(self.b.length(array, 0))),
+            Datum::Tuple(items) => {
+                let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
+                Ok(self.constant(iris_jit::Value::I64(len)))
+            }
+            Datum::Scalar(_) | Datum::None => {
+                refuse(expr.span, "len of what is no array", "pass an array")
+            }
+        }
+    }
+
+    /// `array[index] = datum`
+    pub(super) fn store(
+        &mut self,
+        array: &Expr,
+        index: &Expr,
+        datum: &Datum,
+        at: Span,
+    ) -> Lowered<()> {
+        let Datum::Array(val) = self.datum(array)? else {
+            return refuse(
+                array.span,
+                "an assignment into what is no array",
+                "pass an array",
+            );
+        };
+        let place = self.place(val, index)?;
+        let Datum::Scalar(operand) = datum else {
+            return refuse(at, "a store of what is no number", "store a number");
+        };
+        self.store_at(val, place, *operand, at)
+    }
+
+    pub(super) fn store_at(
+        &mut self,
+        array: Val,
+        place: Place,
+        operand: Operand,
+        at: Span,
+    ) -> Lowered<()> {
+        let ty = self.array_type(array);
+        if !ty.writable {
+            return self.diverge(iris_jit::ir::GuardKind::Raise, at);
+        }
+        let val = match ty.elem {
+            Elem::F64 | Elem::F32 => self.widen(operand).val,
+            Elem::Bool if operand.ty == Type::Bool => operand.val,
+            Elem::Bool => {
+                let what = format!("a store of a {} into bools", python_name(operand.ty));
+                return refuse(at, what, "convert with bool()");
+            }
+            _ if operand.ty == Type::F64 => {
+                let mend = "convert with int()";
+                return refuse(at, "a store of a float into integers", mend);
+            }
+            _ => self.number(operand).val,
+        };
+        self.b.store(array, place, val, at);
+        Ok(())
+    }
+
+    /// `array[index] op= value`, with the index evaluated once.
+    pub(super) fn augment(
+        &mut self,
+        array: &Expr,
+        index: &Expr,
+        op: BinaryOp,
+        value: &Expr,
+        at: Span,
+    ) -> Lowered<()> {
+        let Datum::Array(val) = self.datum(array)? else {
+            return refuse(
+                array.span,
+                "an assignment into what is no array",
+                "pass an array",
+            );
+        };
+        let place = self.place(val, index)?;
+        let Datum::Scalar(old) = self.load(val, place, at) else {
+            unreachable!("an element is a scalar")
+        };
+        let value = self.value(value)?;
+        let new = self.binary(op, old, value, at)?;
+        self.store_at(val, place, new, at)
+    }
+}

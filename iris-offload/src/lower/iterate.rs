@@ -1,0 +1,266 @@
+//! What loops run over: ranges, arrays, and `enumerate` and `zip` of them.
+
+use iris_jit::ir::{BinaryOp, CheckedBinaryOp, Comparison, GuardKind, Place, Span, Val};
+use iris_jit::{Type, Value};
+
+use super::{Datum, Lowered, Lowerer, Operand, int, refuse};
+use crate::env::Binding;
+use crate::hir::{Call, Expr, ExprKind};
+use crate::signature::python_name;
+
+/// Something to run over, with its first position.
+pub(super) struct Items {
+    source: Source,
+    /// The values that a loop carries from round to round, at the start.
+    pub(super) start: Vec<Val>,
+}
+
+enum Source {
+    Range {
+        stop: Val,
+        step: Step,
+    },
+    Array(Val),
+    /// The counter that the items get, and whether it is the position itself.
+    Enumerate(Box<Items>, Counter),
+    Zip(Vec<Items>),
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    /// Known, and not 0.
+    Constant(i64),
+    /// Not 0, and whether it is above.
+    Dynamic { step: Val, up: Val },
+}
+
+#[derive(Clone, Copy)]
+enum Counter {
+    /// It counts from 0 over an array, whose position does so too.
+    Position,
+    /// The last of the carried values.
+    Own,
+}
+
+impl Lowerer<'_> {
+    /// Evaluates what a loop runs over.
+    pub(super) fn items(&mut self, iter: &Expr) -> Lowered<Items> {
+        let ExprKind::Call(call) = &iter.kind else {
+            return self.array_items(iter);
+        };
+        let Binding::Builtin(name) = self.env.resolve(&self.hir.free[call.callee.0]) else {
+            return self.array_items(iter);
+        };
+        let positional = call.keywords.is_empty();
+        match (name.as_str(), call.args.as_slice()) {
+            ("range", [_] | [_, _] | [_, _, _]) if positional => self.range(call, iter.span),
+            ("enumerate", [inner]) if positional => self.enumerate(inner, None),
+            ("enumerate", [inner, start]) if positional => self.enumerate(inner, Some(start)),
+            ("enumerate", [inner]) => match call.keywords.as_slice() {
+                [(name, start)] if name == "start" => self.enumerate(inner, Some(start)),
+                _ => refuse(
+                    iter.span,
+                    "such a call of enumerate",
+                    "pass it a start only",
+                ),
+            },
+            ("zip", [_, ..]) if positional => {
+                let parts = call.args.iter().map(|part| self.items(part));
+                let parts = parts.collect::<Lowered<Vec<_>>>()?;
+                let start = parts.iter().flat_map(|part| part.start.clone()).collect();
+                Ok(Items {
+                    source: Source::Zip(parts),
+                    start,
+                })
+            }
+            _ => self.array_items(iter),
+        }
+    }
+
+    fn array_items(&mut self, iter: &Expr) -> Lowered<Items> {
+        let mend = "loop over range(..), an array, or enumerate or zip of them";
+        let array = match self.datum(iter)? {
+            Datum::Array(array) => array,
+            Datum::Scalar(operand) => {
+                let what = format!("a loop over a {}", python_name(operand.ty));
+                return refuse(iter.span, what, mend);
+            }
+            Datum::Tuple(_) | Datum::None => {
+                return refuse(iter.span, "such a loop is not compiled", mend);
+            }
+        };
+        if self.array_type(array).ndim != 1 {
+            return refuse(
+                iter.span,
+                "a loop over rows",
+                "loop over indices, as x[i, j]",
+            );
+        }
+        let start = vec![self.int(0)];
+        let source = Source::Array(array);
+        Ok(Items { source, start })
+    }
+
+    fn range(&mut self, call: &Call, at: Span) -> Lowered<Items> {
+        let mut values = Vec::with_capacity(3);
+        for arg in &call.args {
+            let value = self.value(arg)?;
+            let value = self.number(value);
+            if value.ty == Type::F64 {
+                return refuse(arg.span, "a range of floats", "convert with int() first");
+            }
+            values.push(value);
+        }
+        let zero = self.constant(Value::I64(0));
+        let one = self.constant(Value::I64(1));
+        let (start, stop, step) = match *values.as_slice() {
+            [stop] => (zero, stop, one),
+            [start, stop] => (start, stop, one),
+            [start, stop, step] => (start, stop, step),
+            _ => unreachable!("`items` counts the arguments"),
+        };
+        let step = self.step(step, at)?;
+        let (start, stop) = (vec![start.val], stop.val);
+        let source = Source::Range { stop, step };
+        Ok(Items { source, start })
+    }
+
+    fn step(&mut self, step: Operand, at: Span) -> Lowered<Step> {
+        match step.constant_int() {
+            Some(0) => self.diverge(GuardKind::Raise, at),
+            Some(step) => Ok(Step::Constant(step)),
+            None => {
+                let zero = self.int(0);
+                let some = self.b.compare(Comparison::Ne, step.val, zero);
+                self.b.guard(some, GuardKind::Raise, at);
+                let up = self.b.compare(Comparison::Gt, step.val, zero);
+                Ok(Step::Dynamic { step: step.val, up })
+            }
+        }
+    }
+
+    fn enumerate(&mut self, inner: &Expr, start: Option<&Expr>) -> Lowered<Items> {
+        let items = self.items(inner)?;
+        let first = match start {
+            Some(start) => {
+                let value = self.value(start)?;
+                if value.ty == Type::F64 {
+                    return refuse(start.span, "a float to count from", "count from an int");
+                }
+                self.number(value)
+            }
+            None => self.constant(Value::I64(0)),
+        };
+        let mut start = items.start.clone();
+        let counter = if let (Source::Array(_), Some(0)) = (&items.source, first.constant_int()) {
+            Counter::Position
+        } else {
+            start.push(first.val);
+            Counter::Own
+        };
+        let source = Source::Enumerate(Box::new(items), counter);
+        Ok(Items { source, start })
+    }
+
+    /// Whether there is an item at a position.
+    pub(super) fn more_items(&mut self, items: &Items, at: &[Val]) -> Val {
+        match &items.source {
+            Source::Range { stop, step } => match *step {
+                Step::Constant(1..) => self.b.compare(Comparison::Lt, at[0], *stop),
+                Step::Constant(_) => self.b.compare(Comparison::Gt, at[0], *stop),
+                Step::Dynamic { up, .. } => {
+                    let below = self.b.compare(Comparison::Lt, at[0], *stop);
+                    let above = self.b.compare(Comparison::Gt, at[0], *stop);
+                    self.b.select(up, below, above)
+                }
+            },
+            Source::Array(array) => {
+                let len = self.b.length(*array, 0);
+                self.b.compare(Comparison::Lt, at[0], len)
+            }
+            Source::Enumerate(inner, _) => self.more_items(inner, at),
+            Source::Zip(parts) => {
+                let mut all: Option<Val> = None;
+                let mut rest = at;
+                for part in parts {
+                    let (mine, others) = rest.split_at(part.start.len());
+                    rest = others;
+                    let more = self.more_items(part, mine);
+                    all = Some(match all {
+                        Some(all) => self.b.binary(BinaryOp::BoolAnd, all, more),
+                        None => more,
+                    });
+                }
+                all.expect("zip has arguments")
+            }
+        }
+    }
+
+    /// The item at a position that has one.
+    pub(super) fn item(&mut self, items: &Items, at: &[Val], span: Span) -> Lowered<Datum> {
+        Ok(match &items.source {
+            Source::Range { .. } => Datum::Scalar(int(at[0])),
+            Source::Array(array) => self.load(*array, Place::At(at[0]), span),
+            Source::Enumerate(inner, counter) => {
+                let count = match counter {
+                    Counter::Position => at[0],
+                    Counter::Own => at[at.len() - 1],
+                };
+                let item = self.item(inner, &at[..inner.start.len()], span)?;
+                Datum::Tuple([Datum::Scalar(int(count)), item].into())
+            }
+            Source::Zip(parts) => {
+                let mut rest = at;
+                let mut row = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let (mine, others) = rest.split_at(part.start.len());
+                    rest = others;
+                    row.push(self.item(part, mine, span)?);
+                }
+                Datum::Tuple(row.into())
+            }
+        })
+    }
+
+    /// The position behind one that has an item.
+    pub(super) fn next_items(&mut self, items: &Items, at: &[Val], span: Span) -> Vec<Val> {
+        match &items.source {
+            Source::Range { step, .. } => vec![self.next_in_range(at[0], *step, span)],
+            Source::Array(_) => {
+                let one = self.int(1);
+                vec![self.b.binary(BinaryOp::IntAddWrapping, at[0], one)]
+            }
+            Source::Enumerate(inner, counter) => {
+                let mut next = self.next_items(inner, &at[..inner.start.len()], span);
+                if let Counter::Own = counter {
+                    let (one, count) = (self.int(1), at[at.len() - 1]);
+                    let (op, kind) = (CheckedBinaryOp::IntAdd, GuardKind::Overflow);
+                    next.push(self.b.checked_binary(op, count, one, kind, span));
+                }
+                next
+            }
+            Source::Zip(parts) => {
+                let (mut rest, mut next) = (at, Vec::with_capacity(at.len()));
+                for part in parts {
+                    let (mine, others) = rest.split_at(part.start.len());
+                    rest = others;
+                    next.extend(self.next_items(part, mine, span));
+                }
+                next
+            }
+        }
+    }
+
+    /// One step towards a stop that lies ahead cannot overflow; a wider one may pass it.
+    fn next_in_range(&mut self, at: Val, step: Step, span: Span) -> Val {
+        let by = match step {
+            Step::Constant(step) => self.int(step),
+            Step::Dynamic { step, .. } => step,
+        };
+        if let Step::Constant(1 | -1) = step {
+            return self.b.binary(BinaryOp::IntAddWrapping, at, by);
+        }
+        let (op, kind) = (CheckedBinaryOp::IntAdd, GuardKind::Overflow);
+        self.b.checked_binary(op, at, by, kind, span)
+    }
+}

@@ -1,0 +1,551 @@
+//! Reductions: `sum`, `any`, `all`, `min` and `max` over generator expressions, ranges and arrays,
+//! as loops that carry a running total.
+
+use iris_jit::Type;
+use iris_jit::ir::{BinaryOp, Block, CheckedBinaryOp, Comparison, GuardKind, Span, UnaryOp, Val};
+
+use super::state::{Kind, State};
+use super::{Datum, Lowered, Lowerer, Operand, Slot, Stop, bool, refuse};
+use crate::env::Binding;
+use crate::hir::{Clause, Expr, ExprKind, LocalId, Target};
+use crate::signature::python_name;
+
+/// What is done with each element.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fold {
+    Sum,
+    Any,
+    All,
+    /// `min` and `max`, by the comparison in which a better element stands to the best one.
+    Extreme(Comparison),
+}
+
+/// The end of a path through a loop, with its running totals.
+pub(super) type Edge = (Block, Vec<Val>);
+
+/// A reduction while it is translated.
+pub(super) struct Reduction {
+    fold: Fold,
+    /// Type of the total.
+    ty: Type,
+    /// Whether float totals are compensated.
+    compensated: bool,
+    /// Whether it matters that there was an element at all.
+    counts: bool,
+    /// Paths that leave the whole reduction.
+    exits: Vec<Edge>,
+    /// Paths to the next round, for each loop of the reduction, the innermost last.
+    latches: Vec<Vec<Edge>>,
+}
+
+/// What a reduction takes from an item.
+#[derive(Clone, Copy)]
+enum Element<'e> {
+    Of(&'e Expr),
+    Itself(&'e Expr),
+}
+
+impl Lowerer<'_> {
+    /// A reduction over `items`.
+    pub(super) fn fold(
+        &mut self,
+        fold: Fold,
+        items: &Expr,
+        start: Option<&Expr>,
+        at: Span,
+    ) -> Lowered<Operand> {
+        self.folded(fold, start, at, |this, reduction, totals| {
+            match &items.kind {
+                ExprKind::Generator(generator) => {
+                    let element = Element::Of(&generator.element);
+                    let end = this.clauses(reduction, &generator.clauses, element, totals);
+                    for clause in &generator.clauses {
+                        this.unbind(&clause.target);
+                    }
+                    end
+                }
+                _ => this.one_loop(reduction, items, &[], &[], Element::Itself(items), totals),
+            }
+        })
+    }
+
+    /// Runs the loops that `body` makes, which gives the totals at their end; once more with
+    /// another type of the total if the first element seen asks for it.
+    pub(super) fn folded(
+        &mut self,
+        fold: Fold,
+        start: Option<&Expr>,
+        at: Span,
+        body: impl Fn(&mut Self, &mut Reduction, Vec<Val>) -> Lowered<Vec<Val>>,
+    ) -> Lowered<Operand> {
+        let start = start.map(|start| self.value(start)).transpose()?;
+        let start = start.map(|start| self.number(start));
+        let (mark, locals) = (self.b.mark(), self.locals.clone());
+        let mut ty = match (fold, start) {
+            (Fold::Sum, Some(start)) => start.ty,
+            (Fold::Sum | Fold::Extreme(_), _) => Type::I64,
+            (Fold::Any | Fold::All, _) => Type::Bool,
+        };
+        for _ in 0..2 {
+            let mut reduction = self.reduction(fold, ty, start);
+            let totals = self.first_totals(&reduction, start);
+            match body(self, &mut reduction, totals) {
+                Ok(totals) => {
+                    reduction.exits.push((self.b.current(), totals));
+                    let totals = self.join_edges(std::mem::take(&mut reduction.exits));
+                    return Ok(self.total(&reduction, &totals, at));
+                }
+                Err(Stop::Diverged) if !reduction.exits.is_empty() => {
+                    let totals = self.join_edges(std::mem::take(&mut reduction.exits));
+                    return Ok(self.total(&reduction, &totals, at));
+                }
+                Err(Stop::Retype(wanted)) => {
+                    let zero = start.is_none_or(|start| start.constant_int() == Some(0));
+                    if fold == Fold::Sum && !zero {
+                        let mend = "start with a float, as 0.0";
+                        return refuse(at, "a sum of floats that starts with an int", mend);
+                    }
+                    self.b.rewind(&mark);
+                    self.locals.clone_from(&locals);
+                    ty = wanted;
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+        refuse(
+            at,
+            "a reduction over several types",
+            "convert each element with float()",
+        )
+    }
+
+    fn reduction(&self, fold: Fold, ty: Type, start: Option<Operand>) -> Reduction {
+        let float_sum = fold == Fold::Sum && ty == Type::F64;
+        Reduction {
+            fold,
+            ty,
+            compensated: float_sum && self.env.compensated_sum,
+            counts: match fold {
+                // The sum of nothing is the int that it starts with.
+                Fold::Sum => float_sum && start.is_none_or(|start| start.ty != Type::F64),
+                Fold::Extreme(_) => true,
+                Fold::Any | Fold::All => false,
+            },
+            exits: Vec::new(),
+            latches: Vec::new(),
+        }
+    }
+
+    /// The total, its compensation if it has one, and whether there was an element if that counts.
+    fn first_totals(&mut self, reduction: &Reduction, start: Option<Operand>) -> Vec<Val> {
+        let mut totals = vec![match (reduction.fold, reduction.ty) {
+            (Fold::All, _) => self.boolean(true),
+            (_, Type::Bool | Type::Array(_)) => self.boolean(false),
+            (_, Type::I64) => match start {
+                Some(start) => start.val,
+                None => self.int(0),
+            },
+            (_, Type::F64) => match start {
+                Some(start) if start.ty == Type::F64 => start.val,
+                _ => self.float(0.0),
+            },
+        }];
+        if reduction.compensated {
+            totals.push(self.float(0.0));
+        }
+        if reduction.counts {
+            totals.push(self.boolean(false));
+        }
+        totals
+    }
+
+    /// The result, once all loops are left.
+    fn total(&mut self, reduction: &Reduction, totals: &[Val], at: Span) -> Operand {
+        if reduction.counts {
+            let seen = totals[totals.len() - 1];
+            let kind = match reduction.fold {
+                Fold::Sum => GuardKind::Type,
+                _ => GuardKind::Raise,
+            };
+            self.b.guard(seen, kind, at);
+        }
+        let mut val = totals[0];
+        if reduction.compensated {
+            // An infinite or NaN compensation is that of an overflow, not of rounding.
+            let finite = self.b.unary(UnaryOp::FloatIsFinite, totals[1]);
+            let zero = self.float(0.0);
+            let some = self.b.compare(Comparison::Ne, totals[1], zero);
+            let counts = self.b.binary(BinaryOp::BoolAnd, finite, some);
+            let corrected = self.b.binary(BinaryOp::FloatAdd, val, totals[1]);
+            val = self.b.select(counts, corrected, val);
+        }
+        Operand {
+            val,
+            ty: reduction.ty,
+            constant: None,
+        }
+    }
+
+    fn clauses(
+        &mut self,
+        reduction: &mut Reduction,
+        clauses: &[Clause],
+        element: Element<'_>,
+        totals: Vec<Val>,
+    ) -> Lowered<Vec<Val>> {
+        let (first, rest) = clauses.split_first().expect("a generator has a clause");
+        let targets = std::slice::from_ref(first);
+        self.one_loop(reduction, &first.iter, targets, rest, element, totals)
+    }
+
+    /// The loop of one clause and all in it, from the current block to the one behind the loop.
+    fn one_loop(
+        &mut self,
+        reduction: &mut Reduction,
+        iter: &Expr,
+        clause: &[Clause],
+        rest: &[Clause],
+        element: Element<'_>,
+        totals: Vec<Val>,
+    ) -> Lowered<Vec<Val>> {
+        let items = self.items(iter)?;
+        let own = items.start.len();
+        let args: Vec<Val> = items.start.iter().copied().chain(totals).collect();
+        let head = self.header(&args);
+        let params = self.b.block_params(head).to_vec();
+        let (at, totals) = params.split_at(own);
+        let more = self.more_items(&items, at);
+        let (body, exit) = (self.b.create_block(&[]), self.b.create_block(&[]));
+        self.b.branch(more, (body, &[]), (exit, &[]));
+        self.b.switch_to(body);
+        reduction.latches.push(Vec::new());
+        let item = self.item(&items, at, iter.span);
+        let done = item.and_then(|item| match clause {
+            [clause] => {
+                self.bind(&clause.target, item, iter.span)?;
+                self.filtered(reduction, clause, rest, element, totals)
+            }
+            _ => self.contribute_item(reduction, item, iter.span, totals),
+        });
+        match done {
+            Ok(()) | Err(Stop::Diverged) => {}
+            Err(stop) => return Err(stop),
+        }
+        let latches = reduction.latches.pop().expect("pushed above");
+        if !latches.is_empty() {
+            let totals = self.join_edges(latches);
+            self.b.poll(iter.span);
+            let mut args = self.next_items(&items, at, iter.span);
+            args.extend(totals);
+            self.b.jump(head, &args);
+        }
+        self.b.switch_to(exit);
+        Ok(totals.to_vec())
+    }
+
+    /// A block with parameters for these values, entered with them, and current.
+    pub(super) fn header(&mut self, args: &[Val]) -> Block {
+        let types: Vec<_> = args.iter().map(|&arg| self.b.type_of(arg)).collect();
+        let head = self.b.create_block(&types);
+        self.b.jump(head, args);
+        self.b.switch_to(head);
+        head
+    }
+
+    /// The `if`s of a clause, and what stands behind them.
+    fn filtered(
+        &mut self,
+        reduction: &mut Reduction,
+        clause: &Clause,
+        rest: &[Clause],
+        element: Element<'_>,
+        totals: &[Val],
+    ) -> Lowered<()> {
+        for test in &clause.conditions {
+            let (yes, no) = self.condition(test)?;
+            reduction.skip(no, totals);
+            self.go_on(yes)?;
+        }
+        if !rest.is_empty() {
+            let totals = self.clauses(reduction, rest, element, totals.to_vec())?;
+            reduction.next((self.b.current(), totals));
+            return Ok(());
+        }
+        match element {
+            Element::Of(expr) | Element::Itself(expr) => self.contribute(reduction, expr, totals),
+        }
+    }
+
+    fn go_on(&mut self, states: Vec<State>) -> Lowered<()> {
+        match self.merge_into_one(states) {
+            Some(state) => {
+                self.resume(state);
+                Ok(())
+            }
+            None => Err(Stop::Diverged),
+        }
+    }
+
+    /// What a round adds to the totals. Here the names that steer a reduction have a meaning.
+    pub(super) fn contribute(
+        &mut self,
+        reduction: &mut Reduction,
+        expr: &Expr,
+        totals: &[Val],
+    ) -> Lowered<()> {
+        let Some((name, args)) = self.intrinsic(expr) else {
+            return self.contribute_value(reduction, expr, totals);
+        };
+        match (name.as_str(), args) {
+            ("if_else", [test, then, otherwise]) => {
+                let (yes, no) = self.condition(test)?;
+                for (states, arm) in [(yes, then), (no, otherwise)] {
+                    if let Some(state) = self.merge_into_one(states) {
+                        self.resume(state);
+                        match self.contribute(reduction, arm, totals) {
+                            Ok(()) | Err(Stop::Diverged) => {}
+                            Err(stop) => return Err(stop),
+                        }
+                    }
+                }
+                Ok(())
+            }
+            (
+                "break_if" | "break_when" | "break_unless" | "continue_if" | "continue_when"
+                | "continue_unless",
+                [test, value],
+            ) => {
+                let (yes, no) = self.condition(test)?;
+                let (steer, go_on) = if name.ends_with("unless") {
+                    (no, yes)
+                } else {
+                    (yes, no)
+                };
+                if name.starts_with("break") {
+                    reduction.leave(steer, totals);
+                } else {
+                    reduction.skip(steer, totals);
+                }
+                self.go_on(go_on)?;
+                self.contribute(reduction, value, totals)
+            }
+            ("break_on_nan" | "continue_on_nan", [value]) => {
+                let operand = self.value(value)?;
+                if operand.ty == Type::F64 {
+                    let nan = bool(self.b.unary(UnaryOp::FloatIsNan, operand.val));
+                    let (yes, no) = self.split(nan);
+                    if name.starts_with("break") {
+                        reduction.leave(yes, totals);
+                    } else {
+                        reduction.skip(yes, totals);
+                    }
+                    self.go_on(no)?;
+                }
+                self.contribute_operand(reduction, operand, value.span, totals)
+            }
+            _ => refuse(
+                expr.span,
+                format!("{name} with {} arguments", args.len()),
+                "write break_if(condition, value) or break_on_nan(value)",
+            ),
+        }
+    }
+
+    fn intrinsic<'e>(&self, expr: &'e Expr) -> Option<(String, &'e [Expr])> {
+        let ExprKind::Call(call) = &expr.kind else {
+            return None;
+        };
+        match self.env.resolve(&self.hir.free[call.callee.0]) {
+            Binding::Intrinsic(name) if call.keywords.is_empty() => Some((name, &call.args)),
+            _ => None,
+        }
+    }
+
+    fn contribute_value(
+        &mut self,
+        reduction: &mut Reduction,
+        expr: &Expr,
+        totals: &[Val],
+    ) -> Lowered<()> {
+        let (yes, no) = match reduction.fold {
+            Fold::Any => self.condition(expr)?,
+            Fold::All => {
+                let (yes, no) = self.condition(expr)?;
+                (no, yes)
+            }
+            Fold::Sum | Fold::Extreme(_) => {
+                let operand = self.value(expr)?;
+                return self.contribute_operand(reduction, operand, expr.span, totals);
+            }
+        };
+        self.decide(reduction, yes);
+        reduction.skip(no, totals);
+        Ok(())
+    }
+
+    fn contribute_item(
+        &mut self,
+        reduction: &mut Reduction,
+        item: Datum,
+        at: Span,
+        totals: &[Val],
+    ) -> Lowered<()> {
+        match item {
+            Datum::Scalar(operand) => self.contribute_operand(reduction, operand, at, totals),
+            other => {
+                let what = super::state::name(&Kind::of_datum(&other));
+                refuse(at, format!("a reduction of {what}"), "reduce numbers")
+            }
+        }
+    }
+
+    /// Paths on which `any` and `all` are settled.
+    fn decide(&mut self, reduction: &mut Reduction, states: Vec<State>) {
+        for state in states {
+            self.resume(state);
+            let settled = self.boolean(reduction.fold == Fold::Any);
+            reduction.exits.push((self.b.current(), vec![settled]));
+        }
+    }
+
+    fn contribute_operand(
+        &mut self,
+        reduction: &mut Reduction,
+        operand: Operand,
+        at: Span,
+        totals: &[Val],
+    ) -> Lowered<()> {
+        let totals = match reduction.fold {
+            Fold::Any | Fold::All => {
+                let (yes, no) = self.split(operand);
+                let (settled, open) = match reduction.fold {
+                    Fold::Any => (yes, no),
+                    _ => (no, yes),
+                };
+                self.decide(reduction, settled);
+                reduction.skip(open, totals);
+                return Ok(());
+            }
+            Fold::Sum => self.add_to_total(reduction, operand, at, totals)?,
+            Fold::Extreme(better) => {
+                if operand.ty != reduction.ty {
+                    return Err(Stop::Retype(operand.ty));
+                }
+                let best = Operand {
+                    val: totals[0],
+                    constant: None,
+                    ..operand
+                };
+                let better = self.better(better, operand, best, at);
+                let val = self.b.select(totals[1], better.val, operand.val);
+                vec![val, self.boolean(true)]
+            }
+        };
+        reduction.next((self.b.current(), totals));
+        Ok(())
+    }
+
+    fn add_to_total(
+        &mut self,
+        reduction: &Reduction,
+        operand: Operand,
+        at: Span,
+        totals: &[Val],
+    ) -> Lowered<Vec<Val>> {
+        let operand = self.number(operand);
+        match (reduction.ty, operand.ty) {
+            (Type::I64, Type::I64) => {
+                let (op, kind) = (CheckedBinaryOp::IntAdd, GuardKind::Overflow);
+                let total = self.b.checked_binary(op, totals[0], operand.val, kind, at);
+                return Ok(vec![total]);
+            }
+            (Type::I64, ty) => return Err(Stop::Retype(ty)),
+            (_, Type::F64) => {}
+            (_, ty) => {
+                let what = format!("a sum of floats with a {} in it", python_name(ty));
+                return refuse(at, what, "convert each element with float()");
+            }
+        }
+        let (total, x) = (totals[0], operand.val);
+        let sum = self.b.binary(BinaryOp::FloatAdd, total, x);
+        let mut next = vec![sum];
+        if reduction.compensated {
+            next.push(self.compensation(total, x, sum, totals[1]));
+        }
+        if reduction.counts {
+            next.push(self.boolean(true));
+        }
+        Ok(next)
+    }
+
+    /// Neumaier's sum of what each addition rounds away, in `CPython`'s order of operations.
+    fn compensation(&mut self, total: Val, x: Val, sum: Val, so_far: Val) -> Val {
+        let total_abs = self.b.unary(UnaryOp::FloatAbs, total);
+        let x_abs = self.b.unary(UnaryOp::FloatAbs, x);
+        let larger = self.b.compare(Comparison::Ge, total_abs, x_abs);
+        let lost = |this: &mut Self, big: Val, small: Val| {
+            let difference = this.b.binary(BinaryOp::FloatSub, big, sum);
+            this.b.binary(BinaryOp::FloatAdd, difference, small)
+        };
+        let (of_x, of_total) = (lost(self, total, x), lost(self, x, total));
+        let lost = self.b.select(larger, of_x, of_total);
+        self.b.binary(BinaryOp::FloatAdd, so_far, lost)
+    }
+
+    /// Joins paths with their totals; the join is current.
+    pub(super) fn join_edges(&mut self, edges: Vec<Edge>) -> Vec<Val> {
+        if let [(block, totals)] = edges.as_slice() {
+            self.b.switch_to(*block);
+            return totals.clone();
+        }
+        let types: Vec<_> = edges[0].1.iter().map(|&val| self.b.type_of(val)).collect();
+        let join = self.b.create_block(&types);
+        for (block, totals) in edges {
+            self.b.switch_to(block);
+            self.b.jump(join, &totals);
+        }
+        self.b.switch_to(join);
+        self.b.block_params(join).to_vec()
+    }
+
+    /// The names of a generator expression end with it.
+    pub(super) fn unbind(&mut self, target: &Target) {
+        match target {
+            Target::Local(LocalId(local)) => self.locals[*local] = Slot::Unbound,
+            Target::Tuple(targets, _) => targets.iter().for_each(|target| self.unbind(target)),
+            Target::Element(..) => {}
+        }
+    }
+}
+
+impl Reduction {
+    /// A path to the next round of the innermost loop.
+    pub(super) fn next(&mut self, edge: Edge) {
+        self.latches
+            .last_mut()
+            .expect("inside of a loop")
+            .push(edge);
+    }
+
+    /// Paths to the next round with the totals as they were.
+    fn skip(&mut self, states: Vec<State>, totals: &[Val]) {
+        for state in states {
+            self.next((state.block, totals.to_vec()));
+        }
+    }
+
+    /// Paths out of the reduction with the totals as they were.
+    fn leave(&mut self, states: Vec<State>, totals: &[Val]) {
+        for state in states {
+            self.exits.push((state.block, totals.to_vec()));
+        }
+    }
+
+    pub(super) fn open_loop(&mut self) {
+        self.latches.push(Vec::new());
+    }
+
+    pub(super) fn close_loop(&mut self) -> Vec<Edge> {
+        self.latches.pop().expect("opened before")
+    }
+}
