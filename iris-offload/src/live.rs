@@ -39,6 +39,8 @@ impl Set {
 /// The locals that are read later, by the number of a statement.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Liveness {
+    /// At the start of the function: the parameters that it reads.
+    pub(crate) entry: Set,
     /// Behind the statement.
     pub(crate) after: Vec<Set>,
     /// For a loop: before each round.
@@ -51,11 +53,12 @@ impl Liveness {
     /// Of the body of a function with this many statements.
     pub(crate) fn of(body: &[Stmt], statements: usize) -> Self {
         let mut live = Self {
+            entry: Set::default(),
             after: vec![Set::default(); statements],
             round: vec![Set::default(); statements],
             bound: vec![Set::default(); statements],
         };
-        live.body(body, &Set::default(), &Ends::default());
+        live.entry = live.body(body, &Set::default(), &Ends::default());
         live
     }
 

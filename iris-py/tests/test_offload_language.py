@@ -501,6 +501,14 @@ def test_a_function_of_scalars_maps_over_arrays() -> None:
         polynomial(x, out=array.array("d", [0.0] * 2))
 
 
+def test_an_array_that_is_not_looked_at_makes_no_map() -> None:
+    @iris.offload
+    def ignores(data, x):
+        return x + 1
+
+    assert native(ignores, array.array("d", [1.0, 2.0]), 2) == 3
+
+
 def test_a_map_answers_as_python_where_native_code_gives_up() -> None:
     @iris.offload
     def inverse(x):

@@ -13,13 +13,15 @@ use crate::signature::Signature;
 const OF_CONTAINERS: [&str; 6] = ["all", "any", "enumerate", "len", "sum", "zip"];
 
 /// Whether a call of these types is a map: it has arrays where the function computes with numbers.
+/// Arrays that the function does not look at make no map.
 pub(crate) fn is_map(hir: &Hir, signature: &Signature) -> bool {
     let types = signature.types().iter().enumerate();
     let arrays: Vec<usize> = types
         .filter(|(_, ty)| ty.array().is_some())
         .map(|(index, _)| index)
         .collect();
-    !arrays.is_empty() && !has_container(hir, &hir.body, &arrays)
+    let reads = |&param: &usize| hir.live.entry.contains(param);
+    arrays.iter().any(reads) && !has_container(hir, &hir.body, &arrays)
 }
 
 /// The parameter for the results of a map, if these are its type; it follows those of the function.
