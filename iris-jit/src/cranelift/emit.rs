@@ -1,7 +1,6 @@
 //! From our IR to Cranelift's.
 
 mod arith;
-mod diamond;
 mod memory;
 mod poll;
 mod recursion;
@@ -53,7 +52,6 @@ pub(super) fn emit(
         helpers,
         blocks,
         values: vec![None; function.value_types.len()],
-        folded: vec![false; function.blocks().len()],
         constants: int_constants(function),
         bails: vec![None; function.guards().len()],
         arrays: HashMap::new(),
@@ -140,8 +138,6 @@ struct Emitter<'a> {
     helpers: HashMap<String, FuncRef>,
     blocks: Vec<clif::Block>,
     values: Vec<Option<clif::Value>>,
-    /// Blocks that are part of the one before them, see [`diamond`].
-    folded: Vec<bool>,
     /// Integers that are known.
     constants: HashMap<Val, i64>,
     /// Where each guard leaves to, once one needs it.
@@ -217,12 +213,14 @@ impl Emitter<'_> {
     }
 
     fn block(&mut self, index: usize) {
-        if self.folded[index] {
-            return;
-        }
         let data = &self.function.blocks()[index];
         self.builder.switch_to_block(self.blocks[index]);
-        self.insts(index);
+        for inst in &data.insts {
+            let value = self.op(inst.op);
+            if let Some(result) = inst.result {
+                self.values[result.0 as usize] = value;
+            }
+        }
         match data
             .terminator
             .as_ref()
@@ -237,14 +235,6 @@ impl Emitter<'_> {
                 then,
                 otherwise,
             } => {
-                if let Some((then_end, otherwise_end)) = self.diamond(then, otherwise) {
-                    self.insts(then.block.0 as usize);
-                    self.insts(otherwise.block.0 as usize);
-                    self.join_diamond(*cond, then_end, otherwise_end);
-                    self.folded[then.block.0 as usize] = true;
-                    self.folded[otherwise.block.0 as usize] = true;
-                    return;
-                }
                 let cond = self.get(*cond);
                 let (then, then_args) = self.target(then);
                 let (otherwise, otherwise_args) = self.target(otherwise);
@@ -256,16 +246,6 @@ impl Emitter<'_> {
             Terminator::Bail(guard) => {
                 let bail = self.bail(*guard);
                 self.builder.ins().jump(bail, &[]);
-            }
-        }
-    }
-
-    fn insts(&mut self, index: usize) {
-        let function = self.function;
-        for inst in &function.blocks()[index].insts {
-            let value = self.op(inst.op);
-            if let Some(result) = inst.result {
-                self.values[result.0 as usize] = value;
             }
         }
     }
