@@ -27,13 +27,25 @@ struct Inner {
 
 impl Family {
     /// Makes `child` a child of `parent` if `alive` says that the parent is; it is asked
-    /// while no exit can begin.
-    pub(crate) fn adopt(&self, parent: Pid, child: Pid, alive: impl FnOnce() -> bool) -> bool {
+    /// while no exit can begin. `present` says whether the child is in the table: one that has
+    /// left it already has no end to come, for which its parent would wait.
+    pub(crate) fn adopt(
+        &self,
+        parent: Pid,
+        child: Pid,
+        alive: impl FnOnce() -> bool,
+        present: impl FnOnce() -> bool,
+    ) -> bool {
         let mut inner = self.lock();
         // A parent's exit begins with its mailbox closed and takes this lock next. So either
         // it is seen here, or it will see the child.
         if !alive() {
             return false;
+        }
+        // A child leaves the table and takes this lock next. So either it is missed here, or
+        // `gone` will find it.
+        if !present() {
+            return true;
         }
         inner.births += 1;
         let birth = inner.births;
@@ -112,5 +124,20 @@ impl Family {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_is_gone_before_it_is_adopted_holds_nobody_up() {
+        let family = Family::default();
+        let pid = |slot| Pid::new(slot, Pid::FIRST_GENERATION).unwrap();
+        let (parent, child) = (pid(1), pid(2));
+        assert!(family.gone(child).is_none());
+        assert!(family.adopt(parent, child, || true, || false));
+        assert_eq!(family.of(parent), (None, Vec::new()));
     }
 }

@@ -199,9 +199,9 @@ impl<'a> SpawnBuilder<'a> {
         // Before anybody knows the pid, or is the target of a policy of it.
         let bounded = overflow.map_or(Ok(()), |policy| runtime.set_overflow_policy(pid, policy));
         let adopted = parent.is_none_or(|parent| {
-            runtime
-                .family()
-                .adopt(parent, pid, || runtime.is_alive(parent))
+            let present = || runtime.table().get(pid).is_some();
+            let family = runtime.family();
+            family.adopt(parent, pid, || runtime.is_alive(parent), present)
         });
         let named = name.map_or(Ok(()), |name| runtime.register(name, pid));
         let placed =

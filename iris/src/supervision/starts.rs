@@ -142,7 +142,9 @@ impl Desk {
         };
         let is_new = self.tree.owner(pid).is_none() && inner.family.parent_of(pid).is_none();
         let is_there = || inner.is_alive(parent) && inner.table.get(pid).is_some();
-        if !is_new || inner.family.adopt(parent, pid, is_there) || inner.is_alive(parent) {
+        let present = || inner.table.get(pid).is_some();
+        let adopted = || inner.family.adopt(parent, pid, is_there, present);
+        if !is_new || adopted() || inner.is_alive(parent) {
             return Ok(pid);
         }
         todo.errands.push(Errand::Stop {
