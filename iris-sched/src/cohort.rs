@@ -70,11 +70,6 @@ impl Cohort {
         self.keeper.store(table, Ordering::Relaxed);
     }
 
-    /// Who runs its processes.
-    pub fn scheduler(&self) -> &Arc<dyn Scheduler> {
-        &self.scheduler
-    }
-
     /// Swaps the behavior of all processes of the cohort with one store, and returns the
     /// number of swaps of this kind so far.
     ///

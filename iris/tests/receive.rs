@@ -329,21 +329,3 @@ fn a_dropped_runtime_lets_its_actors_go() {
         std::sync::Arc::strong_count(&alive) - 1
     );
 }
-
-/// The end of an actor's code against a sender that has just woken it and not yet said so.
-#[test]
-fn an_actor_that_returns_while_somebody_sends_ends_every_time() {
-    let rt = runtime();
-    for round in 0..2_000_u32 {
-        let pid = rt.spawn_actor(|mut rx| async move {
-            rx.recv().await;
-        });
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                // Refused once it is ending; what is accepted is received or buried.
-                scope.spawn(|| drop(rt.send_bytes(pid, b"x")));
-            }
-        });
-        assert_eq!(rt.join(pid, Some(PATIENCE)), Ok(true), "round {round}");
-    }
-}

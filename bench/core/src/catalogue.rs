@@ -187,7 +187,8 @@ impl Workload {
         match self {
             Self::Ask => Some("an idle actor of Iris answers on the thread of the task that asks"),
             Self::Swap => Some(
-                "tokio is a boxed handler that a message replaces; the goal is against the \
+                "up to 65,536 swaps are on the way, as many as messages, among which they wait; \
+                 tokio is a boxed handler that a message replaces; the goal is against the \
                  best figure of the earlier implementation, 136 k/s on the machine of the goals",
             ),
             Self::SwapGroup => Some(

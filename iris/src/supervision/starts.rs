@@ -141,9 +141,9 @@ impl Desk {
             return Ok(pid);
         };
         let is_new = self.tree.owner(pid).is_none() && inner.family.parent_of(pid).is_none();
-        let is_there = || inner.is_alive(parent) && inner.table.get(pid).is_some();
+        let alive = || inner.is_alive(parent);
         let present = || inner.table.get(pid).is_some();
-        let adopted = || inner.family.adopt(parent, pid, is_there, present);
+        let adopted = || inner.family.adopt(parent, pid, alive, present);
         if !is_new || adopted() || inner.is_alive(parent) {
             return Ok(pid);
         }
