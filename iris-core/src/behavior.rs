@@ -82,11 +82,17 @@ pub trait Behavior: Send + Sync + 'static {
     /// Handles one message.
     fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step;
 
-    /// Handles a user message of at most [`Payload::INLINE`] bytes that came without an
-    /// allocation. By default makes [`Bytes`] of it for [`handle`](Self::handle), some 30 ns; a
-    /// behavior that needs to look at the bytes only does better here.
-    fn handle_inline(&self, state: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
-        self.handle(state, cx, Message::User(Bytes::copy_from_slice(bytes)))
+    /// Handles a user message whose bytes are [in place](Payload::is_in_place). By default makes
+    /// [`Bytes`] of them for [`handle`](Self::handle), some 30 ns; a behavior that needs to look
+    /// at the bytes only does better here. What it leaves in `payload` is dropped.
+    fn handle_in_place(
+        &self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        payload: &mut Payload,
+    ) -> Step {
+        let payload = std::mem::take(payload);
+        self.handle(state, cx, Message::User(payload.into_bytes()))
     }
 
     /// Takes over the state of the version before, when this behavior is swapped in.

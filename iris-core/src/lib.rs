@@ -13,6 +13,7 @@
 //! |---|---|
 //! | [`pid`] | who: a slot and a generation in one number |
 //! | [`payload`] | a user's bytes: inline if they are few |
+//! | [`foreign`] | bytes that stay in a guest language's object |
 //! | [`message`] | what travels, and in which lane |
 //! | [`ask`] | a question and its answer |
 //! | [`exit`] | why a process ended, and who is told |
@@ -28,6 +29,7 @@ pub mod behavior;
 pub mod clock;
 pub mod context;
 pub mod exit;
+pub mod foreign;
 pub mod host;
 pub mod message;
 pub mod payload;
@@ -38,6 +40,7 @@ pub use behavior::{Behavior, BehaviorVersion, BoxFuture, MigrationError, State, 
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
 pub use exit::{Exit, ExitInfo, ExitReason, ExitSink, Exited, Failure, MonitorRef};
+pub use foreign::{Foreign, Keeper, Object};
 pub use host::Host;
 pub use message::{
     DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage,

@@ -5,11 +5,14 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
+use crate::foreign::Foreign;
+
 /// The bytes of one user message.
 ///
 /// Up to [`INLINE`](Self::INLINE) bytes travel by value, without an allocation; more are
-/// [`Bytes`], which are never copied. Which of the two it is follows from how it was made:
-/// [`copy_of`](Self::copy_of) copies what fits, a conversion from `Bytes` keeps them.
+/// [`Bytes`], which are never copied, or stay in an object of a guest language
+/// ([`Foreign`]). Which it is follows from how it was made: [`copy_of`](Self::copy_of) copies
+/// what fits, a conversion keeps what it is given.
 ///
 /// # Examples
 ///
@@ -23,13 +26,13 @@ use bytes::Bytes;
 #[derive(Clone)]
 pub struct Payload(Repr);
 
-#[derive(Clone)]
 enum Repr {
     Inline {
         len: u8,
         bytes: [u8; Payload::INLINE],
     },
     Shared(Bytes),
+    Foreign(Foreign),
 }
 
 impl Payload {
@@ -56,13 +59,30 @@ impl Payload {
         matches!(self.0, Repr::Inline { .. })
     }
 
+    /// Whether a handler may look at the bytes where the sender has put them: by value, or in
+    /// an object of a guest language.
+    #[inline]
+    pub fn is_in_place(&self) -> bool {
+        !matches!(self.0, Repr::Shared(_))
+    }
+
+    /// The object of a guest language that the bytes live in, if they do.
+    #[inline]
+    pub fn foreign(&self) -> Option<&Foreign> {
+        match &self.0 {
+            Repr::Foreign(foreign) => Some(foreign),
+            _ => None,
+        }
+    }
+
     /// The bytes as a value to keep and share: free for what is shared already, an allocation
-    /// and a copy for what came inline.
+    /// and a copy for what came inline, an allocation for what lives in a guest's object.
     #[inline]
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Repr::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
             Repr::Shared(bytes) => bytes,
+            Repr::Foreign(foreign) => Bytes::from_owner(foreign),
         }
     }
 
@@ -70,13 +90,20 @@ impl Payload {
     ///
     /// # Errors
     ///
-    /// The payload, if it is inline.
+    /// The payload, if it is [in place](Self::is_in_place).
     #[inline]
     pub fn try_into_shared(self) -> Result<Bytes, Self> {
         match self.0 {
             Repr::Shared(bytes) => Ok(bytes),
-            inline @ Repr::Inline { .. } => Err(Self(inline)),
+            in_place => Err(Self(in_place)),
         }
+    }
+}
+
+impl Default for Payload {
+    /// No bytes.
+    fn default() -> Self {
+        Self::copy_of(&[])
     }
 }
 
@@ -88,6 +115,21 @@ impl Deref for Payload {
         match &self.0 {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Repr::Shared(bytes) => bytes,
+            Repr::Foreign(foreign) => foreign.as_ref(),
+        }
+    }
+}
+
+impl Clone for Repr {
+    /// A guest's object is not shared, which needs its interpreter, but copied.
+    fn clone(&self) -> Self {
+        match self {
+            Self::Inline { len, bytes } => Self::Inline {
+                len: *len,
+                bytes: *bytes,
+            },
+            Self::Shared(bytes) => Self::Shared(bytes.clone()),
+            Self::Foreign(foreign) => Self::Shared(Bytes::copy_from_slice(foreign.as_ref())),
         }
     }
 }
@@ -102,6 +144,13 @@ impl From<Bytes> for Payload {
     #[inline]
     fn from(bytes: Bytes) -> Self {
         Self(Repr::Shared(bytes))
+    }
+}
+
+impl From<Foreign> for Payload {
+    #[inline]
+    fn from(foreign: Foreign) -> Self {
+        Self(Repr::Foreign(foreign))
     }
 }
 

@@ -30,6 +30,13 @@ impl Letter {
         unsafe { self.node.envelope() }
     }
 
+    /// What is inside, to be changed where it is.
+    #[inline]
+    pub fn envelope_mut(&mut self) -> &mut Envelope {
+        // SAFETY: as in `envelope`; the letter is borrowed for as long as the reference.
+        unsafe { self.node.envelope_mut() }
+    }
+
     /// Moves it out.
     #[inline]
     pub fn open(self) -> Envelope {

@@ -101,6 +101,19 @@ impl Node {
             .with(|slot| unsafe { (*slot).assume_init_ref() })
     }
 
+    /// As [`envelope`](Self::envelope), to change.
+    ///
+    /// # Safety
+    ///
+    /// As there, and it is the only reference.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "who owns the node has it to itself")]
+    pub(crate) unsafe fn envelope_mut(&self) -> &mut Envelope {
+        // SAFETY: as in `envelope`, and the caller has no other reference.
+        self.envelope
+            .with_mut(|slot| unsafe { (*slot).assume_init_mut() })
+    }
+
     /// Moves the envelope out.
     ///
     /// # Safety

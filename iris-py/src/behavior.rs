@@ -1,6 +1,6 @@
 //! A Python callable as a behavior.
 
-use iris::{Behavior, Context, Exit, Failure, Message, State, Step};
+use iris::{Behavior, Context, Exit, Failure, Message, Payload, State, Step};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyType};
@@ -8,6 +8,7 @@ use pyo3::types::{PyBytes, PyType};
 use crate::convert::OnError;
 use crate::error;
 use crate::fork::{self, Birthplace};
+use crate::handed;
 use crate::system;
 
 /// Calls `handler(bytes)` for each user message.
@@ -84,9 +85,11 @@ pub(crate) fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
 }
 
 impl Behavior for PyBehavior {
-    fn handle(&self, state: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
+    fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
         match message {
-            Message::User(bytes) => self.handle_inline(state, cx, &bytes),
+            Message::User(bytes) => {
+                self.attached(cx, |py| self.call(py, PyBytes::new(py, &bytes).into_any()))
+            }
             message if self.system => {
                 self.attached(cx, |py| self.call(py, system::object(py, &message)?))
             }
@@ -94,8 +97,10 @@ impl Behavior for PyBehavior {
         }
     }
 
-    fn handle_inline(&self, _: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
-        self.attached(cx, |py| self.call(py, PyBytes::new(py, bytes).into_any()))
+    fn handle_in_place(&self, _: &mut State, cx: &mut Context<'_>, payload: &mut Payload) -> Step {
+        self.attached(cx, |py| {
+            self.call(py, handed::object(py, payload).into_any())
+        })
     }
 
     fn name(&self) -> &str {

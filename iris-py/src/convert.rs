@@ -4,14 +4,25 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use iris::Payload;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView};
 
 use crate::error;
+use crate::handed;
+
+/// A message of anything that has the buffer protocol: a `bytes` as it is, else a copy as
+/// `bytes(memoryview(data))`.
+#[inline]
+pub(crate) fn message(data: &Bound<'_, PyAny>) -> PyResult<Payload> {
+    match data.cast_exact::<PyBytes>() {
+        Ok(data) => Ok(handed::payload(data)),
+        Err(_) => payload(data).map(Payload::from),
+    }
+}
 
 /// The bytes of anything that has the buffer protocol, as `bytes(memoryview(data))`.
-#[inline]
 pub(crate) fn payload(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(data) = data.cast_exact::<PyBytes>() {
         return Ok(Bytes::copy_from_slice(data.as_bytes()));

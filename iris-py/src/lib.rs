@@ -19,6 +19,8 @@
 //! | [`mailbox`] | pull actors, and what they receive from |
 //! | [`overflow`] | full mailboxes, and sends that wait |
 //! | [`convert`] | pids, payloads and durations from Python |
+//! | [`handed`] | `bytes` objects that travel as they are |
+//! | [`pid`] | pids from Python |
 //! | [`error`] | the one map from errors to exceptions |
 //! | [`fork`] | noticing that the process was forked |
 //! | [`offload`] | compiled functions as Python objects |
@@ -29,11 +31,13 @@ mod behavior;
 mod convert;
 mod error;
 mod fork;
+mod handed;
 mod lane;
 mod mailbox;
 mod observe;
 mod offload;
 mod overflow;
+mod pid;
 mod runtime;
 mod spawn;
 mod supervise;

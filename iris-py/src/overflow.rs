@@ -1,6 +1,6 @@
 //! Full mailboxes: policies by name, and sends that wait without the GIL.
 
-use iris::{Message, OverflowPolicy, Pid, Runtime, SendError};
+use iris::{Message, OverflowPolicy, Payload, Pid, Runtime, SendError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -10,13 +10,8 @@ use crate::wait::SIGNAL_INTERVAL;
 /// Sends; whether it was accepted. Waits, without the GIL, where the policy of a full mailbox is
 /// to have senders wait.
 #[inline]
-pub(crate) fn send(
-    py: Python<'_>,
-    runtime: &Runtime,
-    to: Pid,
-    message: impl Into<Message>,
-) -> PyResult<bool> {
-    match runtime.try_send(to, message) {
+pub(crate) fn send(py: Python<'_>, runtime: &Runtime, to: Pid, payload: Payload) -> PyResult<bool> {
+    match runtime.try_send_payload(to, payload) {
         Ok(()) => Ok(true),
         Err(SendError::WouldBlock { message, .. }) => send_waiting(py, runtime, to, message),
         Err(_) => Ok(false),

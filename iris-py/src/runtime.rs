@@ -15,6 +15,7 @@ use crate::error;
 use crate::fork::Birthplace;
 use crate::lane::GuestLane;
 use crate::overflow;
+use crate::pid::RawPid;
 use crate::spawn::{bounded, refuse_release_gil};
 use crate::supervise;
 use crate::wait;
@@ -329,15 +330,15 @@ impl PyRuntime {
     /// Returns whether it was accepted: `False` for a pid that nobody has or whose actor is
     /// stopping, and for a full mailbox that refuses it. What is accepted is handled, or counted by `dead_letters()` once its actor
     /// has ended.
-    fn send(&self, py: Python<'_>, pid: u64, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (runtime, pid) = self.target(py, pid)?;
-        let payload = convert::payload(data)?;
+    fn send(&self, py: Python<'_>, pid: RawPid, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let (runtime, pid) = self.target(py, pid.0)?;
+        let payload = convert::message(data)?;
         pid.map_or(Ok(false), |pid| overflow::send(py, runtime, pid, payload))
     }
 
     /// Sends to whom `name` leads to; `False` also if it leads nowhere.
     fn send_named(&self, py: Python<'_>, name: &str, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let payload = convert::payload(data)?;
+        let payload = convert::message(data)?;
         let runtime = self.runtime(py)?;
         let pid = runtime.whereis(name);
         pid.map_or(Ok(false), |pid| overflow::send(py, runtime, pid, payload))

@@ -305,16 +305,19 @@ impl Duty {
         }
     }
 
-    /// A few bytes are handled where their sender has put them; all else is taken out.
+    /// What is in place is handled where its sender has put it; all else is taken out.
     #[inline]
-    fn handle_letter(&mut self, letter: Letter, budget: &mut Budget, held: Held<'_>) -> Next {
-        match letter.envelope() {
-            Envelope::User(payload, None) if payload.is_inline() => {
+    fn handle_letter(&mut self, mut letter: Letter, budget: &mut Budget, held: Held<'_>) -> Next {
+        match letter.envelope_mut() {
+            Envelope::User(payload, None) if payload.is_in_place() => {
+                let is_inline = payload.is_inline();
                 let cx = Context::new(self.pid(), held.host);
                 let next = self.handle(cx, budget, held, |behavior, state, cx| {
-                    Ok(behavior.handle_inline(active(behavior, state), cx, payload))
+                    Ok(behavior.handle_in_place(active(behavior, state), cx, payload))
                 });
-                letter.discard();
+                if is_inline {
+                    letter.discard();
+                }
                 next
             }
             _ => self.handle_envelope(letter.open(), budget, held),
@@ -608,7 +611,7 @@ fn handle_payload(
     payload: Payload,
 ) -> Step {
     match payload.try_into_shared() {
-        Err(inline) => behavior.handle_inline(state, cx, &inline),
+        Err(mut in_place) => behavior.handle_in_place(state, cx, &mut in_place),
         Ok(bytes) => behavior.handle(state, cx, Message::User(bytes)),
     }
 }

@@ -95,8 +95,8 @@ pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
     Answer, AskError, Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit,
-    ExitInfo, ExitReason, Failure, Message, MigrationError, MonitorRef, Payload, Pid, ReplyTo,
-    SendError, State, Step, SystemMessage, handler,
+    ExitInfo, ExitReason, Failure, Foreign, Keeper, Message, MigrationError, MonitorRef, Object,
+    Payload, Pid, ReplyTo, SendError, State, Step, SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{

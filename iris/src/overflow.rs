@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use iris_core::{DeadLetter, DeadLetterReason, Envelope, Host, Message, Pid, SendError};
+use iris_core::{DeadLetter, DeadLetterReason, Envelope, Host, Message, Payload, Pid, SendError};
 use iris_mailbox::{PushError, Refusal};
 use iris_sched::{OverflowError, OverflowPolicy, Overflowed, Room, current_pid};
 
@@ -96,6 +96,16 @@ impl Runtime {
     #[inline]
     pub fn try_send(&self, to: Pid, message: impl Into<Message>) -> Result<(), SendError> {
         Host::send(self.inner(), to, message.into())
+    }
+
+    /// As [`try_send`](Self::try_send), for a payload that is made already.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[inline]
+    pub fn try_send_payload(&self, to: Pid, payload: Payload) -> Result<(), SendError> {
+        Host::send_payload(self.inner(), to, payload)
     }
 
     /// As [`send`](Self::send), but waits for room no longer than `timeout`.

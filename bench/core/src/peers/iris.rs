@@ -81,7 +81,12 @@ impl Behavior for Acting {
     }
 
     #[inline]
-    fn handle_inline(&self, state: &mut State, cx: &mut Context<'_>, bytes: &[u8]) -> Step {
+    fn handle_in_place(
+        &self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        bytes: &mut ::iris::Payload,
+    ) -> Step {
         let role: &mut Role<Pid> = state.downcast_mut().expect("`init` made it");
         match role.on(first_word(bytes)) {
             Reaction::Forward(next) => {
