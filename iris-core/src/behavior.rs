@@ -95,6 +95,11 @@ pub trait Behavior: Send + Sync + 'static {
         self.handle(state, cx, Message::User(payload.into_bytes()))
     }
 
+    /// The behavior as one that handles many messages at once, if it does.
+    fn as_batch(&self) -> Option<&dyn BatchBehavior> {
+        None
+    }
+
     /// Takes over the state of the version before, when this behavior is swapped in.
     ///
     /// # Errors
@@ -120,6 +125,16 @@ pub trait Behavior: Send + Sync + 'static {
     fn name(&self) -> &str {
         std::any::type_name::<Self>()
     }
+}
+
+/// A behavior that gets the user messages that are there at once.
+pub trait BatchBehavior {
+    /// Handles messages in the order in which they came: at least one, at most the process's
+    /// budget, each of which costs a reduction. All of them count as handled, whatever it
+    /// returns. Questions, system messages and what comes after a swap are never among them;
+    /// questions come one by one, through [`Behavior::handle_in_place`] or
+    /// [`Behavior::handle`].
+    fn handle_batch(&self, state: &mut State, cx: &mut Context<'_>, batch: Vec<Payload>) -> Step;
 }
 
 impl fmt::Debug for dyn Behavior {

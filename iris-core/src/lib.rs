@@ -36,7 +36,9 @@ pub mod payload;
 pub mod pid;
 
 pub use ask::{Answer, AskError, Reply, ReplyTo, question};
-pub use behavior::{Behavior, BehaviorVersion, BoxFuture, MigrationError, State, Step, handler};
+pub use behavior::{
+    BatchBehavior, Behavior, BehaviorVersion, BoxFuture, MigrationError, State, Step, handler,
+};
 pub use clock::{Clock, SystemClock};
 pub use context::Context;
 pub use exit::{Exit, ExitInfo, ExitReason, ExitSink, Exited, Failure, MonitorRef};

@@ -1,5 +1,7 @@
 //! What the runner has taken from the stack and not handed out yet.
 
+use iris_core::Envelope;
+
 use crate::chain::{Chain, reverse_some};
 use crate::letter::Letter;
 use crate::node::{Index, NONE};
@@ -190,6 +192,14 @@ impl<R> Turn<'_, R> {
         }
         // SAFETY: the node was filled, and left the list above.
         Some(unsafe { Letter::new(oldest, node) })
+    }
+
+    /// As [`pop`](Self::pop), if the oldest envelope is one that is `wanted`.
+    pub(crate) fn pop_if(&self, wanted: impl FnOnce(&Envelope) -> bool) -> Option<Letter> {
+        let oldest = self.sorted();
+        // SAFETY: the list belongs to the holder of the turn, and all of it is filled.
+        let is_wanted = oldest != NONE && wanted(unsafe { pool::node(oldest).envelope() });
+        is_wanted.then(|| self.pop()).flatten()
     }
 
     #[inline]

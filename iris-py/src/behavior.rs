@@ -1,9 +1,9 @@
 //! A Python callable as a behavior.
 
-use iris::{Behavior, Context, Exit, Failure, Message, Payload, State, Step};
+use iris::{BatchBehavior, Behavior, Context, Exit, Failure, Message, Payload, State, Step};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyType};
+use pyo3::types::{PyBytes, PyList, PyType};
 
 use crate::convert::OnError;
 use crate::error;
@@ -18,22 +18,44 @@ use crate::system;
 pub(crate) struct PyBehavior {
     handler: Py<PyAny>,
     name: String,
-    on_error: OnError,
-    /// Whether the handler wants system messages, too.
-    system: bool,
+    manner: Manner,
     born: Birthplace,
 }
 
+/// How a handler is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) on_error: OnError,
+    /// Whether it wants system messages, too.
+    pub(crate) system: bool,
+    /// Whether it gets lists of messages.
+    pub(crate) batch: bool,
+}
+
+impl Manner {
+    pub(crate) fn new(on_error: &str, system: bool, batch: bool) -> PyResult<Self> {
+        Ok(Self {
+            on_error: OnError::parse(on_error)?,
+            system,
+            batch,
+        })
+    }
+}
+
 impl PyBehavior {
-    pub(crate) fn new(handler: &Bound<'_, PyAny>, on_error: OnError, system: bool) -> Self {
+    pub(crate) fn new(handler: &Bound<'_, PyAny>, manner: Manner) -> Self {
         let name = Self::name_of(handler);
         Self {
             handler: handler.clone().unbind(),
             name,
-            on_error,
-            system,
+            manner,
             born: Birthplace::here(),
         }
+    }
+
+    /// Whether it calls `handler` in this manner.
+    pub(crate) fn calls(&self, handler: &Bound<'_, PyAny>, manner: Manner) -> bool {
+        self.handler.is(handler) && self.manner == manner
     }
 
     /// What to call a handler in logs.
@@ -45,7 +67,16 @@ impl PyBehavior {
     }
 
     fn call(&self, py: Python<'_>, message: Bound<'_, PyAny>) -> PyResult<Step> {
-        let returned = self.handler.bind(py).call1((message,))?;
+        if self.manner.batch {
+            return self.call_with(PyList::new(py, [message])?.into_any());
+        }
+        self.call_with(message)
+    }
+
+    #[inline]
+    fn call_with(&self, argument: Bound<'_, PyAny>) -> PyResult<Step> {
+        let handler = self.handler.bind(argument.py());
+        let returned = handler.call1((argument,))?;
         if returned.is_none() {
             return Ok(Step::Done);
         }
@@ -57,13 +88,13 @@ impl PyBehavior {
     }
 
     fn failed(&self, cx: &Context<'_>, py: Python<'_>, raised: &PyErr) -> Step {
-        let outcome = match self.on_error {
+        let outcome = match self.manner.on_error {
             OnError::Crash => "it is stopped (crash)",
             OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
         };
         let text = format!("actor {} ({}) raised; {outcome}", cx.pid(), self.name);
         error::log(py, &text, raised);
-        match self.on_error {
+        match self.manner.on_error {
             OnError::Crash => Step::Stop(Exit::crash(error::failure(py, raised))),
             OnError::Resume => Step::Done,
         }
@@ -90,7 +121,7 @@ impl Behavior for PyBehavior {
             Message::User(bytes) => {
                 self.attached(cx, |py| self.call(py, PyBytes::new(py, &bytes).into_any()))
             }
-            message if self.system => {
+            message if self.manner.system => {
                 self.attached(cx, |py| self.call(py, system::object(py, &message)?))
             }
             _ => Step::Done,
@@ -103,8 +134,23 @@ impl Behavior for PyBehavior {
         })
     }
 
+    fn as_batch(&self) -> Option<&dyn BatchBehavior> {
+        self.manner.batch.then_some(self)
+    }
+
     fn name(&self) -> &str {
         &self.name
+    }
+}
+
+impl BatchBehavior for PyBehavior {
+    fn handle_batch(&self, _: &mut State, cx: &mut Context<'_>, batch: Vec<Payload>) -> Step {
+        self.attached(cx, |py| {
+            let messages = batch.iter().map(|payload| handed::object(py, payload));
+            let list = PyList::new(py, messages)?;
+            drop(batch);
+            self.call_with(list.into_any())
+        })
     }
 }
 

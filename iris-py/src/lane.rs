@@ -34,6 +34,12 @@ const HOLD: Duration = Duration::from_millis(1);
 /// thread; at most twice as long.
 const BLOCKED: Duration = Duration::from_millis(10);
 
+/// Slices between two looks at the clock, which costs as much as a tenth of a short one.
+const CLOCK_STRIDE: u32 = 4;
+
+/// How many places ahead in the queue the memory of an actor is fetched.
+const AHEAD: usize = 2;
+
 /// When the watch looks again if it found the leader between two slices.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -328,13 +334,16 @@ impl Shared {
     fn run_ready(&self, me: u64) -> Option<Relieved> {
         let until = Instant::now() + HOLD;
         let mut shift = Shift::default();
-        loop {
+        for turn in 1_u32.. {
             let (ready, slice) = {
                 let mut state = self.lock();
                 if state.stopped {
                     return Some(Relieved::Stopped);
                 }
                 let ready = state.ready.pop_front()?;
+                if let Some(later) = state.ready.get(AHEAD) {
+                    later.prefetch();
+                }
                 let slice = state.next_number();
                 self.slice.store(slice, Ordering::Relaxed);
                 self.watch_if_needed(&mut state);
@@ -350,10 +359,11 @@ impl Shared {
             if !same && self.lock().leader != Some(me) {
                 return Some(Relieved::Replaced);
             }
-            if Instant::now() >= until {
-                return None;
+            if turn.is_multiple_of(CLOCK_STRIDE) && Instant::now() >= until {
+                break;
             }
         }
+        None
     }
 
     /// Wakes the watch if somebody waits while the leader is inside a slice.

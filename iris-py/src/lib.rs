@@ -18,6 +18,7 @@
 //! | [`lane`] | the threads that run handlers |
 //! | [`mailbox`] | pull actors, and what they receive from |
 //! | [`overflow`] | full mailboxes, and sends that wait |
+//! | [`many`] | calls for many messages or actors |
 //! | [`convert`] | pids, payloads and durations from Python |
 //! | [`handed`] | `bytes` objects that travel as they are |
 //! | [`pid`] | pids from Python |
@@ -34,6 +35,7 @@ mod fork;
 mod handed;
 mod lane;
 mod mailbox;
+mod many;
 mod observe;
 mod offload;
 mod overflow;

@@ -30,6 +30,7 @@
 )]
 
 use std::cell::UnsafeCell;
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -192,6 +193,13 @@ impl Cell {
         self.shared().budget.load(Ordering::Relaxed) & RECEIVES != 0
     }
 
+    /// Begins to load both lines. Nothing waits for what is loaded here.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        black_box(self.shared().budget.load(Ordering::Relaxed));
+        black_box(self.private().version.load(Ordering::Relaxed));
+    }
+
     /// Messages handed to the handler so far.
     pub(crate) fn handled(&self) -> u64 {
         self.private().handled.load(Ordering::Relaxed)
@@ -204,6 +212,15 @@ impl Cell {
         let handled = &self.private().handled;
         handled.store(
             handled.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Counts so many more. For the holder of the duty.
+    pub(crate) fn count_handled_more(&self, messages: u64) {
+        let handled = &self.private().handled;
+        handled.store(
+            handled.load(Ordering::Relaxed).wrapping_add(messages),
             Ordering::Relaxed,
         );
     }

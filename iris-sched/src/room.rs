@@ -24,8 +24,8 @@ use std::pin::Pin;
 use std::sync::MutexGuard;
 use std::task::{Context, Poll, Waker};
 
-use iris_core::Pid;
-use iris_mailbox::Popped;
+use iris_core::{Envelope, Pid};
+use iris_mailbox::{Letter, Popped};
 
 use crate::cell::Cell;
 use crate::duty::Duty;
@@ -110,6 +110,15 @@ impl Duty {
     #[inline]
     pub(crate) fn pop_step(&self) -> Popped {
         let popped = self.consumer().pop_step();
+        if self.cell().mailbox().is_room_awaited() {
+            self.cell().tell_of_room(self.pid());
+        }
+        popped
+    }
+
+    /// The next message if it is one that is `wanted` and nothing goes before it.
+    pub(crate) fn pop_if(&self, wanted: impl FnOnce(&Envelope) -> bool) -> Option<Letter> {
+        let popped = self.consumer().pop_if(wanted);
         if self.cell().mailbox().is_room_awaited() {
             self.cell().tell_of_room(self.pid());
         }

@@ -72,11 +72,16 @@ struct Budget {
     /// Whether it is a virtual actor: asked once, for that is told on the line that producers
     /// write.
     is_virtual: bool,
+    /// Whether the behavior took batches when the slice began. One that is swapped in meanwhile
+    /// gets batches of one.
+    takes_batches: bool,
 }
 
 impl Budget {
-    fn of(duty: &Duty) -> Self {
+    fn of(duty: &mut Duty) -> Self {
+        let takes_batches = duty.inside().0.as_batch().is_some();
         Self {
+            takes_batches,
             reductions: duty.cell().budget(),
             spent: 0,
             since: None,
@@ -125,15 +130,15 @@ impl Budget {
 
 impl Duty {
     /// Handles one message, or obeys one order, on a thread that is no scheduler's.
-    pub(crate) fn run_one(self, held: Held<'_>) {
-        let mut budget = Budget::of(&self);
+    pub(crate) fn run_one(mut self, held: Held<'_>) {
+        let mut budget = Budget::of(&mut self);
         budget.reductions = 1;
         self.run_within(budget, held);
     }
 
     /// Runs one slice.
-    pub(crate) fn run_held(self, held: Held<'_>) {
-        let budget = Budget::of(&self);
+    pub(crate) fn run_held(mut self, held: Held<'_>) {
+        let budget = Budget::of(&mut self);
         self.run_within(budget, held);
     }
 
@@ -274,7 +279,11 @@ impl Duty {
                 Popped::Letter(letter) => {
                     budget.take_one(env);
                     if self.cell().group_version() == held.cohort.group.version() {
-                        self.handle_letter(letter, budget, held)
+                        if budget.takes_batches {
+                            self.handle_batch(letter, budget, held)
+                        } else {
+                            self.handle_letter(letter, budget, held)
+                        }
                     } else {
                         self.follow_group(letter, budget, held)
                     }
@@ -322,6 +331,32 @@ impl Duty {
             }
             _ => self.handle_envelope(letter.open(), budget, held),
         }
+    }
+
+    /// As many messages as there are and may be taken, the first of which is `letter`.
+    #[cold]
+    fn handle_batch(&mut self, letter: Letter, budget: &mut Budget, held: Held<'_>) -> Next {
+        if !is_plain(letter.envelope()) || self.inside().0.as_batch().is_none() {
+            return self.handle_letter(letter, budget, held);
+        }
+        let most = budget.reductions.saturating_sub(budget.spent).max(1);
+        let mut batch = Vec::new();
+        batch.extend(into_payload(letter.open()));
+        while batch.len() < most as usize
+            && let Some(letter) = self.pop_if(is_plain)
+        {
+            batch.extend(into_payload(letter.open()));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most the budget")]
+        let more = batch.len() as u32 - 1;
+        budget.messages += more;
+        budget.spent = budget.spent.saturating_add(more);
+        self.cell().count_handled_more(more.into());
+        let cx = Context::new(self.pid(), held.host);
+        self.handle(cx, budget, held, |behavior, state, cx| {
+            let batches = behavior.as_batch().expect("it was one just now");
+            Ok(batches.handle_batch(active(behavior, state), cx, batch))
+        })
     }
 
     fn handle_envelope(&mut self, envelope: Envelope, budget: &mut Budget, held: Held<'_>) -> Next {
@@ -592,6 +627,18 @@ impl Outcome {
             remaining.splice(0..0, envelope.into_message());
         }
         self
+    }
+}
+
+/// Whether it is a message that nobody waits for an answer to.
+fn is_plain(envelope: &Envelope) -> bool {
+    matches!(envelope, Envelope::User(_, None))
+}
+
+fn into_payload(envelope: Envelope) -> Option<Payload> {
+    match envelope {
+        Envelope::User(payload, _) => Some(payload),
+        _ => None,
     }
 }
 

@@ -94,9 +94,10 @@ pub use tree::{Tree, TreeEntry};
 pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
-    Answer, AskError, Behavior, BoxFuture, Clock, Context, DeadLetter, DeadLetterReason, Exit,
-    ExitInfo, ExitReason, Failure, Foreign, Keeper, Message, MigrationError, MonitorRef, Object,
-    Payload, Pid, ReplyTo, SendError, State, Step, SystemMessage, handler,
+    Answer, AskError, BatchBehavior, Behavior, BoxFuture, Clock, Context, DeadLetter,
+    DeadLetterReason, Exit, ExitInfo, ExitReason, Failure, Foreign, Keeper, Message,
+    MigrationError, MonitorRef, Object, Payload, Pid, ReplyTo, SendError, State, Step,
+    SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{

@@ -4,7 +4,8 @@ use std::fmt;
 
 use iris_core::{Envelope, Message};
 
-use super::{Mailbox, Popped};
+use super::{Mailbox, Next, Popped};
+use crate::letter::Letter;
 use crate::runner::Turn;
 
 /// A mailbox in the hands of its one runner; see [`Mailbox::consumer`].
@@ -16,6 +17,16 @@ impl<P, R> Consumer<'_, P, R> {
     pub fn pop_step(&self) -> Popped {
         self.enter()
             .map_or(Popped::Empty, |turn| self.0.pop_in(&turn))
+    }
+
+    /// The next message if it is one that is `wanted` and nothing goes before it; else it stays
+    /// where it is. Takes one step of sorting at most.
+    pub fn pop_if(&self, wanted: impl FnOnce(&Envelope) -> bool) -> Option<Letter> {
+        let turn = self.enter()?;
+        match self.0.look(&turn) {
+            Next::Message => turn.pop_if(wanted),
+            Next::Signal | Next::Nothing | Next::Unsorted => None,
+        }
     }
 
     /// As [`Mailbox::take_signal`].
