@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use iris::{Exit, Failure, Message, Receiver, RecvError, Verdict};
+use iris::{Exit, Failure, Mail, Message, Receiver, RecvError, Verdict};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -40,8 +40,11 @@ impl Mailbox {
         timeout: Option<f64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let timeout = wait_time(timeout)?;
-        let received = self.with(py, |receiver| py.detach(|| receiver.recv_blocking(timeout)))?;
-        answer(py, received)
+        match self.next(py, timeout)? {
+            Ok(mail) => system::mail(py, &mail).map(Some),
+            Err(RecvError::Closed) => Err(error::mailbox_closed(py)),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The first message for which `matcher(message)` is true, as `recv`. Those before it keep
@@ -90,9 +93,8 @@ impl Mailbox {
         let mut batch = vec![first];
         while batch.len() < max {
             // What comes first, a message or the order to stop, is for the next call then.
-            let next = self.with(py, |receiver| receiver.recv_blocking(Some(Duration::ZERO)))?;
-            match next {
-                Ok(message) => batch.push(system::object(py, &message)?),
+            match self.with(py, Receiver::try_recv)? {
+                Ok(mail) => batch.push(system::mail(py, &mail)?),
                 Err(_) => break,
             }
         }
@@ -105,11 +107,8 @@ impl Mailbox {
 
     /// The next message; the iteration ends when the actor is told to stop.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let received = self.with(py, |receiver| py.detach(|| receiver.recv_blocking(None)))?;
-        let received = received.ok();
-        received
-            .map(|message| system::object(py, &message))
-            .transpose()
+        let received = self.next(py, None)?.ok();
+        received.map(|mail| system::mail(py, &mail)).transpose()
     }
 }
 
@@ -120,6 +119,15 @@ impl Mailbox {
             receiver: Mutex::new(Some(receiver)),
             pid,
         }
+    }
+
+    /// The next message. Lets go of the GIL to wait for it only: who has mail goes on as long as
+    /// any Python thread may.
+    fn next(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<Result<Mail, RecvError>> {
+        self.with(py, |receiver| match receiver.try_recv() {
+            Err(RecvError::Timeout) => py.detach(|| receiver.recv_mail_blocking(timeout)),
+            received => received,
+        })
     }
 
     /// Uses the receiver, which only one call at a time can.

@@ -19,7 +19,7 @@ impl FromPyObject<'_, '_> for RawPid {
             let mut overflow = 0;
             // SAFETY: it is an int, and the interpreter is attached.
             let value =
-                unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &mut overflow) };
+                unsafe { ffi::PyLong_AsLongLongAndOverflow(number.as_ptr(), &raw mut overflow) };
             if overflow == 0 && value >= 0 {
                 return Ok(Self(value.cast_unsigned()));
             }

@@ -1,9 +1,11 @@
 //! System messages as Python objects.
 
-use iris::{ExitInfo, Failure, Message, Pid, SystemMessage};
+use iris::{ExitInfo, Failure, Mail, Message, Pid, SystemMessage};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
+
+use crate::handed;
 
 /// News from the runtime, such as the end of an actor.
 ///
@@ -120,6 +122,14 @@ pub(crate) fn object<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<
         Message::System(news) => system(py, news),
         // There are no others yet.
         _ => Ok(py.None().into_bound(py)),
+    }
+}
+
+/// What was received as Python sees it.
+pub(crate) fn mail<'py>(py: Python<'py>, mail: &Mail) -> PyResult<Bound<'py, PyAny>> {
+    match mail {
+        Mail::InPlace(payload) => Ok(handed::object(py, payload).into_any()),
+        Mail::Message(message) => object(py, message),
     }
 }
 

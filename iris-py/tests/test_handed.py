@@ -27,6 +27,22 @@ def test_the_handler_gets_the_object_that_was_sent(
     assert inbox.get() is data
 
 
+def test_a_pull_actor_gets_the_object_that_was_sent(rt: iris.Runtime, inbox: Inbox) -> None:
+    def body(mailbox: iris.Mailbox) -> None:
+        message = mailbox.recv()
+        assert isinstance(message, bytes)
+        inbox(message)
+        for message in mailbox.recv_many(2):
+            assert isinstance(message, bytes)
+            inbox(message)
+
+    pid = rt.spawn_with_mailbox(body)
+    for _ in range(2):
+        data = fresh(5_000)
+        rt.send(pid, data)
+        assert inbox.get() is data
+
+
 def test_a_subclass_of_bytes_arrives_as_plain_bytes(rt: iris.Runtime, inbox: Inbox) -> None:
     class Tagged(bytes):
         pass

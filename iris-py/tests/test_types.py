@@ -40,7 +40,7 @@ with iris.Runtime() as rt:
     sent: bool = rt.send(pid, bytearray(b"x"))
     where: int | None = rt.whereis("printer")
     y: float = half(3.0)
-    rt.spawn(42)  # type: ignore[arg-type]
+    rt.spawn(42)  # type: ignore[call-overload]
     rt.send("printer", b"x")  # type: ignore[arg-type]
 """
     )

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use iris_core::{Envelope, Exit, ExitReason, Message, Pid, ReplyTo};
+use iris_core::{Envelope, Exit, ExitReason, Message, Payload, Pid, ReplyTo, SystemMessage};
 use iris_mailbox::Popped;
 
 use crate::duty::{Duty, Ready};
@@ -23,8 +23,10 @@ pub struct Turn {
 /// What a process receives.
 #[derive(Debug)]
 pub enum Received {
-    /// A message, and who waits for an answer to it.
-    Message(Message, Option<ReplyTo>),
+    /// A user's message, and who waits for an answer to it.
+    User(Payload, Option<ReplyTo>),
+    /// News from the runtime.
+    System(SystemMessage),
     /// Nothing at present.
     Empty,
     /// It was told to stop, in this way.
@@ -73,11 +75,11 @@ impl Turn {
             return match envelope {
                 Envelope::User(payload, reply) => {
                     cell.count_handled();
-                    Received::Message(Message::User(payload.into_bytes()), reply)
+                    Received::User(payload, reply)
                 }
                 Envelope::System(message) => {
                     cell.count_handled();
-                    Received::Message(Message::System(*message), None)
+                    Received::System(*message)
                 }
                 Envelope::Stop(exit) => Received::Stop(exit),
                 // Nothing that such a process has: it is not swapped and never dormant.

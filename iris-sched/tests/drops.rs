@@ -229,7 +229,7 @@ fn a_process_that_receives_ends_once_though_it_is_given_up_before_it_is_removed(
     let send = |process: Process| process.send(Message::from(&b"only"[..]));
     assert!(table.get(pid).is_some_and(|process| send(process).is_ok()));
     let mut turn = kept.pop().expect("it has work").take_turn();
-    assert!(matches!(turn.receive(), Received::Message(..)));
+    assert!(matches!(turn.receive(), Received::User(..)));
     turn.end(ExitReason::Normal.into(), None);
     assert_eq!(kept.exits.lock().expect("no panic under the lock").len(), 1);
     // The end is under way, and a shutdown that waits no longer comes in between.

@@ -85,7 +85,7 @@ pub use exits::ExitCounts;
 pub use names::{NamedSendError, PlaceError};
 pub use observers::{Cursor, OBSERVED_MESSAGES, ObserverBuilder};
 pub use pool::{Pool, PoolBuilder, PoolSendError};
-pub use receive::{Receiver, ReceiverBuilder, RecvError, Verdict};
+pub use receive::{Mail, Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
 pub use supervisors::{Plan, SuperviseError, SupervisorBuilder};

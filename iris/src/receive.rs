@@ -126,6 +126,24 @@ impl From<bool> for Verdict {
     }
 }
 
+/// What was received.
+#[derive(Debug)]
+pub enum Mail {
+    /// A user's bytes, as the sender has put them.
+    InPlace(Payload),
+    /// Any message.
+    Message(Message),
+}
+
+impl From<Mail> for Message {
+    fn from(mail: Mail) -> Self {
+        match mail {
+            Mail::InPlace(payload) => Self::User(payload.into_bytes()),
+            Mail::Message(message) => message,
+        }
+    }
+}
+
 /// The receiving end of an actor's mailbox.
 ///
 /// Messages come in the order of each sender. What [`selective`](Self::recv_matching)
@@ -238,22 +256,94 @@ impl Receiver {
                 Err(RecvError::Timeout) => {}
                 other => return other,
             }
-            let mut state = self.inbox.lock();
-            while state.ready.is_none() {
-                let Some(deadline) = deadline else {
-                    let waited = self.inbox.arrived.wait(state);
-                    state = waited.unwrap_or_else(PoisonError::into_inner);
-                    continue;
-                };
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(RecvError::Timeout);
-                }
-                let waited = self.inbox.arrived.wait_timeout(state, left);
-                state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            }
-            self.turn = state.ready.take().map(Ready::take_turn);
+            self.wait_for_turn(deadline)?;
         }
+    }
+
+    /// The next message if there is one, as its sender has put it: the quickest way, and it
+    /// never blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Timeout`] if there is none, or [`RecvError::Closed`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Mail, RecvError> {
+        if !self.set_aside.is_empty() || self.stopped.is_some() {
+            let mut seen = 0;
+            return self
+                .poll_once(&mut seen, &mut |_| Verdict::Take)
+                .map(Mail::Message);
+        }
+        // Who asked and was not answered by now is told so.
+        self.reply = None;
+        self.fetch_turn();
+        let (mail, reply) = self.pop()?;
+        self.reply = reply;
+        Ok(mail)
+    }
+
+    /// As [`recv_blocking`](Self::recv_blocking), of a message as its sender has put it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    pub fn recv_mail_blocking(&mut self, timeout: Option<Duration>) -> Result<Mail, RecvError> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            match self.try_recv() {
+                Err(RecvError::Timeout) => self.wait_for_turn(deadline)?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Takes the turn if there is one and this has none.
+    #[inline]
+    fn fetch_turn(&mut self) {
+        if self.turn.is_none() {
+            self.turn = self.inbox.lock().ready.take().map(Ready::take_turn);
+        }
+    }
+
+    /// Blocks until there may be something to receive.
+    fn wait_for_turn(&mut self, deadline: Option<Instant>) -> Result<(), RecvError> {
+        let mut state = self.inbox.lock();
+        while state.ready.is_none() {
+            let Some(deadline) = deadline else {
+                let waited = self.inbox.arrived.wait(state);
+                state = waited.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(RecvError::Timeout);
+            }
+            let waited = self.inbox.arrived.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        self.turn = state.ready.take().map(Ready::take_turn);
+        Ok(())
+    }
+
+    /// The next out of the mailbox. `Timeout` stands for nothing at present; the turn is given
+    /// up then.
+    #[inline]
+    fn pop(&mut self) -> Result<(Mail, Option<ReplyTo>), RecvError> {
+        while let Some(turn) = &mut self.turn {
+            match turn.receive() {
+                Received::User(payload, reply) => return Ok((Mail::InPlace(payload), reply)),
+                Received::System(news) => {
+                    return Ok((Mail::Message(Message::System(news)), None));
+                }
+                Received::Empty => self.turn = self.turn.take().and_then(Turn::rest),
+                Received::Stop(exit) => {
+                    self.stopped = Some(exit);
+                    self.inbox.lock().order_received = true;
+                    return Err(RecvError::Closed);
+                }
+            }
+        }
+        Err(RecvError::Timeout)
     }
 
     /// Looks through what was set aside, from `seen` on, and then through the mailbox.
@@ -268,9 +358,7 @@ impl Receiver {
         if self.stopped.is_some() {
             return Err(RecvError::Closed);
         }
-        if self.turn.is_none() {
-            self.turn = self.inbox.lock().ready.take().map(Ready::take_turn);
-        }
+        self.fetch_turn();
         // An order to stop overtakes what was set aside, too.
         let stopped = self.turn.as_ref().is_some_and(Turn::is_stopped);
         while let Some((message, _)) = self.set_aside.get(*seen).filter(|_| !stopped) {
@@ -287,33 +375,22 @@ impl Receiver {
                 }
             }
         }
-        while let Some(mut turn) = self.turn.take() {
-            match turn.receive() {
-                Received::Message(message, reply) => {
-                    self.turn = Some(turn);
-                    let verdict = choose(&message);
-                    if verdict == Verdict::Take {
-                        self.reply = reply;
-                        return Ok(message);
-                    }
-                    self.mail_aside += usize::from(message.as_user().is_some());
-                    self.set_aside.push_back((message, reply));
-                    *seen = self.set_aside.len();
-                    self.note_set_aside();
-                    if verdict == Verdict::Abort {
-                        return Err(RecvError::Aborted);
-                    }
-                }
-                Received::Empty => self.turn = turn.rest(),
-                Received::Stop(exit) => {
-                    self.turn = Some(turn);
-                    self.stopped = Some(exit);
-                    self.inbox.lock().order_received = true;
-                    return Err(RecvError::Closed);
-                }
+        loop {
+            let (mail, reply) = self.pop()?;
+            let message = Message::from(mail);
+            let verdict = choose(&message);
+            if verdict == Verdict::Take {
+                self.reply = reply;
+                return Ok(message);
+            }
+            self.mail_aside += usize::from(message.as_user().is_some());
+            self.set_aside.push_back((message, reply));
+            *seen = self.set_aside.len();
+            self.note_set_aside();
+            if verdict == Verdict::Abort {
+                return Err(RecvError::Aborted);
             }
         }
-        Err(RecvError::Timeout)
     }
 
     fn note_set_aside(&self) {

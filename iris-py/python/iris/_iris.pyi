@@ -1,6 +1,6 @@
 import types
-from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, TypedDict, final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Literal, TypedDict, final, overload
 
 from iris._system import ExitReason
 from typing_extensions import Buffer, Self, disjoint_base
@@ -24,6 +24,7 @@ _ITERATION_CAP: Final[int]
 STOP: Final[StopType]
 
 _Handler = Callable[[bytes], object]
+_BatchHandler = Callable[[list[Any]], object]
 _Message = bytes | PySystemMessage
 _Factory = Callable[[], int]
 _Restart = Literal["permanent", "transient", "temporary"]
@@ -81,6 +82,7 @@ class PySystemMessage:
 @disjoint_base
 class Runtime:
     def __new__(cls) -> Self: ...
+    @overload
     def spawn(
         self,
         handler: _Handler,
@@ -90,8 +92,46 @@ class Runtime:
         name: str | None = None,
         on_error: _OnError = "crash",
         system: bool = False,
+        batch: Literal[False] = False,
         capacity: int | None = None,
     ) -> int: ...
+    @overload
+    def spawn(
+        self,
+        handler: _BatchHandler,
+        budget: int = 100,
+        release_gil: bool = False,
+        *,
+        name: str | None = None,
+        on_error: _OnError = "crash",
+        system: bool = False,
+        batch: Literal[True],
+        capacity: int | None = None,
+    ) -> int: ...
+    @overload
+    def spawn_many(
+        self,
+        handler: _Handler,
+        count: int,
+        budget: int = 100,
+        *,
+        on_error: _OnError = "crash",
+        system: bool = False,
+        batch: Literal[False] = False,
+        capacity: int | None = None,
+    ) -> list[int]: ...
+    @overload
+    def spawn_many(
+        self,
+        handler: _BatchHandler,
+        count: int,
+        budget: int = 100,
+        *,
+        on_error: _OnError = "crash",
+        system: bool = False,
+        batch: Literal[True],
+        capacity: int | None = None,
+    ) -> list[int]: ...
     def spawn_py_handler_bounded(
         self,
         handler: _Handler,
@@ -151,6 +191,7 @@ class Runtime:
     ) -> list[int]: ...
     def rollback_behavior(self, pid: int, steps: int = 1) -> int: ...
     def send(self, pid: int, data: Buffer) -> bool: ...
+    def send_many(self, pid: int, items: Iterable[Buffer]) -> int: ...
     def send_named(self, name: str, data: Buffer) -> bool: ...
     def send_after(self, pid: int, ms: int, data: Buffer) -> int: ...
     def send_interval(self, pid: int, ms: int, data: Buffer) -> int: ...
@@ -160,6 +201,7 @@ class Runtime:
     def is_alive(self, pid: int) -> bool: ...
     def mailbox_size(self, pid: int) -> int | None: ...
     def info(self, pid: int) -> _Info | None: ...
+    @overload
     def hot_swap(
         self,
         pid: int,
@@ -168,6 +210,18 @@ class Runtime:
         now: bool = False,
         on_error: _OnError = "crash",
         system: bool = False,
+        batch: Literal[False] = False,
+    ) -> int: ...
+    @overload
+    def hot_swap(
+        self,
+        pid: int,
+        handler: _BatchHandler,
+        *,
+        now: bool = False,
+        on_error: _OnError = "crash",
+        system: bool = False,
+        batch: Literal[True],
     ) -> int: ...
     def behavior_version(self, pid: int) -> int | None: ...
     def register(self, name: str, pid: int) -> None: ...
