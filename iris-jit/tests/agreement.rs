@@ -193,6 +193,53 @@ fn the_untaken_arm_does_not_fire_its_guard() {
 }
 
 #[test]
+fn what_one_arm_adds_or_multiplies_is_not_seen_from_the_other() {
+    use BinaryOp::{FloatAdd, FloatMul, FloatSub};
+    for (op, swapped, if_true) in [
+        (FloatAdd, false, true),
+        (FloatAdd, true, false),
+        (FloatSub, false, true),
+        (FloatSub, false, false),
+        (FloatSub, true, true),
+        (FloatMul, false, false),
+        (FloatMul, true, true),
+    ] {
+        let params = [Type::Bool, Type::F64, Type::F64, Type::I64];
+        let mut b = FunctionBuilder::new("f", &params, Type::F64);
+        let [cond, total, x, n] = [0, 1, 2, 3].map(|index| b.param(index));
+        let join = b.create_block(&[Type::F64, Type::I64]);
+        let (arm, plain) = (b.create_block(&[]), b.create_block(&[]));
+        let (then, otherwise) = if if_true { (arm, plain) } else { (plain, arm) };
+        b.branch(cond, (then, &[]), (otherwise, &[]));
+        b.switch_to(arm);
+        let (left, right) = if swapped { (x, total) } else { (total, x) };
+        let value = b.binary(op, left, right);
+        let one = b.constant(Value::I64(1));
+        let more = b.binary(BinaryOp::IntAddWrapping, n, one);
+        b.jump(join, &[value, more]);
+        b.switch_to(plain);
+        b.jump(join, &[total, n]);
+        b.switch_to(join);
+        let [value, n] = [0, 1].map(|index| b.block_params(join)[index]);
+        // Both: the count must not change, and the signs of zeros show in the quotient.
+        let n = b.unary(UnaryOp::IntToFloat, n);
+        let scaled = b.binary(FloatMul, value, n);
+        b.ret(scaled);
+        let function = b.finish().unwrap();
+        let mut calls = Vec::new();
+        for cond in [true, false] {
+            for total in FLOATS {
+                for x in FLOATS {
+                    let floats = [Value::F64(total), Value::F64(x)];
+                    calls.push(vec![Value::Bool(cond), floats[0], floats[1], Value::I64(7)]);
+                }
+            }
+        }
+        agree(&function, &calls);
+    }
+}
+
+#[test]
 fn a_loop_runs_in_both() {
     // sum of 0..n, the counter first: blocks are created in an order that is not theirs to run.
     let mut b = FunctionBuilder::new("sum", &[Type::I64], Type::I64);

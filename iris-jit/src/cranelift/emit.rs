@@ -1,6 +1,7 @@
 //! From our IR to Cranelift's.
 
 mod arith;
+mod diamond;
 mod memory;
 mod poll;
 mod recursion;
@@ -18,7 +19,7 @@ use cranelift_module::{FuncId, Linkage, Module};
 use super::{backend, symbols};
 use crate::compiler::{CompileError, status_of_shape};
 use crate::ir::{
-    BinaryOp, CheckedBinaryOp, Comparison, Function, GuardId, Op, Target, Terminator, Val,
+    BinaryOp, CheckedBinaryOp, Comparison, Function, GuardId, Inst, Op, Target, Terminator, Val,
 };
 use crate::types::{Type, Value};
 use crate::verify;
@@ -52,6 +53,7 @@ pub(super) fn emit(
         helpers,
         blocks,
         values: vec![None; function.value_types.len()],
+        folded: vec![false; function.blocks().len()],
         constants: int_constants(function),
         bails: vec![None; function.guards().len()],
         arrays: HashMap::new(),
@@ -138,6 +140,8 @@ struct Emitter<'a> {
     helpers: HashMap<String, FuncRef>,
     blocks: Vec<clif::Block>,
     values: Vec<Option<clif::Value>>,
+    /// Blocks that are part of the one before them, see [`diamond`].
+    folded: Vec<bool>,
     /// Integers that are known.
     constants: HashMap<Val, i64>,
     /// Where each guard leaves to, once one needs it.
@@ -213,13 +217,13 @@ impl Emitter<'_> {
     }
 
     fn block(&mut self, index: usize) {
+        if self.folded[index] {
+            return;
+        }
         let data = &self.function.blocks()[index];
         self.builder.switch_to_block(self.blocks[index]);
         for inst in &data.insts {
-            let value = self.op(inst.op);
-            if let Some(result) = inst.result {
-                self.values[result.0 as usize] = value;
-            }
+            self.inst(inst);
         }
         match data
             .terminator
@@ -235,6 +239,13 @@ impl Emitter<'_> {
                 then,
                 otherwise,
             } => {
+                if let Some(diamond) = self.diamond(then, otherwise) {
+                    self.join(*cond, &diamond);
+                    for block in diamond.blocks {
+                        self.folded[block] = true;
+                    }
+                    return;
+                }
                 let cond = self.get(*cond);
                 let (then, then_args) = self.target(then);
                 let (otherwise, otherwise_args) = self.target(otherwise);
@@ -247,6 +258,13 @@ impl Emitter<'_> {
                 let bail = self.bail(*guard);
                 self.builder.ins().jump(bail, &[]);
             }
+        }
+    }
+
+    fn inst(&mut self, inst: &Inst) {
+        let value = self.op(inst.op);
+        if let Some(result) = inst.result {
+            self.values[result.0 as usize] = value;
         }
     }
 
