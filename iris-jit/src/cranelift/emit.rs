@@ -1,6 +1,7 @@
 //! From our IR to Cranelift's.
 
 mod arith;
+mod counted;
 mod diamond;
 mod memory;
 mod poll;
@@ -23,6 +24,7 @@ use crate::ir::{
 };
 use crate::types::{Type, Value};
 use crate::verify;
+use counted::{Counted, counted_loops};
 use memory::Parts;
 pub(super) use poll::{ask_signature, emit_ask};
 use recursion::Recursion;
@@ -57,11 +59,13 @@ pub(super) fn emit(
         constants: int_constants(function),
         bails: vec![None; function.guards().len()],
         arrays: HashMap::new(),
+        counted: counted_loops(function),
         fuel: None,
         ask,
         ret: None,
         recursion: None,
     };
+    emitter.prepare_counted();
     match inner {
         Some(inner) => emitter.inner_prologue(inner),
         None => emitter.prologue(),
@@ -148,7 +152,9 @@ struct Emitter<'a> {
     bails: Vec<Option<clif::Block>>,
     /// The parts of each array parameter.
     arrays: HashMap<Val, Parts>,
-    /// Rounds of loops until the next poll, if there are polls.
+    /// Loops whose polls are done by their bounds, by header.
+    counted: HashMap<usize, Counted>,
+    /// Rounds of loops until the next poll, at least one, if there are polls.
     fuel: Option<Variable>,
     /// The function to poll with, if there are polls.
     ask: Option<FuncRef>,
@@ -221,9 +227,13 @@ impl Emitter<'_> {
             return;
         }
         let data = &self.function.blocks()[index];
+        self.enter_counted(index);
         self.builder.switch_to_block(self.blocks[index]);
+        let polls_by_bound = self.polls_by_bound(index);
         for inst in &data.insts {
-            self.inst(inst);
+            if !(polls_by_bound && matches!(inst.op, Op::Poll(_))) {
+                self.inst(inst);
+            }
         }
         match data
             .terminator
@@ -231,7 +241,7 @@ impl Emitter<'_> {
             .expect("a verified block has a terminator")
         {
             Terminator::Jump(target) => {
-                let (block, args) = self.target(target);
+                let (block, args) = self.target(index, target);
                 self.builder.ins().jump(block, &args);
             }
             Terminator::Branch {
@@ -240,15 +250,18 @@ impl Emitter<'_> {
                 otherwise,
             } => {
                 if let Some(diamond) = self.diamond(then, otherwise) {
-                    self.join(*cond, &diamond);
+                    self.join(index, *cond, &diamond);
                     for block in diamond.blocks {
                         self.folded[block] = true;
                     }
                     return;
                 }
+                if self.counted_branch(index, *cond) {
+                    return;
+                }
                 let cond = self.get(*cond);
-                let (then, then_args) = self.target(then);
-                let (otherwise, otherwise_args) = self.target(otherwise);
+                let (then, then_args) = self.target(index, then);
+                let (otherwise, otherwise_args) = self.target(index, otherwise);
                 self.builder
                     .ins()
                     .brif(cond, then, &then_args, otherwise, &otherwise_args);
@@ -318,13 +331,14 @@ impl Emitter<'_> {
         self.builder.ins().return_(&[status, nothing]);
     }
 
-    fn target(&self, target: &Target) -> (clif::Block, Vec<BlockArg>) {
+    /// Where `from` goes to.
+    fn target(&self, from: usize, target: &Target) -> (clif::Block, Vec<BlockArg>) {
         let args = target
             .args
             .iter()
             .map(|&arg| BlockArg::Value(self.get(arg)))
             .collect();
-        (self.blocks[target.block.0 as usize], args)
+        (self.way(from, target.block.0 as usize), args)
     }
 
     fn get(&self, value: Val) -> clif::Value {

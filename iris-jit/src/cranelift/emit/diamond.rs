@@ -70,7 +70,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Does both arms, and goes on where they meet.
-    pub(super) fn join(&mut self, cond: Val, diamond: &Diamond<'_>) {
+    pub(super) fn join(&mut self, from: usize, cond: Val, diamond: &Diamond<'_>) {
         let is_last = |inst: &Inst| {
             diamond.values.iter().any(|joined| {
                 matches!(joined, Joined::Accumulated { result, .. } if inst.result == Some(*result))
@@ -85,7 +85,8 @@ impl<'a> Emitter<'a> {
         for &joined in &diamond.values {
             args.push(BlockArg::Value(self.joined(cond, joined)));
         }
-        self.builder.ins().jump(self.blocks[diamond.join], &args);
+        let join = self.way(from, diamond.join);
+        self.builder.ins().jump(join, &args);
     }
 
     fn joined(&mut self, cond: Val, joined: Joined) -> cranelift_codegen::ir::Value {

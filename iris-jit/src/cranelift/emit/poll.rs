@@ -56,11 +56,8 @@ impl Emitter<'_> {
     pub(super) fn start_fuel(&mut self) {
         let mut insts = self.function.blocks().iter().flat_map(|block| &block.insts);
         if insts.any(|inst| matches!(inst.op, Op::Poll(_))) {
-            let fuel = self.builder.declare_var(types::I32);
-            let full = self
-                .builder
-                .ins()
-                .iconst(types::I32, i64::from(poll::INTERVAL));
+            let fuel = self.builder.declare_var(types::I64);
+            let full = self.int(i64::from(poll::INTERVAL));
             self.builder.def_var(fuel, full);
             self.fuel = Some(fuel);
         }
@@ -76,10 +73,7 @@ impl Emitter<'_> {
         self.builder.set_cold_block(ask);
         self.builder.ins().brif(left, next, &[], ask, &[]);
         self.builder.switch_to_block(ask);
-        let full = self
-            .builder
-            .ins()
-            .iconst(types::I32, i64::from(poll::INTERVAL));
+        let full = self.int(i64::from(poll::INTERVAL));
         self.builder.def_var(fuel, full);
         self.ask(guard);
         self.builder.ins().jump(next, &[]);
