@@ -2,15 +2,18 @@
 //!
 //! `iris.offload` (in `iris/_offload.py`) reads and checks a function's source; a
 //! [`kernel::Kernel`] compiles it for each signature that it is called with and knows
-//! when the code may be used; a [`callable`] is what users hold and call. [`buffer`] lends arrays
-//! to a call, [`running`] keeps a long one interruptible, [`helper`] finds the functions that
+//! when the code may be used, [`invoke`] calls it; a [`callable`] is what users hold and call. [`buffer`] lends arrays
+//! to a call, [`running`] keeps a long one interruptible, [`pool`] has the workers of
+//! `strategy="actor"`, [`helper`] finds the functions that
 //! a function calls, and [`result`] makes Python objects of what comes back.
 
 mod buffer;
 mod callable;
 mod helper;
+mod invoke;
 mod kernel;
 mod names;
+mod pool;
 mod result;
 mod running;
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support import Gate, Inbox, Run
@@ -33,6 +34,19 @@ def run_script() -> Run:
 
     def run(text: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(text)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+    return run
+
+
+@pytest.fixture
+def run_program(tmp_path: Path) -> Run:
+    """As ``run_script``, from a file: functions then have a source."""
+
+    def run(text: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        program = tmp_path / "program.py"
+        program.write_text(textwrap.dedent(text))
+        command = [sys.executable, "-X", "faulthandler", str(program)]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
     return run

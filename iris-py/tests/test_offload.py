@@ -562,8 +562,6 @@ def test_bad_options_are_refused() -> None:
         iris.offload(strategy="bogus")
     with pytest.raises(ValueError, match="return_type"):
         iris.offload(return_type="complex")
-    with pytest.raises(NotImplementedError, match="not in this version"):
-        iris.offload(strategy="actor")
     for thing in (42, len, int, print, None.__class__):
         with pytest.raises(TypeError, match="written in Python"):
             iris.offload(thing)

@@ -301,6 +301,7 @@ class Kernel:
         refusal: str | None,
         return_type: str | None,
         jit_names: list[str],
+        pooled: bool = False,
     ) -> Self: ...
     @property
     def _jit_names(self) -> list[str]: ...

@@ -10,10 +10,14 @@ import linecache
 import sys
 import types
 import warnings
+import weakref
 from array import array
 from typing import Any, Callable, Literal, TypeVar, overload
 
 from iris import _iris, _rewrite
+
+_functions: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Those that are alive, for ``iris.jit.report()``."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 Strategy = Literal["auto", "jit", "actor"]
@@ -44,8 +48,11 @@ def offload(
     record. The function is compiled by its first call, for the types of that call's
     arguments.
 
-    ``strategy`` is ``"auto"`` or ``"jit"``, which mean the same in this version;
-    ``return_type`` converts each result as ``float()``, ``int()`` or ``bool()`` does.
+    ``strategy`` is ``"auto"``, ``"jit"`` or ``"actor"``. With ``"actor"`` compiled calls run on a
+    pool of native workers, one for each processor at most, while the caller waits without the
+    GIL; that costs some 20 microseconds a call, and calls from several threads run at once. What
+    runs as Python, and what writes to arrays, runs in the caller. ``"auto"`` and ``"jit"`` mean the
+    same in this version: compiled calls run in the caller. ``return_type`` converts each result as ``float()``, ``int()`` or ``bool()`` does.
 
     The result has beside the function's own attributes:
 
@@ -73,8 +80,6 @@ def offload(
     """
     if strategy not in ("auto", "jit", "actor"):
         raise ValueError(f"strategy must be 'auto', 'jit' or 'actor', not {strategy!r}")
-    if strategy == "actor":
-        raise NotImplementedError("strategy='actor' is not in this version yet; use 'auto'")
     if return_type not in ("float", "int", "bool", None):
         raise ValueError(
             f"return_type must be 'float', 'int', 'bool' or None, not {return_type!r}"
@@ -90,8 +95,12 @@ def offload(
         if refusal is None:
             names = _rewrite.jit_names(function)
             function = _rewrite.rewritten(function, source, first_line, names)
-        kernel = _iris.Kernel(function, name, source, first_line, refusal, return_type, names)
-        return functools.update_wrapper(_iris._offloaded(kernel), function)
+        kernel = _iris.Kernel(
+            function, name, source, first_line, refusal, return_type, names, strategy == "actor"
+        )
+        offloaded = functools.update_wrapper(_iris._offloaded(kernel), function)
+        _functions.add(offloaded)
+        return offloaded
 
     return decorate if function is None else decorate(function)
 

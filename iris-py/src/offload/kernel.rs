@@ -8,22 +8,20 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use iris::jit::CraneliftCompiler;
-use iris::offload::{Bailout, Compiled, Elem, Program, Refusal, Shape, Signature, Type, explain};
+use iris::offload::{Compiled, Program, Refusal, Signature, Type, explain};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::buffer::{self, Buffer, Flavor};
+use super::buffer::{Buffer, Flavor};
+use super::invoke::{End, Given, Place, call_on_arrays, given, mapped, run, scalar};
 use super::names::{Assumption, Scope};
-use super::{helper, result, running};
+use super::{helper, running};
 
 /// Arguments that fit into a call's own stack frame; functions with more run as Python.
 const MOST_PARAMS: usize = 16;
-
-/// Values in a result that fits into a call's own stack frame.
-const MOST_RESULTS: usize = 8;
 
 /// Signatures that one function is compiled for; calls with further ones run as Python.
 const MOST_SIGNATURES: usize = 16;
@@ -95,6 +93,8 @@ pub(crate) struct Kernel {
     /// Names that mean those of `iris.jit`, since nothing bound them when the function was made.
     jit_names: Vec<String>,
     return_type: Option<ReturnType>,
+    /// Whether native workers run it, for callers that wait.
+    pooled: bool,
     /// Filled from the left. A hit is an atomic load and a compare, with no lock.
     specializations: [OnceLock<Specialization>; MOST_SIGNATURES],
     native: AtomicU64,
@@ -113,15 +113,9 @@ pub(super) enum Miss {
 }
 
 impl Miss {
-    fn python(reason: impl Into<String>) -> Self {
+    pub(super) fn python(reason: impl Into<String>) -> Self {
         Self::Python(Some(reason.into()))
     }
-}
-
-/// An argument of a call.
-enum Given {
-    Scalar(Type, u64),
-    Array(Buffer),
 }
 
 #[pymethods]
@@ -129,7 +123,8 @@ impl Kernel {
     /// A kernel for `function`, whose `source` begins in `first_line`; `refusal` says why
     /// the source cannot be used.
     #[new]
-    #[pyo3(signature = (function, name, source, first_line, refusal, return_type, jit_names))]
+    #[pyo3(signature = (function, name, source, first_line, refusal, return_type, jit_names, pooled=false))]
+    #[expect(clippy::too_many_arguments, reason = "one caller, which names them")]
     fn new(
         function: &Bound<'_, PyAny>,
         name: &str,
@@ -138,6 +133,7 @@ impl Kernel {
         refusal: Option<String>,
         return_type: Option<&str>,
         jit_names: Vec<String>,
+        pooled: bool,
     ) -> PyResult<Self> {
         let program = match refusal {
             Some(reason) => Err(reason),
@@ -151,6 +147,7 @@ impl Kernel {
             program,
             jit_names,
             return_type: return_type.map(ReturnType::parse).transpose()?,
+            pooled,
             specializations: Default::default(),
             native: AtomicU64::new(0),
             python: AtomicU64::new(0),
@@ -167,14 +164,7 @@ impl Kernel {
         };
         let mut out = String::new();
         for known in self.known() {
-            let signature = Signature::new(known.tags.clone());
-            match &known.code {
-                Ok(compiled) => out += &explain::compiled(compiled),
-                Err(refusal) => {
-                    out +=
-                        &explain::refused(program.name(), Some(&signature), refusal, &self.source);
-                }
-            }
+            out += &self.lines(program, known);
         }
         if out.is_empty() {
             out = format!(
@@ -427,7 +417,7 @@ impl Kernel {
         }
         // SAFETY: `words` has one word for each parameter, of the type that `tags` says,
         // which is what the code was compiled for, and the bounds of a recursion.
-        match unsafe { run(py, code, &words, true) } {
+        match unsafe { run(py, code, &words, self.place(true)) } {
             Ok(result) => Ok(result),
             Err(End::Bailout(bailout)) => Err(Miss::python(bailout.to_string())),
             Err(End::Other(miss)) => Err(miss),
@@ -489,12 +479,20 @@ impl Kernel {
                     return Err(Miss::python("arrays of different lengths"));
                 }
                 let flavor = if numpy { Flavor::Numpy } else { Flavor::Plain };
-                mapped(py, code, &given, out.elem, len, flavor)
+                mapped(py, code, &given, out.elem, len, flavor, self.place(true))
             }
             _ if numpy => Err(Miss::python(
                 "elements of NumPy arrays are NumPy's numbers (mend: pass memoryview(array))",
             )),
-            _ => call_on_arrays(py, code, &given),
+            _ => call_on_arrays(py, code, &given, self.pooled),
+        }
+    }
+
+    fn place(&self, may_release: bool) -> Place {
+        if self.pooled {
+            Place::Worker
+        } else {
+            Place::Here { may_release }
         }
     }
 
@@ -537,10 +535,23 @@ impl Kernel {
             Ok(compiler) => program.compile(&compiler, &signature, &env),
             Err(_) => program.compile(&iris::jit::Interpreter, &signature, &env),
         });
-        Specialization {
+        let made = Specialization {
             tags: tags.to_vec(),
             code,
             assumptions,
+        };
+        log(py, &self.lines(program, &made));
+        made
+    }
+
+    /// What became of one signature.
+    fn lines(&self, program: &Program, known: &Specialization) -> String {
+        match &known.code {
+            Ok(compiled) => explain::compiled(compiled),
+            Err(refusal) => {
+                let signature = Signature::new(known.tags.clone());
+                explain::refused(program.name(), Some(&signature), refusal, &self.source)
+            }
         }
     }
 
@@ -581,6 +592,16 @@ impl Kernel {
     }
 }
 
+/// Logs a compilation, if the user wants that. A log that fails must not fail the call.
+fn log(py: Python<'_>, lines: &str) {
+    let logged = py
+        .import("iris._jit_log")
+        .and_then(|module| module.getattr("_compiled")?.call1((lines,)));
+    if let Err(error) = logged {
+        error.write_unraisable(py, None);
+    }
+}
+
 /// Runs `work`, which asks nothing of Python, on a thread with a stack of its own: the
 /// parser and the compiler recurse, and a thread of Python's may have as little as 32 KiB.
 pub(super) fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -600,154 +621,4 @@ pub(super) fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 #[inline]
 fn bump(count: &AtomicU64) {
     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-}
-
-/// The type and the bits of an exact `float`, `int` of 64 bits or `bool`.
-///
-/// # Safety
-///
-/// `value` is a live object and the interpreter is attached.
-#[inline]
-unsafe fn scalar(value: *mut ffi::PyObject) -> Option<(Type, u64)> {
-    // SAFETY: the caller's promise covers all calls; the exact type is checked before each
-    // access that relies on it.
-    unsafe {
-        if ffi::PyFloat_CheckExact(value) != 0 {
-            return Some((Type::F64, ffi::PyFloat_AsDouble(value).to_bits()));
-        }
-        if ffi::PyLong_CheckExact(value) != 0 {
-            let mut overflow = 0;
-            let int = ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow);
-            return (overflow == 0).then_some((Type::I64, int.cast_unsigned()));
-        }
-        if ffi::PyBool_Check(value) != 0 {
-            return Some((Type::Bool, u64::from(std::ptr::eq(value, ffi::Py_True()))));
-        }
-    }
-    None
-}
-
-/// Why native code gave nothing.
-enum End {
-    Bailout(Bailout),
-    Other(Miss),
-}
-
-/// Runs native code and makes the object of its result.
-///
-/// # Safety
-///
-/// `words` are those of the arguments that the code was compiled for.
-#[inline]
-unsafe fn run<'py>(
-    py: Python<'py>,
-    code: &Compiled,
-    words: &[u64],
-    may_release: bool,
-) -> Result<Bound<'py, PyAny>, End> {
-    let mut values = [0_u64; MOST_RESULTS];
-    if code.prototype().ret_words() > MOST_RESULTS {
-        return Err(End::Other(Miss::python("a result of many values")));
-    }
-    // SAFETY: the caller's promise, and `values` has room for each shape.
-    let mut call = || unsafe { code.call_raw(words.as_ptr(), values.as_mut_ptr()) };
-    let status = if code.polls() {
-        running::run(may_release, call).map_err(|error| End::Other(Miss::Raised(error)))?
-    } else {
-        call()
-    };
-    let Some(shape) = code.shape(status) else {
-        let bailout = code.bailout(status).expect("a status names a guard");
-        return Err(End::Bailout(bailout));
-    };
-    let object = match &code.prototype().returns[shape] {
-        Shape::Scalar(ty) => result::scalar(py, *ty, values[0]),
-        shape => result::object(py, shape, &mut values.as_slice()),
-    };
-    object.map_err(|_| End::Other(Miss::python("out of memory")))
-}
-
-/// The arguments of a call that are scalars and arrays.
-fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<Given>, Miss> {
-    let one = |(index, &arg): (usize, &*mut ffi::PyObject)| {
-        // SAFETY: the interpreter passes live objects.
-        if let Some((ty, word)) = unsafe { scalar(arg) } {
-            return Ok(Given::Scalar(ty, word));
-        }
-        // SAFETY: as above.
-        let object = unsafe { Bound::from_borrowed_ptr(py, arg) };
-        let buffer = Buffer::of(&object).map(Given::Array);
-        buffer.ok_or_else(|| {
-            let number = index + 1;
-            Miss::python(format!(
-                "argument {number} is no scalar of 64 bits and no known array"
-            ))
-        })
-    };
-    args.iter().enumerate().map(one).collect()
-}
-
-fn words_of(given: &[Given]) -> Vec<u64> {
-    let mut words = Vec::new();
-    for given in given {
-        match given {
-            Given::Scalar(_, word) => words.push(*word),
-            Given::Array(buffer) => words.extend(buffer.array().words()),
-        }
-    }
-    words
-}
-
-/// Calls code that may write to its arguments: if it gives up, what it wrote is undone, and the
-/// function can start over as Python.
-fn call_on_arrays<'py>(
-    py: Python<'py>,
-    code: &Compiled,
-    given: &[Given],
-) -> Result<Bound<'py, PyAny>, Miss> {
-    let written = code
-        .stores()
-        .iter()
-        .filter_map(|&index| match &given[index] {
-            Given::Scalar(..) => None,
-            Given::Array(buffer) => Some((buffer, buffer.copy())),
-        });
-    let copies: Vec<_> = written.collect();
-    // SAFETY: the words are those of the arguments that the tags were made of, whose buffers are
-    // lent until the end of this function.
-    let end = match unsafe { run(py, code, &words_of(given), copies.is_empty()) } {
-        Ok(result) => return Ok(result),
-        Err(end) => end,
-    };
-    for (buffer, copy) in &copies {
-        buffer.restore(copy);
-    }
-    Err(match end {
-        End::Bailout(bailout) => Miss::python(bailout.to_string()),
-        End::Other(miss) => miss,
-    })
-}
-
-/// Calls a map; gives the array of its results.
-fn mapped<'py>(
-    py: Python<'py>,
-    code: &Compiled,
-    given: &[Given],
-    elem: Elem,
-    len: usize,
-    flavor: Flavor,
-) -> Result<Bound<'py, PyAny>, Miss> {
-    let results = buffer::results(py, elem, len, flavor).map_err(Miss::Raised)?;
-    let mut words = words_of(given);
-    let Some(bytes) = Buffer::of(&results) else {
-        return Err(Miss::python("no buffer for the results"));
-    };
-    words.extend(bytes.array().words());
-    // SAFETY: the words are those of the arguments that the tags were made of, and of an array for
-    // as many results of the type that the code gives; all are lent until the end of this function.
-    match unsafe { run(py, code, &words, true) } {
-        Ok(_) => Ok(results),
-        Err(End::Bailout(bailout)) => Err(Miss::Elements(bailout.to_string())),
-        Err(End::Other(miss)) => Err(miss),
-    }
 }

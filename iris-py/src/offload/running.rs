@@ -6,6 +6,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::ffi;
@@ -26,6 +28,8 @@ struct Running {
 
 thread_local! {
     static CURRENT: Cell<*const Running> = const { Cell::new(ptr::null()) };
+    /// Whether who waits for the call on this thread, which is none of Python's, has given up.
+    static CANCELLED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
 pub(crate) fn set_hook() {
@@ -52,6 +56,14 @@ pub(crate) fn run<T>(may_release: bool, call: impl FnOnce() -> T) -> PyResult<T>
         Some(error) => Err(error),
         None => Ok(result),
     }
+}
+
+/// Runs native code on a thread that is none of Python's, until `cancelled` ends its loops.
+pub(super) fn cancellable<T>(cancelled: &Arc<AtomicBool>, call: impl FnOnce() -> T) -> T {
+    CANCELLED.replace(Some(cancelled.clone()));
+    let result = call();
+    CANCELLED.take();
+    result
 }
 
 /// How many calls of a native function may be in each other: fewer than Python has left before it
@@ -84,7 +96,10 @@ pub(crate) fn stack_floor() -> u64 {
 fn go_on() -> bool {
     let current = CURRENT.get();
     if current.is_null() {
-        return true;
+        return CANCELLED.with_borrow(|cancelled| {
+            let cancelled = cancelled.as_ref();
+            !cancelled.is_some_and(|cancelled| cancelled.load(Ordering::Relaxed))
+        });
     }
     // SAFETY: `run` keeps it on its stack until the call, which this is part of, has ended.
     let running = unsafe { &*current };

@@ -1,0 +1,218 @@
+//! Calls of compiled code: arguments in, a result or a reason out.
+
+use iris::offload::{Bailout, Compiled, Elem, Shape, Type};
+use pyo3::ffi;
+use pyo3::prelude::*;
+
+use super::buffer::{self, Buffer, Flavor};
+use super::kernel::Miss;
+use super::{pool, result, running};
+
+/// Values in a result that fits into a call's own stack frame.
+const MOST_RESULTS: usize = 8;
+
+/// An argument of a call.
+pub(super) enum Given {
+    Scalar(Type, u64),
+    Array(Buffer),
+}
+
+/// The type and the bits of an exact `float`, `int` of 64 bits or `bool`.
+///
+/// # Safety
+///
+/// `value` is a live object and the interpreter is attached.
+#[inline]
+pub(super) unsafe fn scalar(value: *mut ffi::PyObject) -> Option<(Type, u64)> {
+    // SAFETY: the caller's promise covers all calls; the exact type is checked before each
+    // access that relies on it.
+    unsafe {
+        if ffi::PyFloat_CheckExact(value) != 0 {
+            return Some((Type::F64, ffi::PyFloat_AsDouble(value).to_bits()));
+        }
+        if ffi::PyLong_CheckExact(value) != 0 {
+            let mut overflow = 0;
+            let int = ffi::PyLong_AsLongLongAndOverflow(value, &raw mut overflow);
+            return (overflow == 0).then_some((Type::I64, int.cast_unsigned()));
+        }
+        if ffi::PyBool_Check(value) != 0 {
+            return Some((Type::Bool, u64::from(std::ptr::eq(value, ffi::Py_True()))));
+        }
+    }
+    None
+}
+
+/// Why native code gave nothing.
+pub(super) enum End {
+    Bailout(Bailout),
+    Other(Miss),
+}
+
+/// Which thread runs native code.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// The caller's, perhaps without the GIL.
+    Here { may_release: bool },
+    /// A native worker, while the caller waits without the GIL.
+    Worker,
+}
+
+/// Runs native code on a worker: its status and values.
+///
+/// # Safety
+///
+/// `words` are those of the arguments that the code was compiled for, and what they refer to
+/// stays until this returns.
+unsafe fn call_on_worker(
+    py: Python<'_>,
+    code: &Compiled,
+    words: &[u64],
+) -> PyResult<(u32, [u64; MOST_RESULTS])> {
+    let (code, mut words) = (code.clone(), words.to_vec());
+    pool::run(py, move || {
+        if code.is_recursive() {
+            // The bound is that of the stack that the code runs on.
+            let floor = code.prototype().arg_words() + 1;
+            words[floor] = running::stack_floor();
+        }
+        let mut values = [0; MOST_RESULTS];
+        // SAFETY: the caller's promise: `run` of the pool waits for this.
+        let status = unsafe { code.call_raw(words.as_ptr(), values.as_mut_ptr()) };
+        (status, values)
+    })
+}
+
+/// Runs native code and makes the object of its result.
+///
+/// # Safety
+///
+/// `words` are those of the arguments that the code was compiled for.
+#[inline]
+pub(super) unsafe fn run<'py>(
+    py: Python<'py>,
+    code: &Compiled,
+    words: &[u64],
+    place: Place,
+) -> Result<Bound<'py, PyAny>, End> {
+    let mut values = [0_u64; MOST_RESULTS];
+    if code.prototype().ret_words() > MOST_RESULTS {
+        return Err(End::Other(Miss::python("a result of many values")));
+    }
+    // SAFETY: the caller's promise, and `values` has room for each shape.
+    let mut call = || unsafe { code.call_raw(words.as_ptr(), values.as_mut_ptr()) };
+    let raised = |error| End::Other(Miss::Raised(error));
+    let status = match place {
+        Place::Worker => {
+            // SAFETY: the caller's promise.
+            let done = unsafe { call_on_worker(py, code, words) };
+            let (status, made) = done.map_err(raised)?;
+            values = made;
+            status
+        }
+        _ if !code.polls() => call(),
+        Place::Here { may_release } => running::run(may_release, call).map_err(raised)?,
+    };
+    let Some(shape) = code.shape(status) else {
+        let bailout = code.bailout(status).expect("a status names a guard");
+        return Err(End::Bailout(bailout));
+    };
+    let object = match &code.prototype().returns[shape] {
+        Shape::Scalar(ty) => result::scalar(py, *ty, values[0]),
+        shape => result::object(py, shape, &mut values.as_slice()),
+    };
+    object.map_err(|_| End::Other(Miss::python("out of memory")))
+}
+
+/// The arguments of a call that are scalars and arrays.
+pub(super) fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<Given>, Miss> {
+    let one = |(index, &arg): (usize, &*mut ffi::PyObject)| {
+        // SAFETY: the interpreter passes live objects.
+        if let Some((ty, word)) = unsafe { scalar(arg) } {
+            return Ok(Given::Scalar(ty, word));
+        }
+        // SAFETY: as above.
+        let object = unsafe { Bound::from_borrowed_ptr(py, arg) };
+        let buffer = Buffer::of(&object).map(Given::Array);
+        buffer.ok_or_else(|| {
+            let number = index + 1;
+            Miss::python(format!(
+                "argument {number} is no scalar of 64 bits and no known array"
+            ))
+        })
+    };
+    args.iter().enumerate().map(one).collect()
+}
+
+fn words_of(given: &[Given]) -> Vec<u64> {
+    let mut words = Vec::new();
+    for given in given {
+        match given {
+            Given::Scalar(_, word) => words.push(*word),
+            Given::Array(buffer) => words.extend(buffer.array().words()),
+        }
+    }
+    words
+}
+
+/// Calls code that may write to its arguments: if it gives up, what it wrote is undone, and the
+/// function can start over as Python.
+pub(super) fn call_on_arrays<'py>(
+    py: Python<'py>,
+    code: &Compiled,
+    given: &[Given],
+    pooled: bool,
+) -> Result<Bound<'py, PyAny>, Miss> {
+    let written = code
+        .stores()
+        .iter()
+        .filter_map(|&index| match &given[index] {
+            Given::Scalar(..) => None,
+            Given::Array(buffer) => Some((buffer, buffer.copy())),
+        });
+    let copies: Vec<_> = written.collect();
+    let may_release = copies.is_empty();
+    let place = if pooled && may_release {
+        Place::Worker
+    } else {
+        // Who else sees an array that is written to must not see it in between.
+        Place::Here { may_release }
+    };
+    // SAFETY: the words are those of the arguments that the tags were made of, whose buffers are
+    // lent until the end of this function.
+    let end = match unsafe { run(py, code, &words_of(given), place) } {
+        Ok(result) => return Ok(result),
+        Err(end) => end,
+    };
+    for (buffer, copy) in &copies {
+        buffer.restore(copy);
+    }
+    Err(match end {
+        End::Bailout(bailout) => Miss::python(bailout.to_string()),
+        End::Other(miss) => miss,
+    })
+}
+
+/// Calls a map; gives the array of its results.
+pub(super) fn mapped<'py>(
+    py: Python<'py>,
+    code: &Compiled,
+    given: &[Given],
+    elem: Elem,
+    len: usize,
+    flavor: Flavor,
+    place: Place,
+) -> Result<Bound<'py, PyAny>, Miss> {
+    let results = buffer::results(py, elem, len, flavor).map_err(Miss::Raised)?;
+    let mut words = words_of(given);
+    let Some(bytes) = Buffer::of(&results) else {
+        return Err(Miss::python("no buffer for the results"));
+    };
+    words.extend(bytes.array().words());
+    // SAFETY: the words are those of the arguments that the tags were made of, and of an array for
+    // as many results of the type that the code gives; all are lent until the end of this function.
+    match unsafe { run(py, code, &words, place) } {
+        Ok(_) => Ok(results),
+        Err(End::Bailout(bailout)) => Err(Miss::Elements(bailout.to_string())),
+        Err(End::Other(miss)) => Err(miss),
+    }
+}
