@@ -16,22 +16,20 @@ pub(super) struct Items {
 }
 
 enum Source {
+    /// By steps of 1 or -1 to a stop.
     Range {
         stop: Val,
-        step: Step,
+        step: i64,
+    },
+    /// So many rounds by another step: a loop that counts them needs no look at the stop.
+    Rounds {
+        rounds: Val,
+        step: Val,
     },
     Array(Val),
     /// The counter that the items get, and whether it is the position itself.
     Enumerate(Box<Items>, Counter),
     Zip(Vec<Items>),
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    /// Known, and not 0.
-    Constant(i64),
-    /// Not 0, and whether it is above.
-    Dynamic { step: Val, up: Val },
 }
 
 #[derive(Clone, Copy)]
@@ -119,24 +117,49 @@ impl Lowerer<'_> {
             [start, stop, step] => (start, stop, step),
             _ => unreachable!("`items` counts the arguments"),
         };
-        let step = self.step(step, at)?;
-        let (start, stop) = (vec![start.val], stop.val);
-        let source = Source::Range { stop, step };
-        Ok(Items { source, start })
-    }
-
-    fn step(&mut self, step: Operand, at: Span) -> Lowered<Step> {
+        let (start, stop) = (start.val, stop.val);
         match step.constant_int() {
             Some(0) => self.diverge(GuardKind::Raise, at),
-            Some(step) => Ok(Step::Constant(step)),
-            None => {
-                let zero = self.int(0);
+            Some(step @ (1 | -1)) => Ok(Items {
+                source: Source::Range { stop, step },
+                start: vec![start],
+            }),
+            _ => {
+                let rounds = self.rounds_of(start, stop, step, at);
+                let step = step.val;
+                Ok(Items {
+                    source: Source::Rounds { rounds, step },
+                    start: vec![self.int(0), start],
+                })
+            }
+        }
+    }
+
+    /// How many numbers there are from `start` by `step` before `stop`.
+    fn rounds_of(&mut self, start: Val, stop: Val, step: Operand, at: Span) -> Val {
+        let (zero, one, minus_one) = (self.int(0), self.int(1), self.int(-1));
+        let (sub, overflow) = (CheckedBinaryOp::IntSub, GuardKind::Overflow);
+        let (from, to, by) = match step.constant_int() {
+            Some(up @ 1..) => (start, stop, self.int(up)),
+            Some(down) if down > i64::MIN => (stop, start, self.int(-down)),
+            _ => {
                 let some = self.b.compare(Comparison::Ne, step.val, zero);
                 self.b.guard(some, GuardKind::Raise, at);
                 let up = self.b.compare(Comparison::Gt, step.val, zero);
-                Ok(Step::Dynamic { step: step.val, up })
+                let from = self.b.select(up, start, stop);
+                let to = self.b.select(up, stop, start);
+                let down = self.b.checked_binary(sub, zero, step.val, overflow, at);
+                (from, to, self.b.select(up, step.val, down))
             }
-        }
+        };
+        let distance = self.b.checked_binary(sub, to, from, overflow, at);
+        // Of a distance above 0 as often as `by` fits into what lies before its end, and once.
+        let before = self.b.binary(BinaryOp::IntAddWrapping, distance, minus_one);
+        let (div, zero_division) = (CheckedBinaryOp::IntFloorDiv, GuardKind::ZeroDivision);
+        let fits = self.b.checked_binary(div, before, by, zero_division, at);
+        let rounds = self.b.binary(BinaryOp::IntAddWrapping, fits, one);
+        let some = self.b.compare(Comparison::Gt, distance, zero);
+        self.b.select(some, rounds, zero)
     }
 
     fn enumerate(&mut self, inner: &Expr, start: Option<&Expr>) -> Lowered<Items> {
@@ -165,15 +188,9 @@ impl Lowerer<'_> {
     /// Whether there is an item at a position.
     pub(super) fn more_items(&mut self, items: &Items, at: &[Val]) -> Val {
         match &items.source {
-            Source::Range { stop, step } => match *step {
-                Step::Constant(1..) => self.b.compare(Comparison::Lt, at[0], *stop),
-                Step::Constant(_) => self.b.compare(Comparison::Gt, at[0], *stop),
-                Step::Dynamic { up, .. } => {
-                    let below = self.b.compare(Comparison::Lt, at[0], *stop);
-                    let above = self.b.compare(Comparison::Gt, at[0], *stop);
-                    self.b.select(up, below, above)
-                }
-            },
+            Source::Range { stop, step: 1 } => self.b.compare(Comparison::Lt, at[0], *stop),
+            Source::Range { stop, .. } => self.b.compare(Comparison::Gt, at[0], *stop),
+            Source::Rounds { rounds, .. } => self.b.compare(Comparison::Lt, at[0], *rounds),
             Source::Array(array) => {
                 let len = self.b.length(*array, 0);
                 self.b.compare(Comparison::Lt, at[0], len)
@@ -200,6 +217,7 @@ impl Lowerer<'_> {
     pub(super) fn item(&mut self, items: &Items, at: &[Val], span: Span) -> Lowered<Datum> {
         Ok(match &items.source {
             Source::Range { .. } => Datum::Scalar(int(at[0])),
+            Source::Rounds { .. } => Datum::Scalar(int(at[1])),
             Source::Array(array) => self.load(*array, Place::At(at[0]), span),
             Source::Enumerate(inner, counter) => {
                 let count = match counter {
@@ -225,10 +243,12 @@ impl Lowerer<'_> {
     /// The position behind one that has an item.
     pub(super) fn next_items(&mut self, items: &Items, at: &[Val], span: Span) -> Vec<Val> {
         match &items.source {
-            Source::Range { step, .. } => vec![self.next_in_range(at[0], *step, span)],
-            Source::Array(_) => {
-                let one = self.int(1);
-                vec![self.b.binary(BinaryOp::IntAddWrapping, at[0], one)]
+            Source::Range { step, .. } => vec![self.step_on(at[0], *step)],
+            Source::Array(_) => vec![self.step_on(at[0], 1)],
+            Source::Rounds { step, .. } => {
+                // Behind the last item it may wrap: nobody looks at it there.
+                let value = self.b.binary(BinaryOp::IntAddWrapping, at[1], *step);
+                vec![self.step_on(at[0], 1), value]
             }
             Source::Enumerate(inner, counter) => {
                 let mut next = self.next_items(inner, &at[..inner.start.len()], span);
@@ -251,16 +271,9 @@ impl Lowerer<'_> {
         }
     }
 
-    /// One step towards a stop that lies ahead cannot overflow; a wider one may pass it.
-    fn next_in_range(&mut self, at: Val, step: Step, span: Span) -> Val {
-        let by = match step {
-            Step::Constant(step) => self.int(step),
-            Step::Dynamic { step, .. } => step,
-        };
-        if let Step::Constant(1 | -1) = step {
-            return self.b.binary(BinaryOp::IntAddWrapping, at, by);
-        }
-        let (op, kind) = (CheckedBinaryOp::IntAdd, GuardKind::Overflow);
-        self.b.checked_binary(op, at, by, kind, span)
+    /// One step towards a stop that lies ahead, which cannot overflow.
+    fn step_on(&mut self, at: Val, step: i64) -> Val {
+        let step = self.int(step);
+        self.b.binary(BinaryOp::IntAddWrapping, at, step)
     }
 }
