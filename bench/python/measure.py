@@ -1,17 +1,18 @@
-"""How one run is timed, how runs take turns, and what a row of the result says."""
+"""What one run of a workload says about itself, and the clock that it is taken with."""
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-import statistics
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 
-REPETITIONS = 5
+PAYLOAD = b"x" * 32
+
+LIMIT_SECONDS = 120.0
+"""A run that takes longer has lost something."""
 
 
 class BenchError(Exception):
@@ -20,35 +21,20 @@ class BenchError(Exception):
 
 @dataclass
 class Timing:
-    """One run: of what, and what it took until the last message had been handled."""
+    """One run: how much was done, and what it took until the last message had been handled."""
 
     n: int
     seconds: float
     cpu_ns: int
     """Of all threads together, per operation."""
+    bytes_each: float | None = None
+    """What one idle actor holds, where the workload asks for that."""
+    share: float | None = None
+    """Which part of the actors really ran, where the workload asks for that."""
 
-
-@dataclass
-class Row:
-    """One implementation's median, as a JSON line."""
-
-    impl: str
-    workload: str
-    n: int
-    seconds: float
-    per_sec: float
-    cpu_ns: float
-    rss_bytes: int | None
-    """Of the process after the run; None where the system does not say."""
-
-
-@dataclass
-class Goal:
-    """What is to be reached, as a JSON line: met if `ratio >= goal`."""
-
-    workload: str
-    ratio: float
-    goal: float
+    def line(self) -> str:
+        """As the one line that a child prints for its parent."""
+        return json.dumps(asdict(self))
 
 
 class Clock:
@@ -59,6 +45,7 @@ class Clock:
         self._start = 0.0
         self._start_cpu = 0
         self._timing: Timing | None = None
+        self._stopped = threading.Event()
 
     def start(self) -> None:
         """The first message is about to be sent."""
@@ -71,52 +58,29 @@ class Clock:
             seconds = time.perf_counter() - self._start
             cpu = time.process_time_ns() - self._start_cpu
             self._timing = Timing(self._n, seconds, cpu // max(1, self._n))
+            self._stopped.set()
 
-    def timing(self) -> Timing:
-        """What was measured."""
-        if self._timing is None:
-            raise BenchError("the last message was never handled")
+    def wait(self) -> Timing:
+        """What was measured, as soon as the clock has stopped."""
+        if not self._stopped.wait(LIMIT_SECONDS) or self._timing is None:
+            raise BenchError(f"not every message was handled within {LIMIT_SECONDS:.0f} s")
         return self._timing
 
 
-Run = Callable[[], Timing]
+class Growth:
+    """What each of many actors adds to the memory of this process."""
+
+    def __init__(self) -> None:
+        self._before = rss_bytes()
+
+    def each(self, actors: list[object] | list[int]) -> float:
+        """The list that the workload keeps its actors in is the bench's, not the actors'."""
+        ours = actors.__sizeof__()
+        ours += sum(actor.__sizeof__() for actor in actors if isinstance(actor, int))
+        return max(0.0, rss_bytes() - self._before - ours) / len(actors)
 
 
-def interleaved(workload: str, impls: dict[str, Run], repetitions: int) -> list[Row]:
-    """Runs the implementations in turn, so that a slow minute of the machine hits them all."""
-    timings: dict[str, list[Timing]] = {name: [] for name in impls}
-    memory: dict[str, int | None] = {}
-    for _ in range(repetitions):
-        for name, run in impls.items():
-            gc.collect()
-            timings[name].append(run())
-            memory[name] = rss_bytes()
-    return [_median(name, workload, runs, memory[name]) for name, runs in timings.items()]
-
-
-def _median(impl: str, workload: str, runs: list[Timing], rss: int | None) -> Row:
-    seconds = statistics.median(run.seconds for run in runs)
-    cpu = statistics.median(run.cpu_ns for run in runs)
-    n = runs[0].n
-    return Row(impl, workload, n, seconds, n / seconds, cpu, rss)
-
-
-def ratio(rows: Iterable[Row], ours: str, anchor: str) -> float:
-    """How many times as much per second `ours` does as `anchor`."""
-    per_sec = {row.impl: row.per_sec for row in rows}
-    return per_sec[ours] / per_sec[anchor]
-
-
-def json_line(row: object) -> str:
-    """One line; figures keep six digits, which is more than any of them is worth."""
-    facts = {
-        key: float(f"{value:.6g}") if isinstance(value, float) else value
-        for key, value in asdict(row).items()  # type: ignore[call-overload]
-    }
-    return json.dumps(facts)
-
-
-def rss_bytes() -> int | None:
+def rss_bytes() -> float:
     """The memory that this process holds now; its peak where only that is told."""
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:
@@ -126,7 +90,7 @@ def rss_bytes() -> int | None:
     try:
         import resource
     except ImportError:  # Windows
-        return None
+        return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Kilobytes, but for macOS.
     return peak if sys.platform == "darwin" else peak * 1024

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from measure import Clock, Timing
-from on_iris import PAYLOAD
+from measure import PAYLOAD, Clock, Growth, Timing
 
 Queue = asyncio.Queue  # of bytes
 
 
-def tell(n: int) -> Timing:
+def tell(n: int, _: int) -> Timing:
     """One producing and one consuming task."""
     return asyncio.run(_tell(n))
 
@@ -32,10 +31,80 @@ async def _tell(n: int) -> Timing:
             await queue.put(PAYLOAD)
 
     await asyncio.gather(consume(), produce())
-    return clock.timing()
+    return clock.wait()
 
 
-def ring(members: int, hops: int) -> Timing:
+def pull(n: int, actors: int) -> Timing:
+    """As `tell`, beside tasks that wait."""
+    return asyncio.run(_pull(n, actors))
+
+
+async def _pull(n: int, actors: int) -> Timing:
+    queues: list[Queue[bytes]] = [Queue() for _ in range(actors - 1)]
+
+    async def wait(own: Queue[bytes]) -> None:
+        await own.get()
+
+    tasks = [asyncio.create_task(wait(queue)) for queue in queues]
+    await asyncio.sleep(0)
+    timing = await _tell(n)
+    await _end(tasks)
+    return timing
+
+
+def ping_pong(n: int, _: int) -> Timing:
+    """One message between two tasks, `n` times to and fro."""
+    return asyncio.run(_ping_pong(n))
+
+
+async def _ping_pong(n: int) -> Timing:
+    clock = Clock(n)
+    here: Queue[bytes] = Queue()
+    there: Queue[bytes] = Queue()
+
+    async def pong() -> None:
+        for _ in range(n):
+            here.put_nowait(await there.get())
+
+    async def ping() -> None:
+        clock.start()
+        for _ in range(n):
+            there.put_nowait(PAYLOAD)
+            await here.get()
+        clock.stop()
+
+    await asyncio.gather(pong(), ping())
+    return clock.wait()
+
+
+def ask(n: int, _: int) -> Timing:
+    """A task asks another by a queue of questions, each with the future of its answer."""
+    return asyncio.run(_ask(n))
+
+
+async def _ask(n: int) -> Timing:
+    clock = Clock(n)
+    loop = asyncio.get_running_loop()
+    questions: Queue[tuple[bytes, asyncio.Future[bytes]]] = Queue()
+
+    async def answer() -> None:
+        for _ in range(n):
+            data, future = await questions.get()
+            future.set_result(data)
+
+    async def asks() -> None:
+        clock.start()
+        for _ in range(n):
+            future: asyncio.Future[bytes] = loop.create_future()
+            questions.put_nowait((PAYLOAD, future))
+            await future
+        clock.stop()
+
+    await asyncio.gather(answer(), asks())
+    return clock.wait()
+
+
+def ring(hops: int, members: int) -> Timing:
     """One message goes from task to task."""
     return asyncio.run(_ring(members, hops))
 
@@ -64,12 +133,12 @@ async def _ring(members: int, hops: int) -> Timing:
 
     following = queues[1:] + queues[:1]
     await _beside([member(own, to) for own, to in zip(queues, following)], start())
-    return clock.timing()
+    return clock.wait()
 
 
-def fan_out(actors: int, rounds: int) -> Timing:
+def fan_out(n: int, actors: int) -> Timing:
     """A message to each of many tasks in every round."""
-    return asyncio.run(_fan_out(actors, rounds))
+    return asyncio.run(_fan_out(actors, n // actors))
 
 
 async def _fan_out(actors: int, rounds: int) -> Timing:
@@ -96,7 +165,29 @@ async def _fan_out(actors: int, rounds: int) -> Timing:
         await finished.wait()
 
     await _beside([consume(queue) for queue in queues], produce())
-    return clock.timing()
+    return clock.wait()
+
+
+def spawn(actors: int, _: int) -> Timing:
+    """Makes a queue and a task that waits on it, for each actor."""
+    return asyncio.run(_spawn(actors))
+
+
+async def _spawn(actors: int) -> Timing:
+    clock = Clock(actors)
+
+    async def actor(own: Queue[bytes]) -> None:
+        await own.get()
+
+    growth = Growth()
+    clock.start()
+    tasks: list[object] = [asyncio.create_task(actor(Queue())) for _ in range(actors)]
+    await asyncio.sleep(0)  # every actor reaches its wait
+    clock.stop()
+    timing = clock.wait()
+    timing.bytes_each = growth.each(tasks)
+    await _end([task for task in tasks if isinstance(task, asyncio.Task)])
+    return timing
 
 
 async def _beside(actors: list[Coroutine[Any, Any, None]], job: Coroutine[Any, Any, None]) -> None:
@@ -104,6 +195,10 @@ async def _beside(actors: list[Coroutine[Any, Any, None]], job: Coroutine[Any, A
     tasks = [asyncio.create_task(actor) for actor in actors]
     await asyncio.sleep(0)  # every actor reaches its first wait
     await job
+    await _end(tasks)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,23 +1,28 @@
-"""The workloads on Iris, with push actors."""
+"""The workloads on Iris."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import iris
+from measure import LIMIT_SECONDS, PAYLOAD, BenchError, Clock, Growth, Timing
 
-from measure import BenchError, Clock, Timing, rss_bytes
-
-PAYLOAD = b"x" * 32
-# A run that takes longer has lost something.
-LIMIT_SECONDS = 300.0
+# Asks and batches may be newer than the wheel that is measured.
+Runtime: Any = iris.Runtime
 
 
-def tell(n: int) -> Timing:
-    """One sender, one actor, `n` messages."""
-    clock = Clock(n)
-    finished = threading.Event()
+def missing(workload: str) -> bool:
+    """Whether the installed version lacks what the workload is about."""
+    if workload == "ask":
+        return not hasattr(Runtime, "call")
+    if workload == "batch":
+        return not hasattr(Runtime, "send_many")
+    return False
+
+
+def _countdown(n: int, clock: Clock) -> Callable[[bytes], None]:
     left = n
 
     def handle(_: bytes) -> None:
@@ -25,25 +30,73 @@ def tell(n: int) -> Timing:
         left -= 1
         if left == 0:
             clock.stop()
-            finished.set()
 
-    with iris.Runtime() as rt:
-        pid = rt.spawn(handle)
+    return handle
+
+
+def tell(n: int, _: int) -> Timing:
+    """One sender, one actor, `n` messages."""
+    clock = Clock(n)
+    with Runtime() as rt:
+        pid = rt.spawn(_countdown(n, clock))
         send = rt.send
         clock.start()
-        for _ in range(n):
+        for _number in range(n):
             send(pid, PAYLOAD)
-        _wait(finished)
-    return clock.timing()
+        return clock.wait()
 
 
-def ring(members: int, hops: int) -> Timing:
+def batch(n: int, size: int) -> Timing:
+    """As `tell`, with `size` messages in each send and lists of them for the handler."""
+    clock = Clock(n)
+    left = n
+
+    def handle(messages: list[bytes]) -> None:
+        nonlocal left
+        for _message in messages:
+            left -= 1
+        if left <= 0:
+            clock.stop()
+
+    with Runtime() as rt:
+        pid = rt.spawn(handle, batch=True)
+        items = [PAYLOAD] * size
+        send_many = rt.send_many
+        clock.start()
+        for _number in range(n // size):
+            send_many(pid, items)
+        return clock.wait()
+
+
+def ping_pong(n: int, _: int) -> Timing:
+    """Two actors, one message that goes to and fro `n` times."""
+    clock = Clock(n)
+    left = n
+    with Runtime() as rt:
+        send = rt.send
+
+        def ping(message: bytes) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                clock.stop()
+            else:
+                send(pong_pid, message)
+
+        def pong(message: bytes) -> None:
+            send(ping_pid, message)
+
+        ping_pid, pong_pid = rt.spawn(ping), rt.spawn(pong)
+        clock.start()
+        send(pong_pid, PAYLOAD)
+        return clock.wait()
+
+
+def ring(hops: int, members: int) -> Timing:
     """One message goes from actor to actor until it has been handed on `hops` times."""
     clock = Clock(hops)
-    finished = threading.Event()
     left = hops
-
-    with iris.Runtime() as rt:
+    with Runtime() as rt:
         pids: list[int] = []
         send = rt.send
 
@@ -55,62 +108,99 @@ def ring(members: int, hops: int) -> Timing:
                     send(pids[following], message)
                 elif left == 0:
                     clock.stop()
-                    finished.set()
 
             return handle
 
         pids.extend(rt.spawn(member((number + 1) % members)) for number in range(members))
         clock.start()
         send(pids[0], PAYLOAD)
-        _wait(finished)
-    return clock.timing()
+        return clock.wait()
 
 
-def fan_out(actors: int, rounds: int) -> Timing:
+def fan_out(n: int, actors: int) -> Timing:
     """One sender, `actors` actors, a message to each of them in every round."""
-    n = actors * rounds
     clock = Clock(n)
-    finished = threading.Event()
-    left = n
-
-    def handle(_: bytes) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            clock.stop()
-            finished.set()
-
-    with iris.Runtime() as rt:
+    with Runtime() as rt:
+        handle = _countdown(n, clock)
         pids = [rt.spawn(handle) for _ in range(actors)]
         send = rt.send
         clock.start()
-        for _ in range(rounds):
+        for _round in range(n // actors):
             for pid in pids:
                 send(pid, PAYLOAD)
-        _wait(finished)
-    return clock.timing()
+        return clock.wait()
 
 
-def spawn(actors: int) -> tuple[Timing, float]:
+def spawn(actors: int, _: int) -> Timing:
     """Spawns idle actors; also the bytes that each of them holds."""
     clock = Clock(actors)
-    with iris.Runtime() as rt:
+    with Runtime() as rt:
 
         def handle(_: bytes) -> None:
             pass
 
         # The first actor brings the runtime's own threads and tables into being.
         rt.spawn(handle)
-        before = rss_bytes() or 0
+        growth = Growth()
         clock.start()
         pids = [rt.spawn(handle) for _ in range(actors)]
         clock.stop()
-        grown = (rss_bytes() or 0) - before
-        # The list of pids is ours, not the actors'.
-        ours = pids.__sizeof__() + sum(pid.__sizeof__() for pid in pids)
-    return clock.timing(), max(0, grown - ours) / actors
+        timing = clock.wait()
+        timing.bytes_each = growth.each(pids)
+    return timing
 
 
-def _wait(finished: threading.Event) -> None:
-    if not finished.wait(timeout=LIMIT_SECONDS):
-        raise BenchError(f"not every message was handled within {LIMIT_SECONDS:.0f} s")
+def pull(n: int, actors: int) -> Timing:
+    """`actors` pull actors run and wait in `recv`; one of them is told `n` times."""
+    clock = Clock(n)
+    running = threading.Semaphore(0)
+
+    def wait(mailbox: iris.Mailbox) -> None:
+        running.release()
+        mailbox.recv()
+
+    def count(mailbox: iris.Mailbox) -> None:
+        running.release()
+        recv = mailbox.recv
+        for _number in range(n):
+            recv()
+        clock.stop()
+
+    with Runtime() as rt:
+        for _actor in range(actors - 1):
+            rt.spawn_with_mailbox(wait)
+        pid = rt.spawn_with_mailbox(count)
+        ran = sum(running.acquire(timeout=LIMIT_SECONDS) for _ in range(actors))
+        send = rt.send
+        clock.start()
+        for _number in range(n):
+            send(pid, PAYLOAD)
+        timing = clock.wait()
+        timing.share = ran / actors
+    return timing
+
+
+def ask(n: int, _: int) -> Timing:
+    """An actor asks another one `n` times, one question after the other's answer."""
+    clock = Clock(n)
+    failed: list[BaseException] = []
+    with Runtime() as rt:
+        answerer = rt.spawn(lambda data: data)
+
+        def asks(data: bytes) -> None:
+            call = rt.call
+            try:
+                for _number in range(n):
+                    call(answerer, data)
+            except BaseException as error:
+                failed.append(error)
+                raise
+            finally:
+                clock.stop()
+
+        clock.start()
+        rt.send(rt.spawn(asks), PAYLOAD)
+        timing = clock.wait()
+    if failed:
+        raise BenchError(f"an ask failed: {failed[0]!r}")
+    return timing

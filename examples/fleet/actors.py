@@ -65,7 +65,7 @@ def run_fleet(plan: Plan, threshold: float, tick: Tick) -> tuple[Outcome, FleetF
         ]
         for path, unit in plan.paths.items():
             rt.register_path(path, pids[unit])
-        reserved = sum(rt.info(pid)["status"] == "reserved" for pid in pids)
+        reserved = sum(_is_reserved(rt, pid) for pid in pids)
 
         send = rt.send
         stride = max(1, len(plan.messages) // STRIDES)
@@ -121,6 +121,11 @@ def wait_for_end(rt: iris.Runtime, plan: Plan, pids: list[int], finished: thread
             raise FleetError("the actor of the incidents crashed")
         if time.monotonic() > deadline:
             raise FleetError(f"the fleet did not finish within {FINISH_SECONDS:.0f} s")
+
+
+def _is_reserved(rt: iris.Runtime, pid: int) -> bool:
+    info = rt.info(pid)
+    return info is not None and info["status"] == "reserved"
 
 
 def scoring_calls() -> tuple[int, int]:

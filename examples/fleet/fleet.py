@@ -27,7 +27,8 @@ Handler = Callable[[bytes], None]
 class Incident(NamedTuple):
     """A delay far above what the aircraft is used to."""
 
-    index: int
+    flight: int
+    """Its place among all flights."""
     version: int
     delay: float
     score: float
@@ -154,7 +155,7 @@ def rows(plan: Plan, outcome: Outcome) -> dict[str, tuple[bytes | int | str, ...
         table[f"unit {unit}"] = (*map(bits, floats), stats.cancelled)
     for incident in outcome.incidents:
         row = (incident.version, bits(incident.delay), bits(incident.score))
-        table[f"incident at flight {incident.index}"] = row
+        table[f"incident at flight {incident.flight}"] = row
     return table
 
 

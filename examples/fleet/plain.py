@@ -55,7 +55,7 @@ Item = Union[bytes, Handler]
 async def _unit(queue: asyncio.Queue[Item], handler: Handler) -> None:
     while True:
         item = await queue.get()
-        if type(item) is bytes:
+        if isinstance(item, bytes):
             handler(item)
             if item == FINISHED:
                 return

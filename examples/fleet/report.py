@@ -135,4 +135,4 @@ def print_worst(console: Console, plan: Plan, outcome: Outcome) -> None:
 
 def count_incidents(plan: Plan, outcome: Outcome) -> Counter[int]:
     """Incidents by unit number."""
-    return Counter(plan.messages[incident.index][0] for incident in outcome.incidents)
+    return Counter(plan.messages[incident.flight][0] for incident in outcome.incidents)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ready ──► queue ──► leader: takes the GIL once, runs slices of many actors,
-//!                       lets go after 1 ms or when the queue is empty
+//!                       lets go after 10 ms or when the queue is empty
 //!                          │ the same slice at two looks, 10 ms apart, and others wait
 //!                          ▼
 //!             watch: declares the lead vacant ──► a spare thread takes it
@@ -26,9 +26,12 @@ use iris::{BoxFuture, Ready, Scheduler, Shift};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// The longest that the GIL is held over several slices. Python's own switch interval is
-/// 5 ms: other Python threads get their turn in a fraction of it.
-const HOLD: Duration = Duration::from_millis(1);
+/// The longest that the GIL is held over several slices, unless another thread asks for it:
+/// the interpreter then switches in the midst of a handler. Twice Python's switch interval of
+/// 5 ms, after which a thread that waits begins to ask. Who lets go before that
+/// wakes the waiting thread, has taken the GIL again before that can run, and makes it count from
+/// the start: letting go every 1 ms kept the main thread waiting for whole seconds.
+const HOLD: Duration = Duration::from_millis(10);
 
 /// How long a handler may run, at least, before the lane's other actors move to another
 /// thread; at most twice as long.

@@ -1,7 +1,8 @@
 //! Pull actors: a Python function on a thread of its own, with a mailbox to receive from.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 use iris::{Exit, Failure, Mail, Message, Receiver, RecvError, Verdict};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -10,7 +11,9 @@ use pyo3::prelude::*;
 use crate::behavior::refuse_coroutine;
 use crate::convert;
 use crate::error;
+use crate::fork::{self, Birthplace};
 use crate::system;
+use crate::wait::SIGNAL_INTERVAL;
 
 /// The mailbox of a pull actor. It belongs to the thread of its actor.
 #[pyclass(module = "iris._iris", frozen)]
@@ -18,6 +21,9 @@ pub(crate) struct Mailbox {
     /// Taken out when the actor ends, however long somebody keeps the object.
     receiver: Mutex<Option<Receiver>>,
     pid: u64,
+    /// The actor's own thread, which no signal is for: it waits without looking for them.
+    home: ThreadId,
+    born: Birthplace,
 }
 
 #[pymethods]
@@ -31,7 +37,7 @@ impl Mailbox {
     /// The next message, or `None` if none came within `timeout` seconds (`None`: for ever).
     /// It is `bytes`, or a `PySystemMessage` such as the EXIT of a linked actor.
     ///
-    /// Releases the GIL while it waits. Raises `MailboxClosed` once the actor was told to
+    /// Releases the GIL while it waits; on the main thread it heeds Ctrl-C. Raises `MailboxClosed` once the actor was told to
     /// stop; it may leave the actor's function, which is then a quiet end.
     #[pyo3(signature = (timeout=None))]
     fn recv<'py>(
@@ -62,12 +68,10 @@ impl Mailbox {
         }
         let timeout = wait_time(timeout)?;
         let matcher = matcher.clone().unbind();
-        let mut raised = None;
-        let received = self.with(py, |receiver| {
-            py.detach(|| {
-                let choose = |message: &Message| choose(&matcher, message, &mut raised);
-                receiver.recv_chosen_blocking(choose, timeout)
-            })
+        let (mut raised, mut seen) = (None, 0);
+        let received = self.wait(py, timeout, |receiver, step| {
+            let choose = |message: &Message| choose(&matcher, message, &mut raised);
+            receiver.recv_chosen_from(&mut seen, choose, step)
         })?;
         match raised {
             Some(raised) => Err(raised),
@@ -118,20 +122,55 @@ impl Mailbox {
         Self {
             receiver: Mutex::new(Some(receiver)),
             pid,
+            home: thread::current().id(),
+            born: Birthplace::here(),
         }
     }
 
     /// The next message. Lets go of the GIL to wait for it only: who has mail goes on as long as
     /// any Python thread may.
     fn next(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<Result<Mail, RecvError>> {
-        self.with(py, |receiver| match receiver.try_recv() {
-            Err(RecvError::Timeout) => py.detach(|| receiver.recv_mail_blocking(timeout)),
-            received => received,
-        })
+        match self.with(py, Receiver::try_recv)? {
+            Err(RecvError::Timeout) => self.wait(py, timeout, |receiver, step| {
+                receiver.recv_mail_blocking(step)
+            }),
+            received => Ok(received),
+        }
+    }
+
+    /// Waits for a message without the GIL; on a thread that was handed the mailbox, and may be
+    /// the main one, in steps that heed Ctrl-C.
+    fn wait<T: Send>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        mut receive: impl FnMut(&mut Receiver, Option<Duration>) -> Result<T, RecvError> + Send,
+    ) -> PyResult<Result<T, RecvError>> {
+        let at_home = thread::current().id() == self.home;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.with(py, |receiver| {
+            loop {
+                let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                let step = if at_home {
+                    timeout
+                } else {
+                    Some(left.map_or(SIGNAL_INTERVAL, |left| left.min(SIGNAL_INTERVAL)))
+                };
+                let received = py.detach(|| receive(receiver, step));
+                let over = at_home || left.is_some_and(|left| left.is_zero());
+                if over || !matches!(received, Err(RecvError::Timeout)) {
+                    return Ok(received);
+                }
+                py.check_signals()?;
+            }
+        })?
     }
 
     /// Uses the receiver, which only one call at a time can.
     fn with<T>(&self, py: Python<'_>, receive: impl FnOnce(&mut Receiver) -> T) -> PyResult<T> {
+        if !self.born.is_here() {
+            return Err(error::forked(py));
+        }
         let mut guard: MutexGuard<'_, _> = match self.receiver.try_lock() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -167,6 +206,9 @@ pub(crate) fn run(handler: &Py<PyAny>, name: &str, receiver: Receiver) -> Exit {
         let mailbox = Py::new(py, Mailbox::new(receiver));
         let result = mailbox.and_then(|mailbox| {
             let returned = handler.bind(py).call1((&mailbox,));
+            if !mailbox.get().born.is_here() {
+                fork::leave_child(py, returned.err());
+            }
             py.detach(|| mailbox.get().close());
             refuse_coroutine(&returned?)
         });

@@ -88,7 +88,8 @@ impl PyRuntime {
         Ok(system::raw(self.runtime(py)?.members(group)))
     }
 
-    /// Sends `data` to each member of a group; how many took it.
+    /// Sends `data` to each member of a group; how many took it. Never waits: a member whose
+    /// mailbox is full takes nothing, with the policy `"block"` too.
     fn publish(&self, py: Python<'_>, group: &str, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let payload = convert::payload(data)?;
         Ok(self.runtime(py)?.publish(group, payload))

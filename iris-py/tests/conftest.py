@@ -33,7 +33,9 @@ def run_script() -> Run:
     """Runs Python text in a process of its own, so that a crash or hang is a failed test."""
 
     def run(text: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(text)]
+        # Python 3.12 and later warn of forking beside threads, which some tests are about.
+        quiet = "ignore:This process:DeprecationWarning"
+        command = [sys.executable, "-X", "faulthandler", "-W", quiet, "-c", textwrap.dedent(text)]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
 
     return run

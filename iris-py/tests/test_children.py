@@ -87,3 +87,22 @@ def test_a_pool_shares_the_work_and_ends_with_its_parent(rt: iris.Runtime, inbox
     rt.stop(parent)
     assert rt.join(parent, PATIENCE)
     assert not any(map(rt.is_alive, workers))
+
+
+def test_the_module_s_pool_is_the_runtime_s(rt: iris.Runtime, inbox: Inbox) -> None:
+    parent = rt.spawn(lambda data: None)
+    workers = iris.spawn_child_pool(rt, parent, inbox, size=3)
+    assert len(set(workers)) == 3
+    assert len(iris.spawn_child_pool(rt, parent, inbox)) == 4
+    for pid in workers:
+        assert rt.send(pid, b"x")
+    assert inbox.take(3) == [b"x"] * 3
+    rt.stop(parent)
+    assert all(rt.join(pid, 20) for pid in workers)
+    with pytest.raises(iris.DeadActorError):
+        iris.spawn_child_pool(rt, parent, inbox)
+
+
+def test_a_pool_without_a_handler_says_what_to_do(rt: iris.Runtime) -> None:
+    with pytest.raises(NotImplementedError, match="give spawn_child_pool\\(\\) a handler"):
+        iris.spawn_child_pool(rt, rt.spawn(lambda data: None), size=4)

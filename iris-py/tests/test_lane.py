@@ -97,3 +97,18 @@ def test_actors_cost_no_threads(rt: iris.Runtime, inbox: Inbox) -> None:
     inbox.take(1_000)
     # Handlers that the machine held up for 10 ms may have brought some spare threads.
     assert len(os.listdir("/proc/self/task")) <= before + 16
+
+
+def test_other_threads_get_their_turn_beside_an_actor_that_never_pauses(rt: iris.Runtime) -> None:
+    pid = rt.spawn(lambda data: rt.send(pid, data))
+    rt.send(pid, b"x")
+    finished = threading.Event()
+
+    def turns() -> None:
+        for _ in range(100):
+            time.sleep(0.001)  # lets go of the GIL, and wants it back
+        finished.set()
+
+    threading.Thread(target=turns, daemon=True).start()
+    assert finished.wait(PATIENCE)
+    rt.stop(pid)

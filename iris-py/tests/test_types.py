@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import subprocess
 import sys
 
@@ -25,6 +26,12 @@ def test_the_package_is_typed_strictly() -> None:
     run("mypy", "--strict", "--cache-dir", "/dev/null", "--package", "iris")
 
 
+def test_the_examples_are_typed_strictly() -> None:
+    programs = sorted((pathlib.Path(__file__).parents[2] / "examples" / "fleet").glob("*.py"))
+    assert programs
+    run("mypy", "--strict", "--cache-dir", "/dev/null", *map(str, programs))
+
+
 def test_a_program_is_checked_against_the_stubs(tmp_path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
@@ -40,6 +47,10 @@ with iris.Runtime() as rt:
     sent: bool = rt.send(pid, bytearray(b"x"))
     where: int | None = rt.whereis("printer")
     y: float = half(3.0)
+    how: str = half.explain()
+    native: int = half.stats["native"]
+    half("3.0")  # type: ignore[arg-type]
+    workers: list[int] = iris.spawn_child_pool(rt, pid, print, size=2)
     rt.spawn(42)  # type: ignore[call-overload]
     rt.send("printer", b"x")  # type: ignore[arg-type]
 """

@@ -54,11 +54,15 @@ impl Runtime {
     }
 
     /// Sends `message` to each member of `group` in the order of joining; how many took it.
-    /// Never waits. The members share one copy of the bytes.
+    /// Never waits: a member that is full and has its senders wait takes nothing. The members
+    /// share one copy of the bytes.
     pub fn publish(&self, group: &str, message: impl Into<Bytes>) -> usize {
         let message = message.into();
         let members: Arc<[Pid]> = self.registry().members(group);
-        let send = |pid: &&Pid| self.send(**pid, Message::User(message.clone())).is_ok();
+        let send = |pid: &&Pid| {
+            let sent = self.try_send(**pid, Message::User(message.clone()));
+            sent.is_ok()
+        };
         members.iter().filter(send).count()
     }
 

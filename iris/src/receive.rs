@@ -246,13 +246,28 @@ impl Receiver {
     /// [`RecvError`].
     pub fn recv_chosen_blocking(
         &mut self,
+        choose: impl FnMut(&Message) -> Verdict,
+        timeout: Option<Duration>,
+    ) -> Result<Message, RecvError> {
+        self.recv_chosen_from(&mut 0, choose, timeout)
+    }
+
+    /// As [`recv_chosen_blocking`](Self::recv_chosen_blocking), for who waits in steps: the next
+    /// step, with the same `seen`, does not look again at the messages that this one has
+    /// passed over. It begins at 0, and is good until another receive.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`].
+    pub fn recv_chosen_from(
+        &mut self,
+        seen: &mut usize,
         mut choose: impl FnMut(&Message) -> Verdict,
         timeout: Option<Duration>,
     ) -> Result<Message, RecvError> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut seen = 0;
         loop {
-            match self.poll_once(&mut seen, &mut choose) {
+            match self.poll_once(seen, &mut choose) {
                 Err(RecvError::Timeout) => {}
                 other => return other,
             }

@@ -736,3 +736,13 @@ fn a_question_is_a_message_to_the_policies_but_never_waits_for_room() {
     });
     assert_eq!(evicted, Err(AskError::Dead(slow.pid)));
 }
+
+#[test]
+fn publishing_to_a_group_waits_for_no_member() {
+    let rt = runtime();
+    let slow = Slow::new(&rt, 1, OverflowPolicy::Block);
+    rt.join_group("all", slow.pid).unwrap();
+    assert_eq!(rt.publish("all", &b"first"[..]), 1);
+    assert_eq!(rt.publish("all", &b"no room"[..]), 0);
+    assert_eq!(slow.take(1), ["first"]);
+}

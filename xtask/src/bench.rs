@@ -76,7 +76,13 @@ pub(crate) fn run(workspace: &Workspace, options: Options<'_>) -> Result<(), Err
     let mut command = match options.area {
         Area::Core => core(workspace, "bench-core")?,
         Area::Supervise => core(workspace, "bench-supervise")?,
-        Area::Python => python(workspace, "bench/python/main.py")?,
+        Area::Python => {
+            let mut command = python(workspace, "bench/python/main.py")?;
+            if let Some(folder) = peers(workspace) {
+                command.arg("--extras").arg(folder);
+            }
+            command
+        }
         Area::Offload => {
             rivals(workspace);
             python(workspace, "bench/offload/main.py")?
@@ -117,6 +123,27 @@ fn rivals(workspace: &Workspace) {
     });
     if let Err(error) = installed {
         eprintln!("xtask: {error}; the bench goes on without them");
+    }
+}
+
+/// Installs what the Python bench compares with into a folder of its own: in the environment
+/// of the wheel, its dependencies would be the product's. Without it, the bench goes on.
+fn peers(workspace: &Workspace) -> Option<PathBuf> {
+    let folder = workspace.path("target/bench-python");
+    let installed = Venv::ready(workspace).and_then(|venv| {
+        let mut pip = venv.command();
+        pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"])
+            .arg(&folder)
+            .arg("--requirement")
+            .arg(workspace.path("bench/python/requirements.txt"));
+        tools::run_aside(&mut pip, "pip install of bench/python/requirements.txt")
+    });
+    match installed {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            eprintln!("xtask: {error}; the bench goes on without them");
+            None
+        }
     }
 }
 

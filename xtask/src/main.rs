@@ -4,8 +4,8 @@
 //! anything else, and no iris crate, so that it works while they do not.
 //!
 //! Reading order: [`tools`] (errors, processes, the virtual environment), [`py`] (the wheel),
-//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`], [`test`] and [`fuzz`] (the
-//! checks).
+//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`], [`test`], [`fuzz`] and
+//! [`soak`] (the checks).
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -18,6 +18,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod py;
+mod soak;
 mod test;
 mod tidy;
 mod tools;
@@ -48,10 +49,12 @@ usage: cargo xtask COMMAND
                                   it), NumPy and CPython
   fuzz offload [--calls N] [--seed S]
                                   compares random programs, compiled, with CPython
+  soak [--minutes N] [--seed S]   random traffic, spawns, swaps and stops from eight Python threads,
+                                  with an exact account of all messages at the end
   help                            this text
 
 not in this version yet:
-  node, soak
+  node
   bench mesh|node
   demo --mesh, --gateway
 
@@ -61,10 +64,10 @@ environment:
 ";
 
 /// Commands that work.
-const COMMANDS: [&str; 6] = ["py", "demo", "test", "bench", "fuzz", "help"];
+const COMMANDS: [&str; 7] = ["py", "demo", "test", "bench", "fuzz", "soak", "help"];
 
 /// Commands of the plan that later versions bring.
-const LATER: [&str; 2] = ["node", "soak"];
+const LATER: [&str; 1] = ["node"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -109,6 +112,10 @@ fn run(args: &[String]) -> Result<(), Error> {
             let options = fuzz::Options::parse(rest)?;
             fuzz::run(&Workspace::find(), options)
         }
+        "soak" => {
+            let options = soak::Options::parse(rest)?;
+            soak::run(&Workspace::find(), options)
+        }
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())
@@ -135,7 +142,7 @@ mod tests {
         let error = error_of("tset");
         assert_eq!(
             error.to_string(),
-            "unknown command `tset`; valid ones: py, demo, test, bench, fuzz, help"
+            "unknown command `tset`; valid ones: py, demo, test, bench, fuzz, soak, help"
         );
         assert_eq!(error.exit_code(), 2);
     }
@@ -179,7 +186,6 @@ mod tests {
     fn what_later_versions_bring_says_so() {
         for line in [
             "node",
-            "soak",
             "demo --quick --mesh",
             "demo --gateway",
             "bench mesh --json",

@@ -54,7 +54,7 @@ def test_the_second_half_is_scored_by_the_second_detector() -> None:
     delays = [float(number % 3) for number in range(20)]
     delays[9] = delays[15] = 500.0
     outcome = single_loop([flight(number, delay) for number, delay in enumerate(delays)], 2.0)
-    assert [(found.index, found.version) for found in outcome.incidents] == [(9, 1), (15, 2)]
+    assert [(found.flight, found.version) for found in outcome.incidents] == [(9, 1), (15, 2)]
 
 
 def test_the_swap_falls_on_the_middle_flight() -> None:
@@ -62,7 +62,7 @@ def test_the_swap_falls_on_the_middle_flight() -> None:
     delays = [0.0] * 10 + [500.0] * 2 + [0.0] * 8
     outcome = single_loop([flight(number, delay) for number, delay in enumerate(delays)], 2.0)
     first = outcome.incidents[0]
-    assert (first.index, first.version) == (10, 2)
+    assert (first.flight, first.version) == (10, 2)
     assert first.score == detector.score_v2(500.0, 10.0, 0.0, 0.0)
 
 

@@ -21,6 +21,7 @@ from iris._errors import (
 from iris._iris import STOP, Mailbox, PySystemMessage, __version__
 from iris._lifecycle import Runtime
 from iris._offload import offload
+from iris._pool import spawn_child_pool
 from iris._system import ExitReason
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "jit",
     "offload",
+    "spawn_child_pool",
     "version",
 ]
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iris import _iris
 from iris._iris import PySystemMessage
+
+# Who awaits something has imported it; for others it would be most of the time of `import iris`.
+if TYPE_CHECKING:
+    import asyncio
 
 _live: set[Runtime] = set()
 """Runtimes whose threads have not all ended. Held, so that what is queued in one that nobody
@@ -49,6 +52,8 @@ class Runtime(_iris.Runtime):
 
         Cancelled, it takes no message.
         """
+        import asyncio
+
         cancelled = threading.Event()
         loop = asyncio.get_running_loop()
         taken = loop.run_in_executor(

@@ -5,27 +5,46 @@ from __future__ import annotations
 import ast
 import copyreg
 import functools
-import inspect
 import linecache
 import sys
 import types
 import warnings
 import weakref
 from array import array
-from typing import Any, Callable, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable, Literal, overload
 
 from iris import _iris, _rewrite
 
 _functions: weakref.WeakSet[Any] = weakref.WeakSet()
 """Those that are alive, for ``iris.jit.report()``."""
+if TYPE_CHECKING:
+    from typing import Protocol, TypeVar
 
-F = TypeVar("F", bound=Callable[..., Any])
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class Offloaded(Protocol[P, R]):
+        """What ``offload`` makes of a function: the function, and how it runs."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Offloaded[P, R]: ...
+        @overload
+        def __get__(self, instance: object, owner: type | None = None) -> Callable[..., R]: ...
+        def explain(self) -> str: ...
+        @property
+        def stats(self) -> dict[str, int]: ...
+        @property
+        def py(self) -> Callable[P, R]: ...
+
 Strategy = Literal["auto", "jit", "actor"]
 ReturnType = Literal["float", "int", "bool"]
 
 
 @overload
-def offload(function: F, /) -> F: ...
+def offload(function: Callable[P, R], /) -> Offloaded[P, R]: ...
 @overload
 def offload(
     function: None = None,
@@ -33,7 +52,7 @@ def offload(
     *,
     strategy: Strategy = "auto",
     return_type: ReturnType | None = None,
-) -> Callable[[F], F]: ...
+) -> Callable[[Callable[P, R]], Offloaded[P, R]]: ...
 def offload(
     function: Callable[..., Any] | None = None,
     /,
@@ -112,6 +131,9 @@ copyreg.pickle(_iris.StopType, lambda stop: "STOP")
 
 def _read(function: types.FunctionType) -> tuple[str, int, str | None]:
     """Source, its first line, and why it is not the source of this very function."""
+    # Half as slow to import as all of Iris: for those alone who offload something.
+    import inspect
+
     code = function.__code__
     try:
         # Of the code object: of a function it may be the source of what that wraps.
