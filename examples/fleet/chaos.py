@@ -100,6 +100,8 @@ def run_chaos(plan: Plan, threshold: float, tick: Tick) -> tuple[Outcome, ChaosF
     log = IncidentLog(len(plan.units), finished.set)
     crashes = CrashCounter()
     logging.getLogger("iris").addFilter(crashes)
+    # What dies with an actor is replayed.
+    logging.getLogger("iris.exits").setLevel(logging.ERROR)
     try:
         with iris.Runtime() as rt:
             rt.register("incidents", rt.spawn(log.handle))
@@ -111,6 +113,7 @@ def run_chaos(plan: Plan, threshold: float, tick: Tick) -> tuple[Outcome, ChaosF
             seconds = time.perf_counter() - begin
     finally:
         logging.getLogger("iris").removeFilter(crashes)
+        logging.getLogger("iris.exits").setLevel(logging.NOTSET)
     # What was reported before a crash is reported again by the replay, the same to the bit.
     incidents = sorted(set(log.incidents()))
     stats = [aircraft.stats for aircraft in fleet.current]

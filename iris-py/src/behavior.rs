@@ -9,6 +9,7 @@ use crate::convert::OnError;
 use crate::error;
 use crate::fork::{self, Birthplace};
 use crate::handed;
+use crate::pulse::Pulse;
 use crate::system;
 
 /// Calls `handler(bytes)` for each user message.
@@ -93,10 +94,15 @@ impl PyBehavior {
             OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
         };
         let text = format!("actor {} ({}) raised; {outcome}", cx.pid(), self.name);
-        error::log(py, &text, raised);
         match self.manner.on_error {
-            OnError::Crash => Step::Stop(Exit::crash(error::failure(py, raised))),
-            OnError::Resume => Step::Done,
+            OnError::Crash => {
+                error::log_crash(py, cx.pid(), &text, raised);
+                Step::Stop(Exit::crash(error::failure(py, raised)))
+            }
+            OnError::Resume => {
+                error::log(py, &text, raised);
+                Step::Done
+            }
         }
     }
 }
@@ -159,7 +165,9 @@ impl PyBehavior {
     /// it is to go on.
     fn attached(&self, cx: &Context<'_>, call: impl FnOnce(Python<'_>) -> PyResult<Step>) -> Step {
         let called = Python::try_attach(|py| {
+            let inside = Pulse::enter(cx.pid());
             let called = call(py);
+            drop(inside);
             if !self.born.is_here() {
                 fork::leave_child(py, called.err());
             }

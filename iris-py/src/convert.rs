@@ -7,8 +7,9 @@ use bytes::Bytes;
 use iris::Payload;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMemoryView};
+use pyo3::types::PyBytes;
 
+use crate::buffers;
 use crate::error;
 use crate::handed;
 
@@ -22,14 +23,13 @@ pub(crate) fn message(data: &Bound<'_, PyAny>) -> PyResult<Payload> {
     }
 }
 
-/// The bytes of anything that has the buffer protocol, as `bytes(memoryview(data))`.
+/// The bytes of anything that has the buffer protocol, as `bytes(memoryview(data))`: a copy, unless
+/// it is a large `bytes` object.
 pub(crate) fn payload(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(data) = data.cast_exact::<PyBytes>() {
-        return Ok(Bytes::copy_from_slice(data.as_bytes()));
+        return Ok(handed::bytes(data));
     }
-    let view = PyMemoryView::from(data).map_err(|_| error::not_bytes_like(data))?;
-    let copy = view.call_method0("tobytes")?;
-    Ok(Bytes::copy_from_slice(copy.cast::<PyBytes>()?.as_bytes()))
+    buffers::copy_of(data)
 }
 
 /// Seconds that may be waited: not negative, not NaN. More than a thousand years, infinity

@@ -1,13 +1,16 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
 use iris::{
-    Failure, JoinError, OverflowError, PlaceError, RegisterError, RollbackError, ScopeError,
+    Failure, JoinError, OverflowError, Pid, PlaceError, RegisterError, RollbackError, ScopeError,
     SpawnError, StartError, SuperviseError, TimerError,
 };
 use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
+
+use crate::report;
+use crate::threads::Full;
 
 /// An exception class of the package's own, made in `iris/_errors.py`.
 fn own(py: Python<'_>, class: &'static PyOnceLock<Py<PyType>>, name: &str, text: String) -> PyErr {
@@ -122,6 +125,16 @@ pub(crate) fn supervise(py: Python<'_>, error: &SuperviseError) -> PyErr {
     }
 }
 
+/// `release_gil=True` and no thread left for it, which is not to share one.
+pub(crate) fn no_seat(full: &Full) -> PyErr {
+    let max = full.max_threads;
+    PyRuntimeError::new_err(format!(
+        "no thread of its own is left for the actor: release_gil=True has all {max} of them in \
+         use, and set_release_gil_strict(True) keeps it from sharing one; stop an actor that has \
+         one, or raise max_threads with set_release_gil_limits()"
+    ))
+}
+
 fn parent_is_dead(py: Python<'_>) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let text = "the parent is not alive: a child cannot outlive it";
@@ -206,34 +219,14 @@ fn formatted(py: Python<'_>, error: &PyErr) -> PyResult<String> {
     Ok(text.cast::<PyString>()?.to_string_lossy().into_owned())
 }
 
-/// Writes a warning to the logger `iris`.
-pub(crate) fn warn(py: Python<'_>, text: &str) {
-    let logged = py.import("logging").and_then(|logging| {
-        logging
-            .call_method1("getLogger", ("iris",))?
-            .call_method1("warning", ("%s", text))
-    });
-    if let Err(broken_logging) = logged {
-        broken_logging.write_unraisable(py, None);
-    }
+/// Has an exception that no caller is there to catch written to the logger `iris`, which prints it
+/// to stderr if nobody has configured logging.
+pub(crate) fn log(py: Python<'_>, text: &str, error: &PyErr) {
+    report::tell_raised(py, None, text, error);
 }
 
-/// Writes an exception that no caller is there to catch to the logger `iris`, which
-/// prints it to stderr if nobody has configured logging.
-pub(crate) fn log(py: Python<'_>, text: &str, error: &PyErr) {
-    let logged = py.import("logging").and_then(|logging| {
-        let logger = logging.call_method1("getLogger", ("iris",))?;
-        let details = pyo3::types::PyDict::new(py);
-        // The value alone may not know its traceback before Python 3.12.
-        details.set_item(
-            "exc_info",
-            (error.get_type(py), error.value(py), error.traceback(py)),
-        )?;
-        logger.call_method("error", ("%s", text), Some(&details))
-    });
-    if let Err(broken_logging) = logged {
-        // A handler of the user's own has raised: there is only one place left.
-        broken_logging.write_unraisable(py, None);
-        error.clone_ref(py).write_unraisable(py, None);
-    }
+/// As [`log`], for one that an actor ends with.
+pub(crate) fn log_crash(py: Python<'_>, pid: Pid, text: &str, error: &PyErr) {
+    report::crash_is_told(pid);
+    report::tell_raised(py, Some(pid), text, error);
 }

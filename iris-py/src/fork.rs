@@ -3,7 +3,8 @@
 //! Only the thread that called `fork` lives on in the child, so a runtime made before has
 //! lost all its threads there: whatever it were asked to do would wait for ever or be lost.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
@@ -18,6 +19,51 @@ static FORKS: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn after_fork_in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
     iris::forget_current_pid();
+}
+
+/// Something of which each process has one, made when it is first needed: a child begins with a
+/// new one, since the locks of the old may be held for ever by threads that did not come along.
+pub(crate) struct PerProcess<T> {
+    made: AtomicPtr<Made<T>>,
+    make: fn() -> T,
+}
+
+struct Made<T> {
+    born: Birthplace,
+    value: T,
+}
+
+impl<T: Sync + Send + 'static> PerProcess<T> {
+    pub(crate) const fn new(make: fn() -> T) -> Self {
+        Self {
+            made: AtomicPtr::new(ptr::null_mut()),
+            make,
+        }
+    }
+
+    /// The one of this process. It lives for ever.
+    pub(crate) fn get(&self) -> &'static T {
+        loop {
+            let found = self.made.load(Ordering::Acquire);
+            // SAFETY: what is stored was leaked below, and is only read from then on.
+            if let Some(made) = unsafe { found.as_ref() }
+                && made.born.is_here()
+            {
+                return &made.value;
+            }
+            let new = Box::into_raw(Box::new(Made {
+                born: Birthplace::here(),
+                value: (self.make)(),
+            }));
+            let stored =
+                self.made
+                    .compare_exchange(found, new, Ordering::AcqRel, Ordering::Acquire);
+            if stored.is_err() {
+                // SAFETY: it was made above and nobody else has seen it.
+                drop(unsafe { Box::from_raw(new) });
+            }
+        }
+    }
 }
 
 /// The process, as far as forks are concerned, that something was made in.

@@ -5,6 +5,7 @@
 use std::mem;
 use std::ptr::{self, NonNull};
 
+use bytes::Bytes;
 use iris::{Foreign, Keeper, Object, Payload};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -47,6 +48,18 @@ fn address(object: &Object) -> *mut ffi::PyObject {
 pub(crate) fn payload(data: &Bound<'_, PyBytes>) -> Payload {
     let address = data.clone().into_ptr().expose_provenance();
     Foreign::new(address, &KEEPER).into()
+}
+
+/// From so many bytes on, to refer to an object is cheaper than to copy it.
+const WORTH_SHARING: usize = 4096;
+
+/// The bytes of an object that stays as it is, for those who need them as such: shared if there are
+/// many, else a copy.
+pub(crate) fn bytes(data: &Bound<'_, PyBytes>) -> Bytes {
+    if data.as_bytes().len() < WORTH_SHARING {
+        return Bytes::copy_from_slice(data.as_bytes());
+    }
+    payload(data).into_bytes()
 }
 
 /// What was sent: the object itself, or a `bytes` of what came from elsewhere.

@@ -26,12 +26,15 @@ use iris::{BoxFuture, Ready, Scheduler, Shift};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::pulse::Pulse;
+use crate::watchdog::Watchdog;
+
 /// The longest that the GIL is held over several slices, unless another thread asks for it:
 /// the interpreter then switches in the midst of a handler. Twice Python's switch interval of
 /// 5 ms, after which a thread that waits begins to ask. Who lets go before that
 /// wakes the waiting thread, has taken the GIL again before that can run, and makes it count from
 /// the start: letting go every 1 ms kept the main thread waiting for whole seconds.
-const HOLD: Duration = Duration::from_millis(10);
+pub(crate) const HOLD: Duration = Duration::from_millis(10);
 
 /// How long a handler may run, at least, before the lane's other actors move to another
 /// thread; at most twice as long.
@@ -59,7 +62,7 @@ const MOST_ALONE: usize = 10_000;
 const ALONE_STACK_BYTES: usize = 1 << 20;
 
 /// Stack of a lane thread; reserved, not used, until a handler recurses.
-const STACK_BYTES: usize = 8 << 20;
+pub(crate) const STACK_BYTES: usize = 8 << 20;
 
 /// Runs the actors whose handlers are Python code.
 pub(crate) struct GuestLane {
@@ -78,6 +81,7 @@ struct Shared {
     waiting: Condvar,
     /// For a shutdown: a thread has ended.
     ended: Condvar,
+    watchdog: Arc<Watchdog>,
     /// The number of the slice that the leader is inside of; 0 between slices.
     slice: AtomicU64,
 }
@@ -92,6 +96,10 @@ struct LaneState {
     threads: usize,
     /// Threads of pull actors.
     alone: usize,
+    /// Threads of actors that are run apart from the lane.
+    beside: usize,
+    /// Of all threads that run handlers, for the watchdog.
+    pulses: Vec<Arc<Pulse>>,
     /// What Python calls the threads: for interrupting those that are stuck at its exit.
     idents: Vec<c_long>,
     spares: usize,
@@ -103,6 +111,10 @@ impl LaneState {
     fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    fn others(&self) -> usize {
+        self.alone + self.beside
     }
 }
 
@@ -120,7 +132,7 @@ impl GuestLane {
     /// # Errors
     ///
     /// The operating system gave no thread.
-    pub(crate) fn start(rust: Arc<dyn Scheduler>) -> io::Result<Self> {
+    pub(crate) fn start(rust: Arc<dyn Scheduler>, watchdog: Arc<Watchdog>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             work: Condvar::new(),
@@ -128,6 +140,7 @@ impl GuestLane {
             waiting: Condvar::new(),
             ended: Condvar::new(),
             slice: AtomicU64::new(0),
+            watchdog,
         });
         Shared::add_thread(&shared, &mut shared.lock())?;
         let watched = Arc::clone(&shared);
@@ -170,6 +183,44 @@ impl GuestLane {
         Ok(())
     }
 
+    /// Runs `work` on a thread of its own that runs handlers apart from the lane. The thread keeps
+    /// its Python thread state and begins without the GIL; a shutdown waits for it as for the
+    /// lane's.
+    ///
+    /// # Errors
+    ///
+    /// The lane was stopped, or the operating system gave no thread.
+    pub(crate) fn run_beside(&self, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if state.stopped {
+            return Err(io::Error::other("the runtime was shut down"));
+        }
+        let own = Arc::clone(&self.shared);
+        thread::Builder::new()
+            .name("iris-own".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                own.with_thread_state(work);
+                own.lock().beside -= 1;
+                own.ended.notify_all();
+            })?;
+        state.beside += 1;
+        Ok(())
+    }
+
+    /// The watchdog was set: the watch looks at the new time.
+    pub(crate) fn tell_watchdog(&self) {
+        // Under the lock, or the watch may be about to wait for the old time.
+        drop(self.shared.lock());
+        self.shared.waiting.notify_all();
+    }
+
+    /// Threads of the lane, and of actors that are run apart from it, just now.
+    pub(crate) fn threads(&self) -> (usize, usize) {
+        let state = self.shared.lock();
+        (state.threads, state.beside)
+    }
+
     /// Calls `work` with the GIL on the calling thread, which is none of the lane's; a shutdown
     /// waits for it as for those. `None` if the lane or the interpreter has ended.
     pub(crate) fn visit<T>(&self, work: impl FnOnce(Python<'_>) -> T) -> Option<T> {
@@ -203,9 +254,9 @@ impl GuestLane {
         let waited = self
             .shared
             .ended
-            .wait_timeout_while(state, timeout, |state| state.threads + state.alone > 0);
+            .wait_timeout_while(state, timeout, |state| state.threads + state.others() > 0);
         let state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        state.threads + state.alone == 0
+        state.threads + state.others() == 0
     }
 }
 
@@ -269,20 +320,30 @@ impl Shared {
             .name("iris-lane".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                // The outer attach makes the thread state, the detach parks it: every
-                // attach inside only takes the GIL. Without an interpreter there is
-                // nothing to run.
-                Python::try_attach(|py| {
-                    let ident = thread_ident();
-                    own.lock().idents.push(ident);
-                    py.detach(|| own.serve(me));
-                    own.lock().idents.retain(|known| *known != ident);
-                });
+                own.with_thread_state(|| own.serve(me));
                 own.lock().threads -= 1;
                 own.ended.notify_all();
             })?;
         state.threads += 1;
         Ok(())
+    }
+
+    /// Calls `work` without the GIL, on a thread whose Python thread state lasts for all of it.
+    fn with_thread_state(&self, work: impl FnOnce() + Send) {
+        // The outer attach makes the thread state, the detach parks it: every attach inside
+        // only takes the GIL. Without an interpreter there is nothing to run.
+        Python::try_attach(|py| {
+            let ident = thread_ident();
+            let pulse = Pulse::of_this_thread(ident);
+            let mut state = self.lock();
+            state.idents.push(ident);
+            state.pulses.push(pulse.clone());
+            drop(state);
+            py.detach(work);
+            let mut state = self.lock();
+            state.idents.retain(|known| *known != ident);
+            state.pulses.retain(|known| !Arc::ptr_eq(known, &pulse));
+        });
     }
 
     /// The life of a lane thread: lead when the lead is vacant, else be a spare.
@@ -377,16 +438,24 @@ impl Shared {
         }
     }
 
-    /// The watch thread: sleeps while nobody waits, and else looks every 10 ms whether the
-    /// leader is still inside the same slice.
+    /// The watch thread: sleeps while nobody waits, but for the looks of the watchdog, and else
+    /// looks every 10 ms whether the leader is still inside the same slice.
     fn watch(self: Arc<Self>) {
+        let mut looks = self.watchdog.looks();
         let mut state = self.lock();
         while !state.stopped {
+            let next_look = looks.look(&state.pulses);
             if !state.watched {
-                state = self
-                    .waiting
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = match next_look {
+                    Some(left) => {
+                        let waited = self.waiting.wait_timeout(state, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                    None => self
+                        .waiting
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner),
+                };
                 continue;
             }
             let before = self.slice.load(Ordering::Relaxed);
@@ -419,7 +488,7 @@ impl Shared {
 }
 
 /// What `threading.get_ident()` says on the calling thread, which must be attached.
-fn thread_ident() -> c_long {
+pub(crate) fn thread_ident() -> c_long {
     // SAFETY: it asks the operating system only.
     let ident = unsafe { ffi::PyThread_get_thread_ident() };
     ident.cast_signed()

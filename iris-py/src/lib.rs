@@ -3,8 +3,8 @@
 //! It converts values, holds the GIL where it must, and maps errors; rules about actors
 //! live in the facade and below. What users import is the package `iris` around it.
 //!
-//! **Invariant:** Python handlers run on the threads of a [`lane::GuestLane`] and nowhere
-//! else, so nothing that Python code does can hold up the runtime's own threads.
+//! **Invariant:** Python handlers run on the threads of a [`lane::GuestLane`] and of
+//! [`threads::OwnThreads`] and nowhere else, hooks and `logging` on the reporter's, so nothing that Python code does can hold up the runtime's own threads.
 //!
 //! | module | says |
 //! |---|---|
@@ -16,7 +16,15 @@
 //! | [`wait`] | waits that heed Ctrl-C |
 //! | [`behavior`] | a callable as a behavior |
 //! | [`lane`] | the threads that run handlers |
+//! | [`threads`] | those of actors that are run apart from it |
+//! | [`pulse`] | what a thread shows of the call that it is inside of |
+//! | [`watchdog`] | notices handlers that are at one message for long |
+//! | [`report`] | the one thread that calls `logging` and hooks |
+//! | [`bridge`] | events of the Rust crates as log records |
+//! | [`settings`] | what can be set while a runtime runs |
+//! | [`introspect`] | actors and the runtime as dicts |
 //! | [`mailbox`] | pull actors, and what they receive from |
+//! | [`buffers`] | bytes that reach an actor without a copy |
 //! | [`overflow`] | full mailboxes, and sends that wait |
 //! | [`many`] | calls for many messages or actors |
 //! | [`convert`] | pids, payloads and durations from Python |
@@ -24,15 +32,20 @@
 //! | [`pid`] | pids from Python |
 //! | [`error`] | the one map from errors to exceptions |
 //! | [`fork`] | noticing that the process was forked |
+//! | [`doctor`] | what `python -m iris doctor` asks |
 //! | [`offload`] | compiled functions as Python objects |
 
 use mimalloc::MiMalloc;
 
 mod behavior;
+mod bridge;
+mod buffers;
 mod convert;
+mod doctor;
 mod error;
 mod fork;
 mod handed;
+mod introspect;
 mod lane;
 mod mailbox;
 mod many;
@@ -40,11 +53,16 @@ mod observe;
 mod offload;
 mod overflow;
 mod pid;
+mod pulse;
+mod report;
 mod runtime;
+mod settings;
 mod spawn;
 mod supervise;
 mod system;
+mod threads;
 mod wait;
+mod watchdog;
 
 // Messages are allocated by one thread and freed by another, which costs glibc's
 // allocator about 180 ns and this one a tenth of that.
@@ -60,9 +78,15 @@ mod _iris {
     #[pymodule_export]
     use crate::behavior::Stop;
     #[pymodule_export]
+    use crate::buffers::{Buffer, allocate_buffer};
+    #[pymodule_export]
+    use crate::doctor::cpu_features;
+    #[pymodule_export]
     use crate::fork::after_fork_in_child;
     #[pymodule_export]
     use crate::mailbox::Mailbox;
+    #[pymodule_export]
+    use crate::report::{end_reports, flush_reports};
     #[pymodule_export]
     use crate::runtime::PyRuntime;
     #[pymodule_export]

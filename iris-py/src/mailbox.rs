@@ -217,7 +217,7 @@ pub(crate) fn run(handler: &Py<PyAny>, name: &str, receiver: Receiver) -> Exit {
             Err(raised) if error::is_mailbox_closed(py, &raised) => Exit::default(),
             Err(raised) => {
                 let text = format!("actor {pid} ({name}) raised; it is stopped (crash)");
-                error::log(py, &text, &raised);
+                error::log_crash(py, pid, &text, &raised);
                 Exit::crash(error::failure(py, &raised))
             }
         }

@@ -62,7 +62,7 @@ impl PyRuntime {
         let manner = Manner::new(on_error, system, batch)?;
         let mut pids = Vec::new();
         for _ in 0..count {
-            let started = self.start(handler, budget, None, manner, |builder| {
+            let started = self.start(handler, budget, false, None, manner, |builder| {
                 bounded(builder, capacity)
             });
             match started {

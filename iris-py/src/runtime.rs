@@ -1,13 +1,13 @@
 //! The class `Runtime`.
 
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iris::{Cohort, ExitReason, Pid, Runtime, TimerId};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::PyTuple;
 
 use crate::behavior::{Manner, PyBehavior};
 use crate::convert;
@@ -16,9 +16,13 @@ use crate::fork::Birthplace;
 use crate::lane::GuestLane;
 use crate::overflow;
 use crate::pid::RawPid;
-use crate::spawn::{Behaviors, bounded, refuse_release_gil};
+use crate::report::{self, FLUSH_PATIENCE, Presence, Record, Report};
+use crate::settings;
+use crate::spawn::{Behaviors, bounded};
 use crate::supervise;
+use crate::threads::OwnThreads;
 use crate::wait;
+use crate::watchdog::Watchdog;
 
 /// How long a shutdown waits for the lane's threads.
 const LANE_PATIENCE: Duration = Duration::from_secs(1);
@@ -28,6 +32,12 @@ const LANE_PATIENCE: Duration = Duration::from_secs(1);
 /// A runtime has threads of its own from the start. Used as a context manager it is shut
 /// down at the end of the block; else at the latest when the interpreter exits. All
 /// methods may be called on any thread.
+///
+/// A handler that is at one message for `watchdog` seconds is reported to the logger
+/// `iris.watchdog` with the place in its code where it is; `None`: none is. With
+/// `mailbox_capacity` the mailboxes of actors that are spawned without a capacity of their own
+/// take so many messages that wait, see `set_overflow_policy`; `None`: any number.
+/// Raises `ValueError` for times and capacities that are not above 0.
 #[pyclass(module = "iris._iris", name = "Runtime", subclass, weakref, frozen)]
 pub(crate) struct PyRuntime {
     /// Not dropped in a forked child, where its threads and locks are not to be touched.
@@ -38,9 +48,13 @@ pub(crate) struct PyRuntime {
 pub(crate) struct Parts {
     pub(crate) runtime: Runtime,
     pub(crate) lane: Arc<GuestLane>,
-    /// Of all push actors.
+    /// Of all push actors that the lane runs.
     pub(crate) cohort: Arc<Cohort>,
     pub(crate) behaviors: Behaviors,
+    pub(crate) own: OwnThreads,
+    pub(crate) watchdog: Arc<Watchdog>,
+    /// Until the threads have ended.
+    presence: Mutex<Option<Presence>>,
 }
 
 impl Drop for PyRuntime {
@@ -85,19 +99,29 @@ impl PyRuntime {
 #[pymethods]
 impl PyRuntime {
     #[new]
-    fn new(py: Python<'_>) -> PyResult<Self> {
+    #[pyo3(signature = (*, watchdog=10.0, mailbox_capacity=None))]
+    fn new(py: Python<'_>, watchdog: Option<f64>, mailbox_capacity: Option<i64>) -> PyResult<Self> {
+        let watchdog = settings::watchdog_time(watchdog)?;
+        let capacity = settings::capacity(mailbox_capacity)?;
+        let presence = Presence::begin(py)?;
         let runtime = Runtime::builder()
+            .mailbox_capacity(capacity)
             .start()
             .map_err(|error| error::start(&error))?;
-        let lane = py.detach(|| GuestLane::start(runtime.rust_scheduler()))?;
+        let watchdog = Arc::new(Watchdog::new(runtime.downgrade(), watchdog));
+        let rust = runtime.rust_scheduler();
+        let lane = py.detach(|| GuestLane::start(rust, watchdog.clone()))?;
         let lane = Arc::new(lane);
         let cohort = runtime.lasting_cohort(lane.clone());
-        supervise::log_those_given_up(&runtime, &lane);
+        supervise::tell_of_those_given_up(&runtime);
         let parts = ManuallyDrop::new(Parts {
             runtime,
+            own: OwnThreads::new(lane.clone()),
             lane,
             cohort,
             behaviors: Behaviors::default(),
+            watchdog,
+            presence: Mutex::new(Some(presence)),
         });
         Ok(Self {
             parts,
@@ -112,6 +136,10 @@ impl PyRuntime {
     /// `normal`); an exception is logged and ends it (reason `crash`) unless
     /// `on_error="resume"`.
     ///
+    /// With `release_gil=True` the handler runs on a thread apart from the others, so that one
+    /// that blocks, or computes in C without the GIL, holds nobody up and needs no help: see
+    /// `set_release_gil_limits`. Everything else stays as it is.
+    ///
     /// `budget` is the number of messages after which other actors get their turn. `name` registers the actor before anybody can send to it.
     /// `capacity` bounds the messages that wait to be handled, see `set_overflow_policy`.
     ///
@@ -122,7 +150,8 @@ impl PyRuntime {
     /// called, whatever it raises. With `send_many` some 40 ns a message.
     ///
     /// Returns the pid. Raises `TypeError` for a handler that is not callable,
-    /// `ValueError` for a budget or capacity of 0, `NameTakenError` for a name that is in use.
+    /// `ValueError` for a budget or capacity of 0, `NameTakenError` for a name that is in use,
+    /// `RuntimeError` if no thread is left after `set_release_gil_strict(True)`.
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -139,9 +168,8 @@ impl PyRuntime {
         batch: bool,
         capacity: Option<u32>,
     ) -> PyResult<u64> {
-        refuse_release_gil(release_gil)?;
         let manner = Manner::new(on_error, system, batch)?;
-        self.start(handler, budget, name, manner, |builder| {
+        self.start(handler, budget, release_gil, name, manner, |builder| {
             bounded(builder, capacity)
         })
     }
@@ -226,7 +254,7 @@ impl PyRuntime {
     ) -> PyResult<u64> {
         let idle = convert::idle_timeout(idle_timeout_ms)?;
         let manner = Manner::new(on_error, system, false)?;
-        self.start(handler, budget, name, manner, |builder| {
+        self.start(handler, budget, false, name, manner, |builder| {
             if reactivate {
                 builder.reactivated_actor(idle)
             } else {
@@ -285,16 +313,16 @@ impl PyRuntime {
         on_error: &str,
         system: bool,
     ) -> PyResult<u64> {
-        refuse_release_gil(release_gil)?;
         let (_, of) = self.live_target(py, parent)?;
         let manner = Manner::new(on_error, system, false)?;
-        self.start(handler, budget, name, manner, |builder| {
+        self.start(handler, budget, release_gil, name, manner, |builder| {
             builder.child_of(of)
         })
     }
 
     /// Spawns `workers` actors with one handler that end with `parent`, and returns their
-    /// pids. Everything else as `spawn_child`; `ValueError` for no workers.
+    /// pids. Everything else as `spawn_child`; `ValueError` for no workers. If one cannot be
+    /// spawned, none is left.
     #[pyo3(signature = (parent, handler, workers=4, budget=100, release_gil=false))]
     fn spawn_child_pool(
         &self,
@@ -320,7 +348,20 @@ impl PyRuntime {
                 false,
             )
         };
-        (0..workers).map(spawn).collect()
+        let mut pool = Vec::new();
+        for worker in 0..workers {
+            match spawn(worker) {
+                Ok(pid) => pool.push(pid),
+                Err(error) => {
+                    // All or none.
+                    for pid in pool {
+                        self.stop(py, pid, false)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(pool)
     }
 
     /// Goes back to the handler before the last `steps` swaps and returns its number.
@@ -418,7 +459,9 @@ impl PyRuntime {
 
     /// Waits until an actor has ended, at most `timeout` seconds (`None`: for ever).
     ///
-    /// Returns whether it has; a pid that nobody has is one that has ended. Releases the
+    /// Returns whether it has; a pid that nobody has is one that has ended. What there is to log
+    /// of its end, and its dead letters, have been told by then, unless that takes longer than a
+    /// second. Releases the
     /// GIL and heeds Ctrl-C. Raises `RuntimeError` inside the handler of that very actor.
     #[pyo3(signature = (pid, timeout=None))]
     fn join(&self, py: Python<'_>, pid: u64, timeout: Option<f64>) -> PyResult<bool> {
@@ -431,9 +474,13 @@ impl PyRuntime {
         if let Err(error) = runtime.join(pid, Some(Duration::ZERO)) {
             return Err(error::join(error));
         }
-        wait::interruptibly(py, timeout, |step| {
+        let ended = wait::interruptibly(py, timeout, |step| {
             runtime.join(pid, Some(step)).unwrap_or(true)
-        })
+        })?;
+        if ended {
+            report::flush(py, timeout.unwrap_or(FLUSH_PATIENCE))?;
+        }
+        Ok(ended)
     }
 
     /// Whether an actor with this pid exists and was not stopped; one that drains is alive.
@@ -446,29 +493,6 @@ impl PyRuntime {
     fn mailbox_size(&self, py: Python<'_>, pid: u64) -> PyResult<Option<usize>> {
         let (runtime, pid) = self.target(py, pid)?;
         Ok(pid.and_then(|pid| runtime.mailbox_size(pid)))
-    }
-
-    /// What an actor is doing, or `None` if nobody has the pid.
-    ///
-    /// A dict with `status` (`"reserved"`, `"idle"`, `"scheduled"`, `"running"`), `mailbox_size`, `handled`, `behavior_version`, `behavior`, `names`,
-    /// `paths`, `parent` (a pid or `None`) and `children`.
-    fn info<'py>(&self, py: Python<'py>, pid: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let (runtime, pid) = self.target(py, pid)?;
-        let Some(info) = pid.and_then(|pid| runtime.info(pid)) else {
-            return Ok(None);
-        };
-        let dict = PyDict::new(py);
-        dict.set_item("status", info.status.as_str())?;
-        dict.set_item("mailbox_size", info.mailbox_size)?;
-        dict.set_item("handled", info.handled)?;
-        dict.set_item("behavior_version", info.behavior_version)?;
-        dict.set_item("behavior", info.behavior)?;
-        dict.set_item("names", info.names)?;
-        dict.set_item("paths", info.paths)?;
-        dict.set_item("parent", info.parent.map(Pid::raw))?;
-        let children: Vec<u64> = info.children.into_iter().map(Pid::raw).collect();
-        dict.set_item("children", children)?;
-        Ok(Some(dict))
     }
 
     /// Replaces the handler of an actor and returns the new version's number.
@@ -566,38 +590,6 @@ impl PyRuntime {
         Ok(plain(found.map_err(|error| error::register(py, &error))?))
     }
 
-    /// Messages that were accepted and will never be handled, since the runtime began.
-    fn dead_letters(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(self.runtime(py)?.dead_letters())
-    }
-
-    /// Calls `hook(pid, data, reason)` for each dead letter from now on; replaces a hook
-    /// set before. It runs on the thread that buries the letter and must not block; what
-    /// it raises is logged.
-    fn on_dead_letter(&self, hook: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !hook.is_callable() {
-            return Err(error::not_callable(hook));
-        }
-        let runtime = self.runtime(hook.py())?;
-        let hook = hook.clone().unbind();
-        runtime.on_dead_letter(move |letter| {
-            let Some(data) = letter.message.as_user() else {
-                return;
-            };
-            Python::try_attach(|py| {
-                let arguments = (
-                    letter.to.raw(),
-                    PyBytes::new(py, data),
-                    letter.reason.as_str(),
-                );
-                if let Err(raised) = hook.call1(py, arguments) {
-                    error::log(py, "the dead-letter hook raised", &raised);
-                }
-            });
-        });
-        Ok(())
-    }
-
     /// Waits up to `drain` seconds for all that is queued to be handled, then stops every
     /// actor and the runtime's threads. Returns how many messages were not handled. An actor
     /// that is still inside its handler 1 s later is left behind with a logged warning.
@@ -607,7 +599,9 @@ impl PyRuntime {
     #[pyo3(signature = (drain=2.0))]
     fn shutdown(&self, py: Python<'_>, drain: f64) -> PyResult<u64> {
         let drain = convert::seconds("drain", drain)?;
-        let Parts { runtime, lane, .. } = self.parts(py)?;
+        let Parts {
+            runtime, lane, own, ..
+        } = self.parts(py)?;
         if runtime.inside_handler() {
             return Err(PyRuntimeError::new_err(
                 "shutdown() inside a handler would wait for that handler; call it elsewhere",
@@ -620,6 +614,7 @@ impl PyRuntime {
         let report = py.detach(|| {
             let report = runtime.shutdown(Duration::ZERO);
             lane.stop();
+            own.stop();
             // A thread that is stuck in a handler will not end for being waited for.
             if report.stuck == 0 {
                 lane.wait_ended(LANE_PATIENCE);
@@ -627,14 +622,12 @@ impl PyRuntime {
             report
         });
         if report.stuck > 0 {
-            error::warn(
-                py,
-                &format!(
-                    "{} actors were still inside a handler at shutdown",
-                    report.stuck
-                ),
-            );
+            let stuck = report.stuck;
+            let text = format!("{stuck} actors were still inside a handler at shutdown");
+            let record = Record::new("iris".to_owned(), report::WARNING, text);
+            report::tell(Report::Log(record));
         }
+        report::flush(py, FLUSH_PATIENCE)?;
         Ok(report.undelivered)
     }
 
@@ -652,7 +645,13 @@ impl PyRuntime {
 
     /// Whether the threads of a runtime that was shut down have ended.
     fn _ended(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.parts(py)?.lane.wait_ended(Duration::ZERO))
+        let parts = self.parts(py)?;
+        let ended = parts.lane.wait_ended(Duration::ZERO);
+        if ended {
+            let presence = parts.presence.lock();
+            presence.unwrap_or_else(PoisonError::into_inner).take();
+        }
+        Ok(ended)
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use iris::{Pid, SpawnBuilder, SpawnError};
-use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 
 use crate::behavior::{Manner, PyBehavior};
@@ -18,6 +17,7 @@ impl PyRuntime {
         &self,
         handler: &Bound<'_, PyAny>,
         budget: u32,
+        release_gil: bool,
         name: Option<&str>,
         manner: Manner,
         shape: impl FnOnce(SpawnBuilder<'_>) -> SpawnBuilder<'_>,
@@ -27,17 +27,28 @@ impl PyRuntime {
             runtime,
             cohort,
             behaviors,
+            own,
             ..
         } = self.parts(py)?;
         convert::check_handler(handler)?;
         let behavior = behaviors.of(handler, manner);
         let mut builder = runtime.spawn_shared(behavior).budget(budget);
-        builder = builder.of_cohort(cohort.clone());
         if let Some(name) = name {
             builder = builder.named(name);
         }
-        shape(builder)
-            .start()
+        let builder = shape(builder);
+        let started = if release_gil {
+            let place = own.place(runtime).map_err(|full| error::no_seat(&full))?;
+            let seat = place.seat();
+            let started = builder.of_cohort(place.cohort).start();
+            if let Ok(pid) = started {
+                own.seated(&seat, pid);
+            }
+            started
+        } else {
+            builder.of_cohort(cohort.clone()).start()
+        };
+        started
             .map(Pid::raw)
             .map_err(|error| error::spawn(py, &error))
     }
@@ -101,15 +112,4 @@ pub(crate) fn bounded(builder: SpawnBuilder<'_>, capacity: Option<u32>) -> Spawn
         Some(capacity) => builder.capacity(capacity),
         None => builder,
     }
-}
-
-/// What is not built yet is said so, and not accepted and ignored.
-pub(crate) fn refuse_release_gil(release_gil: bool) -> PyResult<()> {
-    if release_gil {
-        return Err(PyNotImplementedError::new_err(
-            "release_gil=True is not in this version yet; a handler that blocks already \
-             moves the other actors to another thread after 10 ms",
-        ));
-    }
-    Ok(())
 }

@@ -1,14 +1,12 @@
 //! Supervisors, and factories in Python.
 
-use std::sync::Arc;
-
 use iris::{ChildSpec, Failure, GaveUp, Pid, Restart, Runtime, Strategy};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::convert;
 use crate::error;
-use crate::lane::GuestLane;
+use crate::report::{self, Record, Report};
 use crate::runtime::{Parts, PyRuntime};
 use crate::system;
 
@@ -174,20 +172,18 @@ fn child_spec(pid: Pid, strategy: &str, restart: &str) -> PyResult<ChildSpec> {
 }
 
 /// Tells the logger `iris` of actors that are given up.
-pub(crate) fn log_those_given_up(runtime: &Runtime, lane: &Arc<GuestLane>) {
-    let lane = Arc::downgrade(lane);
-    runtime.on_give_up(move |report| {
-        if let Some(lane) = lane.upgrade() {
-            lane.visit(|py| error::warn(py, &obituary(report)));
-        }
+pub(crate) fn tell_of_those_given_up(runtime: &Runtime) {
+    runtime.on_give_up(move |given_up| {
+        let record = Record::new("iris".to_owned(), report::WARNING, obituary(given_up));
+        report::tell(Report::Log(record));
     });
 }
 
-fn obituary(report: &GaveUp) -> String {
-    let last = report.last.as_ref();
+fn obituary(given_up: &GaveUp) -> String {
+    let last = given_up.last.as_ref();
     let reason = last.map_or("it never ran", |last| last.reason.as_str());
     let failure = last.and_then(|last| last.metadata.as_deref());
-    let failure = report.start_failure.as_ref().or(failure);
+    let failure = given_up.start_failure.as_ref().or(failure);
     let why = failure.map_or_else(String::new, |failure| {
         let text = if failure.traceback.is_empty() {
             failure.to_string()
@@ -199,6 +195,6 @@ fn obituary(report: &GaveUp) -> String {
     format!(
         "supervised actor {} ended too often and is given up after {} restarts (last exit: \
          {reason}){why}",
-        report.id, report.restarts
+        given_up.id, given_up.restarts
     )
 }

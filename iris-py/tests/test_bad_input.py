@@ -24,6 +24,8 @@ def dead(rt: iris.Runtime) -> int:
 def test_a_handler_that_is_not_callable_is_refused(rt: iris.Runtime, handler: object) -> None:
     pid = rt.spawn(lambda data: None)
     for call in (rt.spawn, rt.spawn_virtual, lambda h: rt.hot_swap(pid, h), rt.on_dead_letter):
+        if handler is None and call == rt.on_dead_letter:
+            continue  # takes the hook away
         with pytest.raises(TypeError, match=f"callable.*not {type(handler).__name__}"):
             call(handler)
 
@@ -163,7 +165,7 @@ def test_a_raising_handler_is_a_logged_crash(
     go.set()
     assert rt.join(pid, PATIENCE)
     assert not rt.is_alive(pid)
-    (record,) = caplog.records
+    (record,) = (record for record in caplog.records if record.name == "iris")
     assert (record.name, record.levelno) == ("iris", logging.ERROR)
     assert f"actor {pid}" in record.getMessage()
     assert "cannot take b'one'" in caplog.text
@@ -224,6 +226,7 @@ def test_on_error_resume_goes_on_with_the_next_message(
         rt.send(pid, data)
     assert inbox.get() == b"good"
     assert rt.is_alive(pid)
+    assert iris.flush_reports()
     assert len(caplog.records) == 1
 
 
@@ -310,8 +313,3 @@ def test_a_runtime_that_was_shut_down_spawns_nothing() -> None:
     assert rt.send(pid, b"x") is False
     with pytest.raises(RuntimeError, match="shut down"):
         rt.spawn(lambda data: None)
-
-
-def test_what_is_not_built_yet_says_so(rt: iris.Runtime) -> None:
-    with pytest.raises(NotImplementedError, match="not in this version yet"):
-        rt.spawn(lambda data: None, release_gil=True)

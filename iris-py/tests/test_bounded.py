@@ -134,6 +134,7 @@ def test_dropping_the_oldest_works_while_the_handler_is_busy(rt: iris.Runtime, g
     gate.wait_entered()
     assert [rt.send(pid, b"%d" % n) for n in range(8)] == [True] * 8
     assert rt.mailbox_size(pid) == 3
+    assert iris.flush_reports()
     assert letters == [(pid, b"%d" % n, "evicted") for n in range(5)]
     gate.open()
     rt.stop(pid, drain=True)
@@ -161,12 +162,14 @@ def test_spilling_is_a_copy(rt: iris.Runtime, gate: Gate) -> None:
     rt.set_overflow_policy(fallback, "block")
     rt.set_overflow_policy(pid, "spill", fallback)
     assert rt.send(pid, b"copy refused"), "and nobody waits for the copy"
+    assert iris.flush_reports()
     assert letters == [(fallback, b"copy refused", "refused")]
     assert (rt.mailbox_size(pid), rt.mailbox_size(fallback)) == (2, 1)
     other.open()
     assert rt.stop(fallback, drain=True)
     assert rt.join(fallback, PATIENCE)
     assert rt.send(pid, b"nobody there")
+    assert iris.flush_reports()
     assert letters[1:] == [(fallback, b"nobody there", "refused")]
     gate.open()
     assert rt.stop(pid, drain=True)
@@ -264,25 +267,28 @@ def test_a_timer_does_not_wait(rt: iris.Runtime, gate: Gate, inbox: Inbox) -> No
     gate.open()
 
 
-def test_a_dead_letter_hook_does_not_wait_on_the_lane(
+def test_a_dead_letter_hook_that_waits_holds_no_actor_up(
     rt: iris.Runtime, gate: Gate, inbox: Inbox
 ) -> None:
     pid = full(rt, gate)
     rt.set_overflow_policy(pid, "block")
+    waits = threading.Event()
 
     def hook(*letter: object) -> None:
-        try:
-            rt.send(pid, b"news")
-        except iris.WouldBlockError:
-            inbox(b"refused")
+        waits.set()
+        inbox(b"%d" % rt.send(pid, b"news"))
 
     rt.on_dead_letter(hook)
     other = Gate()
     dying = full(rt, other)
     rt.stop(dying)
     other.open()
-    assert inbox.get() == b"refused"
+    assert waits.wait(PATIENCE)
+    served = Inbox()
+    rt.send(rt.spawn(served), b"x")
+    assert served.get() == b"x"
     gate.open()
+    assert inbox.get() == b"1"
 
 
 HANGS = {

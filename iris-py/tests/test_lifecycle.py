@@ -39,9 +39,9 @@ EXITS = {
             "def handler(data):",
             "    global count",
             "    count += 1",
-            "    if count == 20_000: print('all')",
+            "    if count == 9_000: print('all')",
             "pid = rt.spawn(handler)",
-            "for _ in range(20_000): rt.send(pid, b'x')",
+            "for _ in range(9_000): rt.send(pid, b'x')",
         ]
     ),
     "an exception in main": "pid = rt.spawn(print)\nrt.send(pid, b'x')\nraise SystemExit(0)",
@@ -75,9 +75,10 @@ def test_the_interpreter_exits_cleanly(run_script: Run, body: str) -> None:
     for _ in range(3):
         done = run_script("import iris\nrt = iris.Runtime()\n" + body)
         if name == "a daemon thread that sends":
-            # It outpaces any drain: what is left is said in one line.
+            # It outpaces any drain: that it does is said, and what is left in one line.
             assert done.returncode == 0
-            assert len(done.stderr.splitlines()) <= 1
+            lines = [line for line in done.stderr.splitlines() if "many messages wait" not in line]
+            assert len(lines) <= 1
         else:
             check(done, expected.get(name, ""))
 

@@ -74,6 +74,7 @@ def test_p1_an_exception_is_logged_and_told_with_its_traceback(
         else:
             rt.send(pid, b"raise")
         message = observer.system("DOWN")
+        assert iris.flush_reports()
     assert message.reason == "crash"
     assert message.metadata is not None
     assert message.metadata["type"] == "ValueError"

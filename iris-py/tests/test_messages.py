@@ -161,6 +161,14 @@ def test_info_shows_what_an_actor_is_doing(rt: iris.Runtime, gate: Gate) -> None
         rt.send(pid, b"x")
     gate.wait_entered()
     assert rt.info(pid) == {
+        "pid": pid,
+        "name": "the gate",
+        "kind": "push",
+        "alive": True,
+        "capacity": None,
+        "overflow": None,
+        "overflow_target": None,
+        "supervised": False,
         "status": "running",
         "mailbox_size": 2,
         "handled": 1,

@@ -72,6 +72,12 @@ TESTS = {
     "P17": "test_supervision.py::test_d16_p17_a_storm_ends_with_a_report_that_says_why",
     "P19": "test_types.py::test_the_package_is_typed_strictly",
     "P20": "test_pitfalls.py::test_p20_the_package_is_light",
+    "D4": "test_buffers.py::test_d4_nothing_dangles",
+    "D12": "test_release_gil.py::test_d12_order_is_kept_and_one_message_is_handled_at_a_time",
+    "D27": "test_release_gil.py::test_d27_threads_end_with_their_actors",
+    "R7": "test_release_gil.py::test_r7_the_interpreter_exits_cleanly_over_a_backlog",
+    "P11": "test_watchdog.py::test_p11_a_mailbox_that_fills_is_told_once_for_each_doubling",
+    "P21": "test_watchdog.py::test_p21_a_handler_that_waits_is_told_with_the_place_where_it_is",
     "P25": "test_docs.py::test_the_readme_s_programs_run",
 }
 
@@ -82,8 +88,8 @@ ABSENT = {
     **dict.fromkeys(["D6", "D9", "D10", "D24", "D25", "D28", "D29", "D30", "D31", "D32"], MESH),
     **dict.fromkeys(["R10", "P12", "P13", "P14", "P15"], MESH),
     **dict.fromkeys(["D34", "P3", "P4", "P23"], NODE),
-    **dict.fromkeys(["D4", "D12", "D27", "R1", "R7", "R12"], NOT_YET),
-    **dict.fromkeys(["P9", "P10", "P11", "P21", "P22", "P24"], NOT_YET),
+    **dict.fromkeys(["R1", "R12"], NOT_YET),
+    **dict.fromkeys(["P9", "P10", "P22", "P24"], NOT_YET),
     "P16": "its texts are snapshots of iris-offload's own tests",
     "P18": "nothing is published",
 }
@@ -328,6 +334,7 @@ def test_p1_every_kind_of_actor_reports_a_crash_once(
         assert news.metadata is not None
         assert (news.metadata["type"], news.metadata["message"]) == ("ValueError", "at its place")
         assert re.search(r'test_pitfalls.py", line \d+, in _raise', news.metadata["traceback"])
+        assert iris.flush_reports(PATIENCE)
         errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
         assert len(errors) == 1, kind
         assert str(pid) in errors[0].getMessage()

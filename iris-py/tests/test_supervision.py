@@ -213,6 +213,7 @@ def test_d22_a_factory_that_fails_is_logged_and_called_again(
     rt.send(pid, b"raise")
     new = restarts.successor(pid)
     assert rt.whereis("worker") == new
+    assert iris.flush_reports()
     raised = [r.exc_info[0] for r in caplog.records if r.exc_info and "factory" in r.getMessage()]
     assert raised == [ZeroDivisionError, TypeError, TypeError]
 

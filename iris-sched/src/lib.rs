@@ -20,6 +20,7 @@
 //! | `arena` | where the cells are |
 //! | [`table`] | pids to processes |
 //! | [`overflow`] | what becomes of a message that finds a mailbox full |
+//! | [`backlog`] | who does not keep up |
 //! | [`room`] | who waits until it is not |
 //! | [`cohort`] | what processes share: runtime, scheduler, a behavior to swap at once |
 //! | `slice` | one turn: pop, handle, charge |
@@ -33,6 +34,7 @@
 
 pub mod activity;
 mod arena;
+pub mod backlog;
 mod cell;
 pub mod cohort;
 mod contain;
@@ -51,6 +53,7 @@ pub mod tokio;
 pub mod turn;
 
 pub use activity::Activity;
+pub use backlog::HIGH_WATER;
 pub use cohort::{Cohort, Environment};
 pub use duty::Ready;
 pub use iris_mailbox::{PushError, Refusal};

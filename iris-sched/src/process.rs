@@ -288,6 +288,16 @@ impl Process {
         self.cell.mailbox().is_closed() || self.cell.mailbox().life() != self.life()
     }
 
+    /// Whether its code receives by hand, through [`Turn`](crate::Turn)s.
+    pub fn receives(&self) -> bool {
+        self.look(Cell::receives).unwrap_or(false)
+    }
+
+    /// Whether it is activated by its first message.
+    pub fn is_virtual(&self) -> bool {
+        self.look(Cell::is_virtual).unwrap_or(false)
+    }
+
     /// User messages not yet handed to the handler; 0 once it has ended.
     pub fn mailbox_size(&self) -> usize {
         let queued = self.look(|cell| cell.mailbox().len()).unwrap_or(0);

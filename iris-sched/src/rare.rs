@@ -23,6 +23,8 @@ pub(crate) struct Rare {
     pub(crate) idle: Option<Idle>,
     /// Messages that a receiving actor took out and passed over; they are still to be handled.
     pub(crate) set_aside: usize,
+    /// How many user messages may wait until that is told next; 0: never told so far.
+    pub(crate) high_water: usize,
     /// Of a bounded process that is not content with the default policy.
     pub(crate) bounds: Option<Box<Bounds>>,
 }

@@ -183,6 +183,7 @@ impl Duty {
     fn settle(self, cohort: &Cohort, outcome: Outcome) {
         let Outcome::Other(parting) = outcome else {
             self.cell().mailbox().set_running(false);
+            self.cell().note_backlog(self.pid());
             return self.schedule(cohort);
         };
         match *parting {

@@ -12,6 +12,9 @@ use iris_mailbox::Popped;
 use crate::duty::{Duty, Ready};
 use crate::process::Process;
 
+/// Messages between two looks at how many more wait.
+const BACKLOG_STRIDE: u64 = 64;
+
 /// The right to receive what was sent to one process, while there is something to receive.
 ///
 /// Given up with [`rest`](Self::rest) when there is nothing, or [`end`](Self::end) for good;
@@ -75,6 +78,9 @@ impl Turn {
             return match envelope {
                 Envelope::User(payload, reply) => {
                     cell.count_handled();
+                    if cell.handled().is_multiple_of(BACKLOG_STRIDE) {
+                        cell.note_backlog(self.pid());
+                    }
                     Received::User(payload, reply)
                 }
                 Envelope::System(message) => {

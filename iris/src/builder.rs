@@ -1,6 +1,7 @@
 //! Makes runtimes from chosen parts.
 
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::undertaker::ON_STOP_DEADLINE;
 /// | [`clock`](Self::clock) | [`SystemClock`] |
 /// | [`pull_actors`](Self::pull_actors) | [10,000](MOST_PULL_ACTORS) |
 /// | [`pull_stack_bytes`](Self::pull_stack_bytes) | [256 KiB](PULL_STACK_BYTES) |
+/// | [`mailbox_capacity`](Self::mailbox_capacity) | none |
 /// | [`overrun_after`](Self::overrun_after) | 100 ms |
 /// | [`on_overrun`](Self::on_overrun) | the log |
 /// | [`on_stop_deadline`](Self::on_stop_deadline) | [5 s](ON_STOP_DEADLINE) |
@@ -34,6 +36,7 @@ pub struct Builder {
     pub(crate) pull_actors: usize,
     pub(crate) pull_stack_bytes: usize,
     pub(crate) on_stop_deadline: Duration,
+    pub(crate) mailbox_capacity: Option<NonZeroU32>,
     pub(crate) scheduler: TokioOptions,
 }
 
@@ -55,6 +58,7 @@ impl Default for Builder {
             pull_actors: MOST_PULL_ACTORS,
             pull_stack_bytes: PULL_STACK_BYTES,
             on_stop_deadline: ON_STOP_DEADLINE,
+            mailbox_capacity: None,
             scheduler: TokioOptions::default(),
         }
     }
@@ -102,6 +106,13 @@ impl Builder {
     /// [`ExitCounts::late`](crate::ExitCounts::late).
     pub fn on_stop_deadline(mut self, deadline: Duration) -> Self {
         self.on_stop_deadline = deadline;
+        self
+    }
+
+    /// Has mailboxes take at most so many user messages that wait, unless a process is spawned
+    /// with a [`capacity`](crate::SpawnBuilder::capacity) of its own. `None`: any number.
+    pub fn mailbox_capacity(mut self, messages: Option<NonZeroU32>) -> Self {
+        self.mailbox_capacity = messages;
         self
     }
 

@@ -38,6 +38,9 @@ pub(crate) struct Exits {
     clean: AtomicU64,
     failed: AtomicU64,
     dead_letters: AtomicU64,
+    /// Of those, the ones whose process had not ended.
+    evicted: AtomicU64,
+    refused: AtomicU64,
     /// Messages behind handlers that were given up: dead letters when those come back.
     behind: AtomicU64,
     hook: RwLock<Option<Arc<DeadLetterHook>>>,
@@ -91,7 +94,7 @@ impl Exits {
         contain(pid, DROPPED_MESSAGE, || {
             inner.timers.forget(pid);
         });
-        self.bury(pid, remaining);
+        self.bury(pid, &exit.reason, remaining);
         inner.supervision.exited(inner, pid, &exit);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.name().to_owned()));
         // Counted before it leaves the table, which is what a joiner waits for; not again
@@ -121,29 +124,36 @@ impl Exits {
         contain(pid, DROPPED_MESSAGE, || {
             inner.timers.forget(pid);
         });
-        self.bury(pid, left);
+        self.bury(pid, &ExitReason::Killed, left);
         self.behind.fetch_add(behind as u64, Ordering::Relaxed);
         // What it had is reserved by now if a supervisor gives it up, which expects no exit.
         inner
             .supervision
             .exited(inner, pid, &ExitReason::Killed.into());
         self.failed.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(pid = pid.raw(), "process did not end in time");
+        if inner.is_shut_down() {
+            // Who shuts down is told how many there are.
+            tracing::info!(pid = pid.raw(), "process did not end in time");
+        } else {
+            tracing::error!(pid = pid.raw(), "process did not end in time");
+        }
         self.wake_joiners();
     }
 
-    /// Counts and reports what was queued.
-    pub(crate) fn bury(&self, to: Pid, remaining: Vec<Message>) {
+    /// Counts and reports what was queued when a process ended for this reason.
+    pub(crate) fn bury(&self, to: Pid, reason: &ExitReason, remaining: Vec<Message>) {
         if remaining.is_empty() {
             return;
         }
         self.dead_letters
             .fetch_add(remaining.len() as u64, Ordering::Relaxed);
-        tracing::warn!(
-            pid = to.raw(),
-            count = remaining.len(),
-            "messages became dead letters"
-        );
+        let count = remaining.len();
+        if reason.is_failure() {
+            tracing::warn!(pid = to.raw(), count, "messages became dead letters");
+        } else {
+            // Who ends a process on purpose need not be warned.
+            tracing::info!(pid = to.raw(), count, "messages became dead letters");
+        }
         for message in remaining {
             let letter = DeadLetter {
                 to,
@@ -160,6 +170,11 @@ impl Exits {
     /// that it is sent.
     pub(crate) fn bury_one(&self, letter: &DeadLetter) {
         self.dead_letters.fetch_add(1, Ordering::Relaxed);
+        match letter.reason {
+            DeadLetterReason::Evicted => self.evicted.fetch_add(1, Ordering::Relaxed),
+            DeadLetterReason::Refused => self.refused.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
         let reason = letter.reason.as_str();
         tracing::debug!(
             pid = letter.to.raw(),
@@ -201,6 +216,14 @@ impl Exits {
 
     pub(crate) fn dead_letters(&self) -> u64 {
         self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    /// All of them, those that were evicted and those that were refused.
+    pub(crate) fn dead_letters_by_reason(&self) -> (u64, u64, u64) {
+        // The whole last: it is never less than its parts.
+        let evicted = self.evicted.load(Ordering::Acquire);
+        let refused = self.refused.load(Ordering::Acquire);
+        (self.dead_letters(), evicted, refused)
     }
 
     /// Messages behind handlers that were given up.

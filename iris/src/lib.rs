@@ -34,7 +34,7 @@
 //! runtimes and processes, [`shorthand`] has short forms of that, [`async_handler`](mod@async_handler) is for
 //! handlers that wait, [`receive`] for processes that receive instead of being called, on threads of their
 //! own with [`pull`], [`ask`] asks them and waits, [`names`] finds them, [`timers`] send to them later,
-//! [`overflow`] is for mailboxes with a bound, [`tree`] shows them, [`pool`] shares work out among
+//! [`overflow`] is for mailboxes with a bound, [`tree`] and [`info`] show them, [`pool`] shares work out among
 //! several, `family` ends them
 //! together, [`links`] tell others of an end, [`supervisors`] and [`path_supervisors`] start again
 //! what has ended, [`groups`] hear the same messages,
@@ -58,6 +58,7 @@ pub mod groups;
 #[cfg(test)]
 mod growth;
 mod host;
+pub mod info;
 mod inside;
 pub mod links;
 pub mod names;
@@ -82,11 +83,12 @@ pub use ask::{ASK_TIMEOUT, Ask, Asking};
 pub use async_handler::async_handler;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
+pub use info::{DeadLetterCounts, Kind, ProcessInfo, Stats};
 pub use names::{NamedSendError, PlaceError};
 pub use observers::{Cursor, OBSERVED_MESSAGES, ObserverBuilder};
 pub use pool::{Pool, PoolBuilder, PoolSendError};
 pub use receive::{Mail, Receiver, ReceiverBuilder, RecvError, Verdict};
-pub use runtime::{JoinError, ProcessInfo, Runtime, ShutdownReport};
+pub use runtime::{JoinError, Runtime, RuntimeRef, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
 pub use supervisors::{Plan, SuperviseError, SupervisorBuilder};
 pub use timers::{Delay, TimerError};

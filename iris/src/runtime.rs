@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use iris_core::{
-    Behavior, DeadLetter, Envelope, Exit, ExitReason, Host, Lane, Message, Payload, Pid, SendError,
+    Behavior, Envelope, Exit, ExitReason, Host, Lane, Message, Payload, Pid, SendError,
 };
 use iris_registry::Registry;
 use iris_sched::{
-    Activity, Cohort, Due, Environment, Process, RollbackError, Scheduler, Status, Table, Timers,
+    Activity, Cohort, Due, Environment, Process, RollbackError, Scheduler, Table, Timers,
     TokioScheduler, current_pid,
 };
 use thiserror::Error;
@@ -59,15 +60,21 @@ impl Drop for Owned {
     }
 }
 
-/// A runtime that may have ended.
+/// A runtime that may have ended: see [`Runtime::downgrade`].
 #[derive(Clone)]
-pub(crate) struct RuntimeRef(Weak<Owned>);
+pub struct RuntimeRef(Weak<Owned>);
 
 impl RuntimeRef {
     /// Keeps it going for as long as it is held.
-    pub(crate) fn upgrade(&self) -> Option<Runtime> {
+    pub fn upgrade(&self) -> Option<Runtime> {
         let inner = self.0.upgrade()?;
         Some(Runtime { inner })
+    }
+}
+
+impl fmt::Debug for RuntimeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RuntimeRef").finish_non_exhaustive()
     }
 }
 
@@ -88,33 +95,11 @@ pub(crate) struct Inner {
     scheduler: Arc<TokioScheduler>,
     /// Of the Rust handlers that are in no other.
     cohort: Arc<Cohort>,
+    /// Of the mailboxes of processes that are spawned without a word about it.
+    pub(crate) mailbox_capacity: Option<NonZeroU32>,
     shut_down: AtomicBool,
     /// Taken out when the runtime is shut down or dropped.
     tokio: Mutex<Option<tokio::runtime::Runtime>>,
-}
-
-/// What a process is doing and has done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProcessInfo {
-    /// What it is doing at this moment.
-    pub status: Status,
-    /// User messages not yet handed to the handler.
-    pub mailbox_size: usize,
-    /// Messages handed to the handler so far.
-    pub handled: u64,
-    /// The behavior in force; the original is 1.
-    pub behavior_version: u32,
-    /// Its name.
-    pub behavior: String,
-    /// Names that lead to the process, sorted.
-    pub names: Vec<String>,
-    /// Paths that lead to the process, sorted.
-    pub paths: Vec<String>,
-    /// The process that it ends with.
-    pub parent: Option<Pid>,
-    /// The processes that end with it, oldest first.
-    pub children: Vec<Pid>,
 }
 
 /// What a shutdown left behind.
@@ -167,6 +152,7 @@ impl Runtime {
             pull_actors,
             pull_stack_bytes,
             on_stop_deadline,
+            mailbox_capacity,
             scheduler,
         } = builder;
         let tokio = tokio::runtime::Builder::new_multi_thread()
@@ -195,7 +181,9 @@ impl Runtime {
                 exits: inner.clone(),
                 clock,
                 activity: Activity::default(),
-                leftovers: Arc::new(move |pid, left| last_resort.bury(pid, left)),
+                leftovers: Arc::new(move |pid, left| {
+                    last_resort.bury(pid, &ExitReason::Shutdown, left);
+                }),
             });
             let cohort = Cohort::new(env.clone(), scheduler.clone());
             let table = Table::new();
@@ -217,14 +205,21 @@ impl Runtime {
                 cohort,
                 env,
                 scheduler,
+                mailbox_capacity,
                 shut_down: AtomicBool::new(false),
                 tokio: Mutex::new(Some(tokio)),
             }
         });
         let inner = Arc::new(Owned(inner));
-        let runtime = RuntimeRef(Arc::downgrade(&inner));
-        inner.supervision.belongs_to(runtime);
-        Ok(Self { inner })
+        let runtime = Self { inner };
+        runtime.inner.supervision.belongs_to(runtime.downgrade());
+        Ok(runtime)
+    }
+
+    /// The runtime without keeping it: for code that runs whenever, and must not be what the end
+    /// of the runtime waits for.
+    pub fn downgrade(&self) -> RuntimeRef {
+        RuntimeRef(Arc::downgrade(&self.inner))
     }
 
     /// Begins a process: `rt.spawn(behavior).named("x").start()?`.
@@ -366,26 +361,6 @@ impl Runtime {
         self.live(pid).map(|process| process.mailbox_size())
     }
 
-    /// What a process is doing, or `None` if there is no such process.
-    pub fn info(&self, pid: Pid) -> Option<ProcessInfo> {
-        let process = self.live(pid)?;
-        let (names, paths) = self.inner.registry.names_of(pid);
-        let (parent, mut children) = self.inner.family.of(pid);
-        // One that has just left the table leaves its family next.
-        children.retain(|child| self.inner.table.get(*child).is_some());
-        Some(ProcessInfo {
-            status: process.status(),
-            mailbox_size: process.mailbox_size(),
-            handled: process.handled(),
-            behavior_version: process.behavior_version(),
-            behavior: process.behavior_name(),
-            names,
-            paths,
-            parent,
-            children,
-        })
-    }
-
     /// Replaces the behavior of a process and returns the new version's number, or `None`
     /// if there is no such process. The state survives, see [`Behavior::migrate`].
     ///
@@ -420,17 +395,6 @@ impl Runtime {
     /// The number of the behavior in force, or `None` if there is no such process.
     pub fn behavior_version(&self, pid: Pid) -> Option<u32> {
         self.live(pid).map(|process| process.behavior_version())
-    }
-
-    /// Calls `hook` for each dead letter from now on, on the thread that buries it;
-    /// replaces a hook that was set before. It must not block.
-    pub fn on_dead_letter(&self, hook: impl Fn(&DeadLetter) + Send + Sync + 'static) {
-        self.inner.exits.set_hook(Some(Arc::new(hook)));
-    }
-
-    /// Messages that were accepted and will never be handled, since the runtime began.
-    pub fn dead_letters(&self) -> u64 {
-        self.inner.exits.dead_letters()
     }
 
     /// How many processes have ended since the runtime began.
@@ -520,6 +484,15 @@ impl Runtime {
 
     pub(crate) fn as_host(&self) -> &dyn Host {
         &**self.inner
+    }
+
+    pub(crate) fn exits(&self) -> &Exits {
+        &self.inner.exits
+    }
+
+    /// Processes that have something to do.
+    pub(crate) fn busy(&self) -> usize {
+        self.inner.env.activity.busy()
     }
 
     pub(crate) fn waits(&self) -> &Waits {

@@ -97,7 +97,7 @@ impl<'a> SpawnBuilder<'a> {
     }
 
     /// Has the mailbox take at most so many user messages that wait to be handled, at least 1;
-    /// any number by default. What becomes of more is up to
+    /// by default what the [runtime's builder](crate::Builder::mailbox_capacity) says. What becomes of more is up to
     /// [`overflow`](Self::overflow). System messages are not counted.
     pub fn capacity(mut self, messages: u32) -> Self {
         self.capacity = Some(messages);
@@ -191,7 +191,8 @@ impl<'a> SpawnBuilder<'a> {
         } = self;
         options.capacity = capacity
             .map(|messages| NonZeroU32::new(messages).ok_or(SpawnError::NoCapacity))
-            .transpose()?;
+            .transpose()?
+            .or(runtime.inner().mailbox_capacity);
         if runtime.is_shut_down() {
             return Err(SpawnError::ShutDown);
         }

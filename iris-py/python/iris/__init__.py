@@ -18,7 +18,16 @@ from iris._errors import (
     NameTakenError,
     WouldBlockError,
 )
-from iris._iris import STOP, Mailbox, PySystemMessage, __version__
+from iris._introspect import Tree, TreeEntry
+from iris._iris import (
+    STOP,
+    Buffer,
+    Mailbox,
+    PySystemMessage,
+    __version__,
+    allocate_buffer,
+    flush_reports,
+)
 from iris._lifecycle import Runtime
 from iris._offload import offload
 from iris._pool import spawn_child_pool
@@ -26,6 +35,7 @@ from iris._system import ExitReason
 
 __all__ = [
     "STOP",
+    "Buffer",
     "DeadActorError",
     "ExitReason",
     "ForkError",
@@ -35,8 +45,12 @@ __all__ = [
     "NameTakenError",
     "PySystemMessage",
     "Runtime",
+    "Tree",
+    "TreeEntry",
     "WouldBlockError",
     "__version__",
+    "allocate_buffer",
+    "flush_reports",
     "jit",
     "offload",
     "spawn_child_pool",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from iris import _iris
+from iris._introspect import Tree, TreeEntry
 from iris._iris import PySystemMessage
 
 # Who awaits something has imported it; for others it would be most of the time of `import iris`.
@@ -26,10 +27,18 @@ _exiting = False
 class Runtime(_iris.Runtime):
     __doc__ = _iris.Runtime.__doc__
 
-    def __new__(cls, *_arguments: Any, **_keywords: Any) -> Runtime:
+    def __new__(
+        cls,
+        *arguments: Any,
+        watchdog: float | None = 10.0,
+        mailbox_capacity: int | None = None,
+        **keywords: Any,
+    ) -> Runtime:
+        if (arguments or keywords) and cls.__init__ is object.__init__:
+            raise TypeError("Runtime() takes only watchdog=.. and mailbox_capacity=..")
         if _exiting:
             raise RuntimeError("the interpreter is exiting: it is too late for a Runtime")
-        self = super().__new__(cls)
+        self = super().__new__(cls, watchdog=watchdog, mailbox_capacity=mailbox_capacity)
         _live.add(self)
         return self
 
@@ -40,6 +49,15 @@ class Runtime(_iris.Runtime):
         return undelivered
 
     shutdown.__doc__ = _iris.Runtime.shutdown.__doc__
+
+    def tree(self) -> Tree:
+        """All actors, as a tree of families: see ``iris.Tree``.
+
+        Nothing stands still meanwhile, so one that is being spawned or ends may be missing.
+        Costs a walk over all actors.
+        """
+        text, entries = self._tree()
+        return Tree(text, tuple(TreeEntry(**entry) for entry in entries))
 
     async def selective_recv(
         self,
@@ -96,6 +114,7 @@ def _shut_all_down() -> None:
                 "%d messages were not delivered before the interpreter exited", undelivered
             )
         runtime._end_threads()
+    _iris._end_reports()
     if interrupted:
         raise interrupted
 

@@ -1,0 +1,159 @@
+"""``python -m iris``: what is installed, and whether it works here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import iris
+from iris import _iris
+
+PATIENCE = 10.0
+"""Seconds after which the doctor takes an answer for lost."""
+
+ROUNDS = 1_000
+"""Round trips that the doctor times."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command. Returns 0 if all is well and 1 if the doctor found something; argparse
+    ends the process with 2 for a command that there is not."""
+    parser = argparse.ArgumentParser(
+        prog="python -m iris",
+        description="Iris: actors and native compute offload.",
+        epilog="Exit codes: 0 all is well, 1 something does not work, 2 no such command.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command, text in COMMANDS:
+        commands.add_parser(name, help=text, description=text).set_defaults(run=command)
+    run: Callable[[], int] = parser.parse_args(arguments).run
+    return run()
+
+
+def version() -> int:
+    """Prints the version."""
+    print(iris.version())
+    return 0
+
+
+def info() -> int:
+    """Prints what was found."""
+    for what, found in facts():
+        print(f"{what + ':':22} {found}")
+    return 0
+
+
+def facts() -> list[tuple[str, str]]:
+    """What there is to know of this installation and machine, in the order to print it."""
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+    gil = "on" if is_gil_enabled() else "off"
+    return [
+        ("iris", f"{iris.version()} ({_iris.__file__})"),
+        ("python", f"{platform.python_implementation()} {platform.python_version()}"),
+        ("free-threaded build", f"{'yes' if free_threaded else 'no'}, GIL {gil}"),
+        ("system", f"{platform.system()} {platform.release()}, {platform.machine()}"),
+        ("processors", str(processors())),
+        ("vector extensions", ", ".join(_iris._cpu_features()) or "none known"),
+        ("thread limit", thread_limit()),
+    ]
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def thread_limit() -> str:
+    """How many threads pull actors and ``release_gil=True`` may have at most."""
+    limits: list[tuple[int, str]] = []
+    try:
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+        if soft != resource.RLIM_INFINITY:
+            limits.append((soft, "ulimit -u"))
+    except (ImportError, AttributeError):
+        pass  # Not on this system.
+    for path in ("/proc/sys/kernel/threads-max", "/sys/fs/cgroup/pids.max"):
+        try:
+            with open(path, encoding="ascii") as file:
+                limits.append((int(file.read()), path))
+        except (OSError, ValueError):
+            continue  # Not there, or "max".
+    return "{} ({})".format(*min(limits)) if limits else "none known"
+
+
+def doctor() -> int:
+    """Prints what was found, and tries the main things out."""
+    info()
+    print()
+    failed = 0
+    for what, check in CHECKS:
+        try:
+            print(f"{what + ':':22} ok, {check()}")
+        except Exception as error:
+            failed += 1
+            print(f"{what + ':':22} FAILED: {type(error).__name__}: {error}")
+    return 1 if failed else 0
+
+
+def check_round_trip(release_gil: bool = False) -> str:
+    """A message to an actor and an answer from it, many times."""
+    answered = threading.Semaphore(0)
+    with iris.Runtime() as rt:
+        pid = rt.spawn(lambda data: answered.release(), release_gil=release_gil)
+        began = time.perf_counter()
+        for _ in range(ROUNDS):
+            if not rt.send(pid, b"ping"):
+                raise RuntimeError("a live actor refused a message")
+            if not answered.acquire(timeout=PATIENCE):
+                raise TimeoutError(f"an actor did not answer within {PATIENCE:g} s")
+        each = (time.perf_counter() - began) / ROUNDS
+        if rt.stop(pid, drain=True) and not rt.join(pid, PATIENCE):
+            raise TimeoutError(f"an actor did not end within {PATIENCE:g} s")
+    return f"{each * 1e6:.1f} microseconds each"
+
+
+def check_own_thread() -> str:
+    """The same with a thread of its own."""
+    return check_round_trip(release_gil=True)
+
+
+def check_offload() -> str:
+    """A function as machine code."""
+    half: Any = iris.offload(_half)
+    if half(3.0) != 1.5:
+        raise ArithmeticError(f"half of 3 is {half(3.0)!r}")
+    counts = half.stats
+    if not counts.get("native"):
+        raise RuntimeError("an offloaded function ran as Python: " + half.explain())
+    return "as machine code"
+
+
+def _half(x: float) -> float:
+    return x / 2
+
+
+COMMANDS: list[tuple[str, Callable[[], int], str]] = [
+    ("version", version, "print the version"),
+    ("info", info, "print what was found: versions, processors, limits"),
+    ("doctor", doctor, "print the same, and try actors and offloading out"),
+]
+
+CHECKS: list[tuple[str, Callable[[], str]]] = [
+    ("actor round trip", check_round_trip),
+    ("on its own thread", check_own_thread),
+    ("offloaded function", check_offload),
+]
+
+if __name__ == "__main__":
+    sys.exit(main())
