@@ -28,8 +28,21 @@ pub enum AskError {
     #[error("process {0} did not answer in time")]
     Timeout(Pid),
     /// The asking process waits for itself, directly or through others.
-    #[error("asking process {0} would wait for the asker itself")]
-    Cycle(Pid),
+    #[error("asking process {asked} would wait for the asker itself: {chain}")]
+    Cycle {
+        /// Who was to be asked.
+        asked: Pid,
+        /// Who waits for whose answer, such as `A.pay -> B.check -> A.pay`.
+        chain: Box<str>,
+    },
+    /// Who was asked answered with an error of its own.
+    #[error("process {by} answered with an error of its own")]
+    Rejected {
+        /// Who was asked.
+        by: Pid,
+        /// What the error is, in whatever form the two understand.
+        error: Box<Payload>,
+    },
     /// The handler failed over the question.
     #[error("process {by} failed over the question: {failure}")]
     Handler {
@@ -144,6 +157,13 @@ impl ReplyTo {
             by,
             failure: Box::new(failure),
         })
+    }
+
+    /// As [`fail`](Self::fail) with [`AskError::Rejected`].
+    pub fn reject(self, error: impl Into<Payload>) -> bool {
+        let by = self.asked();
+        let error = Box::new(error.into());
+        self.fail(AskError::Rejected { by, error })
     }
 
     /// As [`fail`](Self::fail) with [`AskError::Dead`].

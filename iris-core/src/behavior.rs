@@ -72,7 +72,7 @@ impl fmt::Debug for Step {
 /// thread has taken the process up; two calls for one process never overlap. A call
 /// that blocks holds up the thread that it runs on, since no runtime can preempt it.
 /// A panic in `init`, `handle` or `migrate` ends the process with reason `panic`.
-pub trait Behavior: Send + Sync + 'static {
+pub trait Behavior: Any + Send + Sync {
     /// The state of a process, made just before its first message; for a virtual actor
     /// that is reactivated, before the first message after each time it was given up.
     fn init(&self) -> State {

@@ -5,11 +5,12 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyList, PyType};
 
-use crate::convert::OnError;
+use crate::convert::{self, OnError};
 use crate::error;
 use crate::fork::{self, Birthplace};
 use crate::handed;
 use crate::pulse::Pulse;
+use crate::remote;
 use crate::system;
 
 /// Calls `handler(bytes)` for each user message.
@@ -67,28 +68,39 @@ impl PyBehavior {
             .unwrap_or_else(|_| error::type_name(handler))
     }
 
-    fn call(&self, py: Python<'_>, message: Bound<'_, PyAny>) -> PyResult<Step> {
+    fn call(
+        &self,
+        py: Python<'_>,
+        cx: &mut Context<'_>,
+        message: Bound<'_, PyAny>,
+    ) -> PyResult<Step> {
         if self.manner.batch {
-            return self.call_with(PyList::new(py, [message])?.into_any());
+            return self.call_with(cx, PyList::new(py, [message])?.into_any());
         }
-        self.call_with(message)
+        self.call_with(cx, message)
     }
 
     #[inline]
-    fn call_with(&self, argument: Bound<'_, PyAny>) -> PyResult<Step> {
+    fn call_with(&self, cx: &mut Context<'_>, argument: Bound<'_, PyAny>) -> PyResult<Step> {
         let handler = self.handler.bind(argument.py());
         let returned = handler.call1((argument,))?;
         if returned.is_none() {
-            return Ok(Step::Done);
+            return Ok(no_answer(cx, Step::Done));
         }
         if returned.is_exact_instance_of::<Stop>() {
-            return Ok(Step::stop());
+            return Ok(no_answer(cx, Step::stop()));
         }
         refuse_coroutine(&returned)?;
+        if cx.is_asked() {
+            return convert::message(&returned).map(Step::Reply);
+        }
         Ok(Step::Done)
     }
 
-    fn failed(&self, cx: &Context<'_>, py: Python<'_>, raised: &PyErr) -> Step {
+    fn failed(&self, cx: &mut Context<'_>, py: Python<'_>, raised: &PyErr) -> Step {
+        if let Some(reply) = cx.take_reply() {
+            reply.reject(remote::told(py, raised));
+        }
         let outcome = match self.manner.on_error {
             OnError::Crash => "it is stopped (crash)",
             OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
@@ -105,6 +117,14 @@ impl PyBehavior {
             }
         }
     }
+}
+
+/// `step`, after an answer without a byte to who asked, if anybody did.
+fn no_answer(cx: &mut Context<'_>, step: Step) -> Step {
+    if cx.is_asked() {
+        cx.reply(Payload::copy_of(b""));
+    }
+    step
 }
 
 /// A coroutine that a handler returned would never be awaited, and its body never run.
@@ -124,19 +144,19 @@ pub(crate) fn refuse_coroutine(returned: &Bound<'_, PyAny>) -> PyResult<()> {
 impl Behavior for PyBehavior {
     fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
         match message {
-            Message::User(bytes) => {
-                self.attached(cx, |py| self.call(py, PyBytes::new(py, &bytes).into_any()))
-            }
-            message if self.manner.system => {
-                self.attached(cx, |py| self.call(py, system::object(py, &message)?))
-            }
+            Message::User(bytes) => self.attached(cx, |py, cx| {
+                self.call(py, cx, PyBytes::new(py, &bytes).into_any())
+            }),
+            message if self.manner.system => self.attached(cx, |py, cx| {
+                self.call(py, cx, system::object(py, &message)?)
+            }),
             _ => Step::Done,
         }
     }
 
     fn handle_in_place(&self, _: &mut State, cx: &mut Context<'_>, payload: &mut Payload) -> Step {
-        self.attached(cx, |py| {
-            self.call(py, handed::object(py, payload).into_any())
+        self.attached(cx, |py, cx| {
+            self.call(py, cx, handed::object(py, payload).into_any())
         })
     }
 
@@ -151,11 +171,11 @@ impl Behavior for PyBehavior {
 
 impl BatchBehavior for PyBehavior {
     fn handle_batch(&self, _: &mut State, cx: &mut Context<'_>, batch: Vec<Payload>) -> Step {
-        self.attached(cx, |py| {
+        self.attached(cx, |py, cx| {
             let messages = batch.iter().map(|payload| handed::object(py, payload));
             let list = PyList::new(py, messages)?;
             drop(batch);
-            self.call_with(list.into_any())
+            self.call_with(cx, list.into_any())
         })
     }
 }
@@ -163,10 +183,14 @@ impl BatchBehavior for PyBehavior {
 impl PyBehavior {
     /// Calls with the GIL, which the lane has taken; what the handler raises is its end, unless
     /// it is to go on.
-    fn attached(&self, cx: &Context<'_>, call: impl FnOnce(Python<'_>) -> PyResult<Step>) -> Step {
+    fn attached(
+        &self,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(Python<'_>, &mut Context<'_>) -> PyResult<Step>,
+    ) -> Step {
         let called = Python::try_attach(|py| {
             let inside = Pulse::enter(cx.pid());
-            let called = call(py);
+            let called = call(py, cx);
             drop(inside);
             if !self.born.is_here() {
                 fork::leave_child(py, called.err());

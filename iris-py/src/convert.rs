@@ -7,7 +7,8 @@ use bytes::Bytes;
 use iris::Payload;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyType};
 
 use crate::buffers;
 use crate::error;
@@ -90,6 +91,7 @@ pub(crate) fn check_handler(handler: &Bound<'_, PyAny>) -> PyResult<()> {
     if !handler.is_callable() {
         return Err(error::not_callable(handler));
     }
+    refuse_actor_class(handler)?;
     // Functions and bound methods have it; other callables are caught by what they return.
     let Ok(code) = handler
         .getattr("__code__")
@@ -105,6 +107,23 @@ pub(crate) fn check_handler(handler: &Bound<'_, PyAny>) -> PyResult<()> {
         return Err(PyTypeError::new_err(
             "async handlers are not in this version yet: a handler must be a plain function",
         ));
+    }
+    Ok(())
+}
+
+/// A class of actors would be called for each message, and be an actor of none.
+fn refuse_actor_class(handler: &Bound<'_, PyAny>) -> PyResult<()> {
+    static ACTOR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let Ok(class) = handler.cast::<PyType>() else {
+        return Ok(());
+    };
+    let actor = ACTOR.import(handler.py(), "iris._actor", "Actor")?;
+    if class.is_subclass(actor)? {
+        let name = class.qualname()?;
+        return Err(PyTypeError::new_err(format!(
+            "{name} is a class of actors: spawn it with rt.spawn({name}, ..), or with options \
+             by rt.spawn_actor({name}, args, kwargs, parent=.., name=..)"
+        )));
     }
     Ok(())
 }

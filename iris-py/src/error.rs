@@ -1,13 +1,15 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
 use iris::{
-    Failure, JoinError, OverflowError, Pid, PlaceError, RegisterError, RollbackError, ScopeError,
-    SpawnError, StartError, SuperviseError, TimerError,
+    AskError, Failure, JoinError, OverflowError, Pid, PlaceError, RegisterError, RollbackError,
+    ScopeError, SpawnError, StartError, SuperviseError, TimerError,
 };
 use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::{PySet, PyString, PyType};
+
+use crate::runtime::PyRuntime;
 
 use crate::report;
 use crate::threads::Full;
@@ -28,6 +30,97 @@ pub(crate) fn dead_actor(py: Python<'_>, pid: u64) -> PyErr {
         &CLASS,
         "DeadActorError",
         format!("no actor with pid {pid} is alive"),
+    )
+}
+
+/// An error if an actor that is not alive in the runtime that was called is in another one.
+pub(crate) fn refuse_foreign(py: Python<'_>, pid: u64) -> PyResult<()> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static LIVE: PyOnceLock<Py<PySet>> = PyOnceLock::new();
+    let live = LIVE.import(py, "iris._lifecycle", "_live")?;
+    if live.len() < 2 {
+        return Ok(());
+    }
+    let is_at_home = |runtime: Bound<'_, PyAny>| {
+        let runtime = runtime.cast::<PyRuntime>().ok()?;
+        let (runtime, pid) = runtime.get().target(py, pid).ok()?;
+        runtime.is_alive(pid?).then_some(())
+    };
+    let text = || {
+        format!(
+            "actor {pid} belongs to another Runtime than the one that was called: use the \
+             Runtime that spawned it"
+        )
+    };
+    match live.iter().find_map(is_at_home) {
+        Some(()) => Err(own(py, &CLASS, "WrongRuntimeError", text())),
+        None => Ok(()),
+    }
+}
+
+/// A question that nobody answered, or could.
+pub(crate) fn ask(py: Python<'_>, error: &AskError) -> PyErr {
+    static DEADLOCK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NO_REPLY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    match error {
+        AskError::Dead(pid) => dead_actor(py, pid.raw()),
+        AskError::Full(pid) => mailbox_full(py, pid.raw()),
+        AskError::Timeout(pid) => ask_timeout(py, format!("actor {pid} did not answer in time")),
+        AskError::Cycle { chain, .. } => {
+            let text = format!(
+                "the answer would have to wait for itself: {chain}; tell instead of asking, or \
+                 let one of them answer before it asks"
+            );
+            own(py, &DEADLOCK, "DeadlockError", text)
+        }
+        AskError::NoReply(pid) => {
+            let text = format!(
+                "actor {pid} took the question and did not answer: a handler answers with what \
+                 it returns, a pull actor with mailbox.reply(..) before it receives again"
+            );
+            own(py, &NO_REPLY, "NoReplyError", text)
+        }
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
+}
+
+fn mailbox_full(py: Python<'_>, pid: u64) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let text = format!("the mailbox of actor {pid} is full and refuses what does not fit");
+    own(py, &CLASS, "MailboxFullError", text)
+}
+
+/// A message that was not accepted: its actor is dead, or its mailbox is full.
+pub(crate) fn not_accepted(py: Python<'_>, pid: u64, is_alive: bool) -> PyErr {
+    if is_alive {
+        mailbox_full(py, pid)
+    } else {
+        refuse_foreign(py, pid).map_or_else(|foreign| foreign, |()| dead_actor(py, pid))
+    }
+}
+
+pub(crate) fn ask_timeout(py: Python<'_>, text: String) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    own(py, &CLASS, "AskTimeout", text)
+}
+
+/// A value that cannot travel.
+pub(crate) fn codec(py: Python<'_>, text: String) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    own(py, &CLASS, "CodecError", text)
+}
+
+/// Bytes that are not what they should be.
+pub(crate) fn protocol(py: Python<'_>, text: String) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    own(py, &CLASS, "ProtocolError", text)
+}
+
+/// The lane has no thread left to run others while a handler waits.
+pub(crate) fn no_spare_thread() -> PyErr {
+    PyRuntimeError::new_err(
+        "too many handlers wait for answers at the same time, a thread each: ask in turn, or \
+         tell and be told",
     )
 }
 

@@ -12,13 +12,15 @@
 //! each message costs thirty times the call itself. A thread whose handler blocks loses
 //! the lead and becomes a spare when the handler returns: a blocking handler costs a
 //! thread, never the other actors. The watch thread never touches Python, so that a
-//! handler that holds the GIL cannot stop it.
+//! handler that holds the GIL cannot stop it. A handler that waits for another actor's answer
+//! gives the lead away by itself, with `step_aside`, before it waits.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ffi::c_long;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -116,6 +118,24 @@ impl LaneState {
     fn others(&self) -> usize {
         self.alone + self.beside
     }
+}
+
+thread_local! {
+    /// Of which lane the thread is one, and its number there.
+    static PLACE: RefCell<Option<(Weak<Shared>, u64)>> = const { RefCell::new(None) };
+}
+
+/// Gives the lead of the calling thread's lane to another thread, for a handler that is about
+/// to wait for one of the actors behind it. Does nothing on other threads; `false` if there is
+/// no thread left to take it.
+pub(crate) fn step_aside() -> bool {
+    let place = PLACE.with_borrow(Clone::clone);
+    let Some((lane, me)) = place.and_then(|(lane, me)| Some((lane.upgrade()?, me))) else {
+        return true;
+    };
+    let mut state = lane.lock();
+    // The watch may have taken the lead away before.
+    state.leader != Some(me) || Shared::hand_over(&lane, &mut state)
 }
 
 /// Why a leader stopped leading.
@@ -320,6 +340,7 @@ impl Shared {
             .name("iris-lane".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
+                PLACE.set(Some((Arc::downgrade(&own), me)));
                 own.with_thread_state(|| own.serve(me));
                 own.lock().threads -= 1;
                 own.ended.notify_all();
@@ -475,8 +496,8 @@ impl Shared {
         }
     }
 
-    /// Takes the lead from a thread that is stuck in a handler.
-    fn hand_over(shared: &Arc<Self>, state: &mut LaneState) {
+    /// Takes the lead from a thread that is stuck in a handler; whether another can have it.
+    fn hand_over(shared: &Arc<Self>, state: &mut LaneState) -> bool {
         let helped = state.spares > 0
             || (state.threads < MOST_THREADS && Self::add_thread(shared, state).is_ok());
         if helped {
@@ -484,6 +505,7 @@ impl Shared {
             shared.slice.store(0, Ordering::Relaxed);
             shared.vacancy.notify_one();
         }
+        helped
     }
 }
 

@@ -15,6 +15,10 @@
 //! | [`system`] | system messages as Python objects |
 //! | [`wait`] | waits that heed Ctrl-C |
 //! | [`behavior`] | a callable as a behavior |
+//! | [`ask`] | questions, waited for or awaited |
+//! | [`actor`] | a class as a behavior: messages are calls of its methods |
+//! | [`codec`] | Python values as msgpack |
+//! | [`remote`] | exceptions on their way to who asked |
 //! | [`lane`] | the threads that run handlers |
 //! | [`threads`] | those of actors that are run apart from it |
 //! | [`pulse`] | what a thread shows of the call that it is inside of |
@@ -37,9 +41,12 @@
 
 use mimalloc::MiMalloc;
 
+mod actor;
+mod ask;
 mod behavior;
 mod bridge;
 mod buffers;
+mod codec;
 mod convert;
 mod doctor;
 mod error;
@@ -54,6 +61,7 @@ mod offload;
 mod overflow;
 mod pid;
 mod pulse;
+mod remote;
 mod report;
 mod runtime;
 mod settings;
@@ -76,9 +84,15 @@ mod _iris {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::actor::ActorClass;
+    #[pymodule_export]
+    use crate::ask::Desk;
+    #[pymodule_export]
     use crate::behavior::Stop;
     #[pymodule_export]
     use crate::buffers::{Buffer, allocate_buffer};
+    #[pymodule_export]
+    use crate::codec::{pack, unpack};
     #[pymodule_export]
     use crate::doctor::cpu_features;
     #[pymodule_export]

@@ -12,6 +12,7 @@ use crate::behavior::refuse_coroutine;
 use crate::convert;
 use crate::error;
 use crate::fork::{self, Birthplace};
+use crate::remote;
 use crate::system;
 use crate::wait::SIGNAL_INTERVAL;
 
@@ -105,6 +106,15 @@ impl Mailbox {
         Ok(batch)
     }
 
+    /// Answers who asked with the message that was received last; `data` must be bytes-like.
+    ///
+    /// `False` if nobody did, or nobody waits for the answer any more. Who asked and has no
+    /// answer by the next receive gets a `NoReplyError`.
+    fn reply(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let payload = convert::payload(data)?;
+        self.with(py, |receiver| receiver.reply(payload))
+    }
+
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -186,6 +196,16 @@ impl Mailbox {
             .ok_or_else(|| error::mailbox_closed(py))
     }
 
+    /// Tells who asked last, and has no answer yet, what was raised.
+    fn reject(&self, py: Python<'_>, raised: &PyErr) {
+        if error::is_mailbox_closed(py, raised) {
+            return;
+        }
+        if let Ok(Some(reply)) = self.with(py, Receiver::take_reply) {
+            reply.reject(remote::told(py, raised));
+        }
+    }
+
     /// Gives the receiver back; nothing can be received any more.
     fn close(&self) {
         // Another thread that was handed the mailbox and waits in it keeps it until the
@@ -209,8 +229,12 @@ pub(crate) fn run(handler: &Py<PyAny>, name: &str, receiver: Receiver) -> Exit {
             if !mailbox.get().born.is_here() {
                 fork::leave_child(py, returned.err());
             }
+            let returned = returned.and_then(|returned| refuse_coroutine(&returned));
+            if let Err(raised) = &returned {
+                mailbox.get().reject(py, raised);
+            }
             py.detach(|| mailbox.get().close());
-            refuse_coroutine(&returned?)
+            returned
         });
         match result {
             Ok(()) => Exit::default(),

@@ -14,6 +14,22 @@ pub(crate) fn send(py: Python<'_>, runtime: &Runtime, to: Pid, payload: Payload)
     match runtime.try_send_payload(to, payload) {
         Ok(()) => Ok(true),
         Err(SendError::WouldBlock { message, .. }) => send_waiting(py, runtime, to, message),
+        Err(_) if runtime.is_alive(to) => Ok(false),
+        Err(_) => error::refuse_foreign(py, to.raw()).map(|()| false),
+    }
+}
+
+/// As [`send`], of a payload.
+#[inline]
+pub(crate) fn send_payload(
+    py: Python<'_>,
+    runtime: &Runtime,
+    to: Pid,
+    payload: Payload,
+) -> PyResult<bool> {
+    match runtime.try_send_payload(to, payload) {
+        Ok(()) => Ok(true),
+        Err(SendError::WouldBlock { message, .. }) => send_waiting(py, runtime, to, message),
         Err(_) => Ok(false),
     }
 }

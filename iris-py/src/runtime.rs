@@ -91,8 +91,11 @@ impl PyRuntime {
     /// The runtime and a pid, for calls that need a live actor.
     pub(crate) fn live_target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Pid)> {
         let (runtime, pid) = self.target(py, raw)?;
-        pid.map(|pid| (runtime, pid))
-            .ok_or_else(|| error::dead_actor(py, raw))
+        let pid = pid.ok_or_else(|| error::dead_actor(py, raw))?;
+        if !runtime.is_alive(pid) {
+            error::refuse_foreign(py, raw)?;
+        }
+        Ok((runtime, pid))
     }
 }
 

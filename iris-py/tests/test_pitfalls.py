@@ -78,6 +78,8 @@ TESTS = {
     "R7": "test_release_gil.py::test_r7_the_interpreter_exits_cleanly_over_a_backlog",
     "P11": "test_watchdog.py::test_p11_a_mailbox_that_fills_is_told_once_for_each_doubling",
     "P21": "test_watchdog.py::test_p21_a_handler_that_waits_is_told_with_the_place_where_it_is",
+    "P10": "test_ask.py::test_who_asks_itself_is_told_at_once",
+    "P24": "test_hot_swap_classes.py::test_other_fields_need_a_migration",
     "P25": "test_docs.py::test_the_readme_s_programs_run",
 }
 
@@ -89,7 +91,7 @@ ABSENT = {
     **dict.fromkeys(["R10", "P12", "P13", "P14", "P15"], MESH),
     **dict.fromkeys(["D34", "P3", "P4", "P23"], NODE),
     **dict.fromkeys(["R1", "R12"], NOT_YET),
-    **dict.fromkeys(["P9", "P10", "P22", "P24"], NOT_YET),
+    **dict.fromkeys(["P9", "P22"], NOT_YET),
     "P16": "its texts are snapshots of iris-offload's own tests",
     "P18": "nothing is published",
 }

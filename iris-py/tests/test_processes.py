@@ -21,7 +21,7 @@ def test_r9_every_call_says_in_a_forked_child_that_it_was_forked(run_script: Run
         made_up = {"handler": print, "hook": print, "factory": print, "data": b"x", "name": "n",
                    "path": "/a", "prefix": "/a", "group": "g", "strategy": "restartone",
                    "policy": "dropnew", "matcher": print, "items": [b"x"], "drain": 0.0,
-                   "timeout": 1.0, "seconds": 1.0}
+                   "timeout": 1.0, "seconds": 1.0, "actor": iris.Actor}
         made_up.update(dict.fromkeys(["pid", "parent", "a", "b", "watcher"], pid))
 
         def attempt(name, method):
@@ -48,7 +48,8 @@ def test_r9_every_call_says_in_a_forked_child_that_it_was_forked(run_script: Run
         methods = [
             (name, method)
             for name, method in inspect.getmembers(iris.Runtime, callable)
-            if not name.startswith("_")
+            # A ref is a number with a class: it is its use that asks the runtime.
+            if not name.startswith("_") and name != "ref"
         ]
         child = os.fork()
         if child == 0:
@@ -240,7 +241,10 @@ def test_two_runtimes_in_one_process_keep_to_themselves(run_script: Run) -> None
         }
         more = ({one.spawn(print) for _ in range(1000)}, {two.spawn(print) for _ in range(1000)})
         assert not more[0] & more[1]
-        assert not two.send(pids["one"][0], b"astray")
+        try:
+            two.send(pids["one"][0], b"astray")
+        except iris.WrongRuntimeError:
+            seen["astray"] = False
         assert one.send_named("same", b"1") and two.send_named("same", b"2")
         assert one.shutdown() == 0
         assert two.is_alive(pids["two"][0]) and two.send(pids["two"][0], b"3")
@@ -248,7 +252,7 @@ def test_two_runtimes_in_one_process_keep_to_themselves(run_script: Run) -> None
         print(seen)
     """)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "{'one': [b'1'], 'two': [b'2', b'3']}\n"
+    assert done.stdout == "{'one': [b'1'], 'two': [b'2', b'3'], 'astray': False}\n"
 
 
 def test_a_notebook_runs_it(tmp_path: pathlib.Path) -> None:

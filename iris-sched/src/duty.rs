@@ -233,8 +233,17 @@ impl Duty {
     /// As [`begin_in`](Self::begin_in), but handles one message on the calling thread if that is
     /// inside of no process, and the scheduler lends its processes out.
     pub(crate) fn begin_here(self, table: &Table, host: &dyn Host) {
+        if current_pid().is_some() || !self.cohort().is_lent {
+            return self.begin_in(table);
+        }
+        self.begin_inside(table, host);
+    }
+
+    /// As [`begin_here`](Self::begin_here), wherever the calling thread is and whatever the
+    /// scheduler lends.
+    pub(crate) fn begin_inside(self, table: &Table, host: &dyn Host) {
         let cohort = self.cohort();
-        if current_pid().is_some() || !cohort.is_lent || !cohort.is_kept_by(table.number()) {
+        if !cohort.is_kept_by(table.number()) {
             return self.begin_in(table);
         }
         let cohort: *const Cohort = &raw const **cohort;

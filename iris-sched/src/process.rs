@@ -321,6 +321,14 @@ impl Process {
         behavior.map_or_else(String::new, |behavior| behavior.name().to_owned())
     }
 
+    /// The behavior that the last swap puts in force, though it may still wait in the queue;
+    /// `None` once the process has ended.
+    pub fn newest_behavior(&self) -> Option<Arc<dyn Behavior>> {
+        let swapped = self.rare(|rare| rare.history.as_ref().map(History::newest));
+        let swapped = swapped.flatten();
+        swapped.or_else(|| self.cell.behavior_of(self.life()))
+    }
+
     /// What it is doing at this moment.
     pub fn status(&self) -> Status {
         self.look(|cell| {

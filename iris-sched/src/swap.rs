@@ -46,6 +46,14 @@ impl History {
         }
     }
 
+    /// The behavior that is in force, or will be once all swaps are through.
+    pub(crate) fn newest(&self) -> Arc<dyn Behavior> {
+        let last = self.versions.last();
+        last.expect("the original is kept for ever")
+            .behavior
+            .clone()
+    }
+
     /// The swap to a new behavior, and what the history is once it is on its way.
     pub(crate) fn advance(&mut self, behavior: Arc<dyn Behavior>) -> Swap<'_> {
         let version = self.newest + 1;

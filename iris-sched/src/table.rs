@@ -165,6 +165,29 @@ impl Table {
         }
     }
 
+    /// As [`push_and_run`](Self::push_and_run), on whatever thread and inside of whatever
+    /// handler: for a guest language, which knows that the thread may run its handlers.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_and_run_inside(
+        &self,
+        to: Pid,
+        envelope: Envelope,
+        host: &dyn Host,
+    ) -> Result<(), PushError> {
+        match arena::cell(to.slot()) {
+            Some(cell) if cell.owner() == self.number => {
+                if let Some(ready) = cell.push(to, Lane::User, envelope)? {
+                    ready.begin_inside(self, host);
+                }
+                Ok(())
+            }
+            _ => Err(PushError(envelope, Refusal::Over)),
+        }
+    }
+
     /// No other table has it.
     #[inline]
     pub(crate) fn number(&self) -> u32 {

@@ -79,7 +79,7 @@ pub mod timers;
 pub mod tree;
 mod undertaker;
 
-pub use ask::{ASK_TIMEOUT, Ask, Asking};
+pub use ask::{ASK_TIMEOUT, Ask, Asking, Question};
 pub use async_handler::async_handler;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;

@@ -90,7 +90,7 @@ pub(crate) struct Inner {
     pub(crate) logs: Arc<Logs>,
     pulls: Arc<PullThreads>,
     pub(crate) env: Arc<Environment>,
-    pub(crate) waits: Waits,
+    pub(crate) waits: Arc<Waits>,
     handle: tokio::runtime::Handle,
     scheduler: Arc<TokioScheduler>,
     /// Of the Rust handlers that are in no other.
@@ -200,7 +200,7 @@ impl Runtime {
                 family: Family::default(),
                 undertaker: Undertaker::new(inner.clone(), on_stop_deadline),
                 pulls: Arc::new(PullThreads::new(pull_actors, pull_stack_bytes)),
-                waits: Waits::default(),
+                waits: Arc::default(),
                 handle: tokio.handle().clone(),
                 cohort,
                 env,
@@ -392,6 +392,12 @@ impl Runtime {
         process.roll_back(Lane::User, steps)
     }
 
+    /// The behavior that the last swap puts in force, though it may still wait among the
+    /// messages; `None` if there is no such process.
+    pub fn newest_behavior(&self, pid: Pid) -> Option<Arc<dyn Behavior>> {
+        self.live(pid)?.newest_behavior()
+    }
+
     /// The number of the behavior in force, or `None` if there is no such process.
     pub fn behavior_version(&self, pid: Pid) -> Option<u32> {
         self.live(pid).map(|process| process.behavior_version())
@@ -453,6 +459,12 @@ impl Runtime {
         }
     }
 
+    /// The actor of this runtime whose code the calling thread is inside of, if any: a handler,
+    /// or the code of an actor that receives.
+    pub fn inside(&self) -> Option<Pid> {
+        inside::whose().filter(|pid| self.inner.table.get(*pid).is_some())
+    }
+
     /// Whether the calling thread is inside a handler of this runtime.
     pub fn inside_handler(&self) -> bool {
         current_pid().is_some_and(|pid| self.inner.table.get(pid).is_some())
@@ -495,7 +507,7 @@ impl Runtime {
         self.inner.env.activity.busy()
     }
 
-    pub(crate) fn waits(&self) -> &Waits {
+    pub(crate) fn waits(&self) -> &Arc<Waits> {
         &self.inner.waits
     }
 

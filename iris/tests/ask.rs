@@ -291,3 +291,113 @@ fn a_question_that_is_dropped_leaves_its_answer_to_nobody() {
         assert_eq!(&rt.ask(pid, &b"2"[..]).await.unwrap()[..], b"4");
     });
 }
+
+#[test]
+fn a_question_that_is_asked_is_waited_for_anywhere() {
+    let rt = runtime();
+    let pid = doubler(&rt);
+    let mut question = rt.ask(pid, &b"21"[..]).queued().begin().unwrap();
+    // It borrows nothing of the runtime.
+    let waiter = std::thread::spawn(move || question.wait(PATIENCE));
+    assert_eq!(&waiter.join().unwrap().unwrap().unwrap()[..], b"42");
+    let mute = rt.spawn_actor(|mut rx| async move {
+        let kept = (rx.recv().await, rx.take_reply());
+        rx.recv().await;
+        drop(kept);
+    });
+    let mut question = rt.ask(mute, &b"?"[..]).begin().unwrap();
+    assert_eq!(question.wait(Duration::from_millis(5)), None);
+    rt.stop(mute, iris::ExitReason::Killed);
+    assert!(question.wait(PATIENCE).unwrap().is_err());
+    let dead = rt.ask(mute, &b"?"[..]).begin();
+    assert_eq!(dead.unwrap_err(), AskError::Dead(mute));
+}
+
+#[test]
+fn who_answers_may_have_an_error_of_its_own() {
+    let rt = runtime();
+    let picky = handler(|cx: &mut Context<'_>, _| {
+        cx.take_reply().unwrap().reject(&b"not you"[..]);
+        Step::Done
+    });
+    let pid = rt.spawn(picky).start().unwrap();
+    let rejected = AskError::Rejected {
+        by: pid,
+        error: Box::new(iris::Payload::copy_of(b"not you")),
+    };
+    assert_eq!(ask(&rt, pid, "me").unwrap_err(), rejected);
+}
+
+#[test]
+fn a_scheduler_that_lends_nothing_still_runs_a_handler_here() {
+    struct Never;
+    impl iris::Scheduler for Never {
+        fn ready(&self, _: iris::Ready) {}
+        fn drive(&self, _: iris::BoxFuture<()>) {}
+    }
+    let rt = runtime();
+    let cohort = rt.lasting_cohort(std::sync::Arc::new(Never));
+    let own = rt.clone();
+    let inner = rt.spawn(handler(|cx, _| {
+        cx.reply(cx.pid().raw().to_string().into_bytes());
+        Step::Done
+    }));
+    let inner = inner.of_cohort(cohort.clone()).start().unwrap();
+    // Inside of a handler, too, which asks in its own name.
+    let outer = rt.spawn(handler(move |cx, _| {
+        let question = own.ask(inner, &b"?"[..]).here().begin();
+        let answer = question.unwrap().wait(Duration::ZERO).unwrap();
+        assert_eq!(own.inside(), Some(cx.pid()));
+        cx.reply(answer.unwrap());
+        Step::Done
+    }));
+    let outer = outer.of_cohort(cohort).start().unwrap();
+    let asked = rt.ask(outer, &b"?"[..]).here().begin();
+    let answer = asked.unwrap().wait(Duration::ZERO).unwrap();
+    assert_eq!(&answer.unwrap()[..], inner.raw().to_string().as_bytes());
+    assert_eq!(rt.inside(), None);
+}
+
+#[test]
+fn who_asks_where_the_runtime_does_not_see_it_says_so() {
+    let rt = runtime();
+    let pid = doubler(&rt);
+    let asked = rt
+        .ask(pid, &b"1"[..])
+        .asked_by(pid)
+        .described("A.pay", "A.refund");
+    let Err(AskError::Cycle { asked, chain }) = asked.begin() else {
+        panic!("it asks itself");
+    };
+    assert_eq!((asked, &*chain), (pid, "A.pay -> A.refund"));
+}
+
+#[test]
+fn the_newest_behavior_is_the_one_that_was_swapped_in_last() {
+    struct Named(&'static str);
+    impl iris::Behavior for Named {
+        fn handle(&self, _: &mut iris::State, _: &mut Context<'_>, _: iris::Message) -> Step {
+            Step::Done
+        }
+        fn name(&self) -> &str {
+            self.0
+        }
+    }
+    let rt = runtime();
+    let pid = rt.spawn(Named("one")).start().unwrap();
+    let newest = || {
+        rt.newest_behavior(pid)
+            .map(|behavior| behavior.name().to_owned())
+    };
+    assert_eq!(newest().as_deref(), Some("one"));
+    rt.hot_swap(pid, Named("two"));
+    assert_eq!(newest().as_deref(), Some("two"));
+    let behavior = rt.newest_behavior(pid).unwrap();
+    let any: &dyn std::any::Any = &*behavior;
+    assert!(any.downcast_ref::<Named>().is_some());
+    rt.rollback_behavior(pid, 1).unwrap();
+    assert_eq!(newest().as_deref(), Some("one"));
+    rt.stop(pid, iris::ExitReason::Killed);
+    rt.join(pid, None).unwrap();
+    assert_eq!(newest(), None);
+}

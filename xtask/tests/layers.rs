@@ -135,13 +135,14 @@ const CRATES: [Rule; 14] = [
         floor: 4,
         iris: &["iris"],
         // pyo3-build-config: the run path of programs that embed an interpreter.
-        // rmp-serde: the msgpack codec. tracing: the crates' events become records of logging.
+        // rmp: the msgpack codec, which reads and writes Python objects without a tree between.
+        // tracing: the crates' events become records of logging.
         outside: &[
             "bytes",
             "mimalloc",
             "pyo3",
             "pyo3-build-config",
-            "rmp-serde",
+            "rmp",
             "tracing",
         ],
     },

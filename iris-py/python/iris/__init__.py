@@ -10,13 +10,23 @@ got hello
 from __future__ import annotations
 
 from iris import jit
+from iris._actor import Actor, Ref, current
 from iris._errors import (
+    AskTimeout,
+    CodecError,
     DeadActorError,
+    DeadlockError,
     ForkError,
     IrisError,
     MailboxClosed,
+    MailboxFullError,
     NameTakenError,
+    NoReplyError,
+    ProtocolError,
+    RemoteError,
+    RemoteTraceback,
     WouldBlockError,
+    WrongRuntimeError,
 )
 from iris._introspect import Tree, TreeEntry
 from iris._iris import (
@@ -35,21 +45,33 @@ from iris._system import ExitReason
 
 __all__ = [
     "STOP",
+    "Actor",
+    "AskTimeout",
     "Buffer",
+    "CodecError",
     "DeadActorError",
+    "DeadlockError",
     "ExitReason",
     "ForkError",
     "IrisError",
     "Mailbox",
     "MailboxClosed",
+    "MailboxFullError",
     "NameTakenError",
+    "NoReplyError",
+    "ProtocolError",
     "PySystemMessage",
+    "Ref",
+    "RemoteError",
+    "RemoteTraceback",
     "Runtime",
     "Tree",
     "TreeEntry",
     "WouldBlockError",
+    "WrongRuntimeError",
     "__version__",
     "allocate_buffer",
+    "current",
     "flush_reports",
     "jit",
     "offload",

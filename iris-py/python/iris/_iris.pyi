@@ -1,3 +1,4 @@
+import asyncio
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, TypedDict, final, overload
@@ -16,11 +17,15 @@ __all__ = [
     "Runtime",
     "StopType",
     "_ITERATION_CAP",
+    "_ActorClass",
+    "_Desk",
     "__version__",
     "_cpu_features",
     "_after_fork_in_child",
     "_end_reports",
     "_offloaded",
+    "_pack",
+    "_unpack",
     "allocate_buffer",
     "flush_reports",
 ]
@@ -99,6 +104,7 @@ class Mailbox:
         self, matcher: Callable[[_Message], object], timeout: float | None = None
     ) -> _Message | None: ...
     def recv_many(self, max: int, timeout: float | None = None) -> list[_Message]: ...
+    def reply(self, data: _BytesLike) -> bool: ...
     def __iter__(self) -> Iterator[_Message]: ...
     def __next__(self) -> _Message: ...
 
@@ -334,11 +340,83 @@ class Runtime:
     def set_release_gil_strict(self, strict: bool) -> None: ...
     def set_watchdog(self, seconds: float | None) -> None: ...
     def shutdown(self, drain: float = 2.0) -> int: ...
+    def call(self, pid: int, data: _BytesLike, timeout: float | None = 5.0) -> bytes: ...
+    def _inside(self) -> int | None: ...
+    def _spawn_class(
+        self,
+        actor: _ActorClass,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any] | None,
+        budget: int,
+        capacity: int | None,
+        name: str | None,
+        on_error: str,
+        parent: int | None,
+        system: bool,
+    ) -> int: ...
+    def _swap_class(
+        self,
+        pid: int,
+        actor: _ActorClass,
+        migrate: Callable[[Any], Any] | None,
+        now: bool,
+        on_error: str,
+        system: bool,
+    ) -> int: ...
+    @staticmethod
+    def _packed(method: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes: ...
+    def _tell(
+        self, pid: int, method: object, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None: ...
+    def _call_method(
+        self,
+        pid: int,
+        method: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> Any: ...
     def _end_threads(self) -> bool: ...
     def _ended(self) -> bool: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
+@final
+class _ActorClass:
+    def __new__(
+        cls, actor: type, methods: list[str], has_on_stop: bool, has_on_system: bool
+    ) -> Self: ...
+
+@final
+class _Desk:
+    def __new__(cls) -> Self: ...
+    def fileno(self) -> int: ...
+    def ask(
+        self,
+        runtime: Runtime,
+        future: asyncio.Future[Any],
+        pid: int,
+        data: _BytesLike,
+        timeout: float | None,
+    ) -> int: ...
+    def ask_method(
+        self,
+        runtime: Runtime,
+        future: asyncio.Future[Any],
+        pid: int,
+        method: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+    ) -> int: ...
+    def drain(self) -> None: ...
+    def expire(self, number: int, timeout: float) -> None: ...
+    def forget(self, number: int) -> None: ...
+    def pending(self) -> int: ...
+    def close(self) -> int: ...
+
+def _pack(value: object) -> bytes: ...
+def _unpack(data: bytes) -> Any: ...
 @final
 class Kernel:
     def __new__(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from iris import _iris
+from iris._asking import Asking
 from iris._introspect import Tree, TreeEntry
 from iris._iris import PySystemMessage
 
@@ -24,7 +25,7 @@ refers to any more is handled all the same, as a thread goes on without its ``Th
 _exiting = False
 
 
-class Runtime(_iris.Runtime):
+class Runtime(Asking):
     __doc__ = _iris.Runtime.__doc__
 
     def __new__(
@@ -44,6 +45,7 @@ class Runtime(_iris.Runtime):
 
     def shutdown(self, drain: float = 2.0) -> int:
         undelivered = super().shutdown(drain)
+        self._retire_desks()
         if self._ended():
             _live.discard(self)
         return undelivered
