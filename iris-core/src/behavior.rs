@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::exit::{Exit, ExitReason, Failure};
 use crate::message::Message;
 use crate::payload::Payload;
+use crate::pid::Pid;
 
 /// What a process remembers between messages. `Box::new(())` costs no memory.
 pub type State = Box<dyn Any + Send>;
@@ -32,6 +33,10 @@ pub enum Step {
     Stop(Exit),
     /// Wait for this, and then do as it says. Messages queue up meanwhile.
     Await(BoxFuture<Step>),
+    /// Wait until the process's own scheduler resumes it, with another step. Messages queue up
+    /// meanwhile. Only for behaviors that are made for one scheduler, which knows what they wait
+    /// for; another one ends the process.
+    Park,
     /// The message is handled, and this is the answer for who asked, if anybody did.
     Reply(Payload),
 }
@@ -57,6 +62,7 @@ impl fmt::Debug for Step {
             Self::Yield => f.write_str("Yield"),
             Self::Stop(exit) => f.debug_tuple("Stop").field(exit).finish(),
             Self::Await(_) => f.write_str("Await(..)"),
+            Self::Park => f.write_str("Park"),
             Self::Reply(answer) => f.debug_tuple("Reply").field(answer).finish(),
         }
     }
@@ -109,6 +115,17 @@ pub trait Behavior: Any + Send + Sync {
     fn migrate(&self, old: State, from_version: u32) -> Result<State, MigrationError> {
         let _ = from_version;
         Ok(old)
+    }
+
+    /// Called when the process is about to end, before its mailbox is closed: by an order, or
+    /// because `handle` said so; not after a panic, nor for a state that a virtual actor only
+    /// gives up. [`Step::Park`] puts the end off until the scheduler resumes the process, for work
+    /// that is still under way and for an end that takes its time; any other step ends it now.
+    ///
+    /// `at_once` is false for a process that was told to finish what it has, and that has.
+    fn before_stop(&self, state: &mut State, pid: Pid, exit: &Exit, at_once: bool) -> Step {
+        let _ = (state, pid, exit, at_once);
+        Step::Done
     }
 
     /// Called when a state that `init` made is about to be dropped, because the process

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::ask::ReplyTo;
 use crate::host::Host;
 use crate::message::{Message, SendError};
-use crate::payload::Payload;
+use crate::payload::{Baggage, Payload};
 use crate::pid::Pid;
 
 /// A handler's view of the runtime, for the length of one call.
@@ -18,6 +18,7 @@ pub struct Context<'a> {
     host: &'a dyn Host,
     spent: u32,
     reply: Option<ReplyTo>,
+    baggage: Option<Baggage>,
 }
 
 impl<'a> Context<'a> {
@@ -32,7 +33,20 @@ impl<'a> Context<'a> {
             host,
             spent: 0,
             reply: None,
+            baggage: None,
         }
+    }
+
+    /// With what has travelled along with the message. Called by schedulers.
+    #[inline]
+    pub fn carry(&mut self, baggage: Option<Baggage>) {
+        self.baggage = baggage;
+    }
+
+    /// Takes out what has travelled along with the message, see [`Baggage`].
+    #[inline]
+    pub fn take_baggage(&mut self) -> Option<Baggage> {
+        self.baggage.take()
     }
 
     /// With somebody who waits for an answer. Called by schedulers.

@@ -47,5 +47,5 @@ pub use host::Host;
 pub use message::{
     DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage,
 };
-pub use payload::Payload;
+pub use payload::{Baggage, Payload};
 pub use pid::Pid;

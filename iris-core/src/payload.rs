@@ -1,7 +1,9 @@
 //! A user's bytes on their way: inside the mailbox's own node if they are few.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -33,7 +35,14 @@ enum Repr {
     },
     Shared(Bytes),
     Foreign(Foreign),
+    /// Boxed, for it is rare.
+    Carrying(Box<(Payload, Baggage)>),
 }
+
+/// What travels along with a message for the handler, beside its bytes: something of a guest
+/// language's, such as the sender's context variables. The runtime never looks inside. Whoever
+/// takes the message for its bytes alone leaves it behind.
+pub type Baggage = Arc<dyn Any + Send + Sync>;
 
 impl Payload {
     /// The most bytes that travel without an allocation: what a node of one cache line has
@@ -63,7 +72,7 @@ impl Payload {
     /// an object of a guest language.
     #[inline]
     pub fn is_in_place(&self) -> bool {
-        !matches!(self.0, Repr::Shared(_))
+        matches!(self.0, Repr::Inline { .. } | Repr::Foreign(_))
     }
 
     /// The object of a guest language that the bytes live in, if they do.
@@ -71,6 +80,7 @@ impl Payload {
     pub fn foreign(&self) -> Option<&Foreign> {
         match &self.0 {
             Repr::Foreign(foreign) => Some(foreign),
+            Repr::Carrying(carried) => carried.0.foreign(),
             _ => None,
         }
     }
@@ -83,6 +93,22 @@ impl Payload {
             Repr::Inline { len, bytes } => Bytes::copy_from_slice(&bytes[..usize::from(len)]),
             Repr::Shared(bytes) => bytes,
             Repr::Foreign(foreign) => Bytes::from_owner(foreign),
+            Repr::Carrying(carried) => carried.0.into_bytes(),
+        }
+    }
+
+    /// With something that travels along. Costs an allocation.
+    #[must_use]
+    pub fn with_baggage(self, baggage: Baggage) -> Self {
+        Self(Repr::Carrying(Box::new((self, baggage))))
+    }
+
+    /// The payload alone, and what has travelled along.
+    #[inline]
+    pub fn unload(self) -> (Self, Option<Baggage>) {
+        match self.0 {
+            Repr::Carrying(carried) => (carried.0, Some(carried.1)),
+            plain => (Self(plain), None),
         }
     }
 
@@ -95,6 +121,7 @@ impl Payload {
     pub fn try_into_shared(self) -> Result<Bytes, Self> {
         match self.0 {
             Repr::Shared(bytes) => Ok(bytes),
+            Repr::Carrying(carried) => carried.0.try_into_shared(),
             in_place => Err(Self(in_place)),
         }
     }
@@ -116,6 +143,7 @@ impl Deref for Payload {
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Repr::Shared(bytes) => bytes,
             Repr::Foreign(foreign) => foreign.as_ref(),
+            Repr::Carrying(carried) => &carried.0,
         }
     }
 }
@@ -130,6 +158,7 @@ impl Clone for Repr {
             },
             Self::Shared(bytes) => Self::Shared(bytes.clone()),
             Self::Foreign(foreign) => Self::Shared(Bytes::copy_from_slice(foreign.as_ref())),
+            Self::Carrying(carried) => Self::Carrying(carried.clone()),
         }
     }
 }
@@ -195,6 +224,21 @@ mod tests {
             assert_eq!(&payload[..], bytes);
             assert_eq!(payload.clone().into_bytes(), bytes);
             assert_eq!(payload.try_into_shared().is_ok(), len > 40);
+        }
+    }
+
+    #[test]
+    fn baggage_travels_with_bytes_of_any_length_and_changes_none() {
+        for len in [0, 40, 41] {
+            let bytes = vec![7; len];
+            let payload = Payload::copy_of(&bytes).with_baggage(Arc::new(42_u8));
+            assert!(!payload.is_inline());
+            assert_eq!(&payload[..], bytes);
+            assert_eq!(payload.clone().into_bytes(), bytes);
+            let (payload, baggage) = payload.unload();
+            assert_eq!(baggage.unwrap().downcast_ref(), Some(&42_u8));
+            assert_eq!(&payload[..], bytes);
+            assert!(payload.unload().1.is_none());
         }
     }
 

@@ -9,21 +9,27 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use iris::{Behavior, Context, Exit, Failure, Message, MigrationError, Payload, Pid, State, Step};
+use iris::{
+    Behavior, Context, Exit, Failure, Message, MigrationError, Payload, Pid, ReplyTo, State, Step,
+};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
+use crate::aio::context;
+use crate::aio::lane::LoopLane;
+use crate::aio::task::{Outcome, Role};
 use crate::ask::{self, Inquiry};
-use crate::behavior::{Stop, refuse_coroutine};
+use crate::behavior::{OnLoop, Stop, coroutine_of, refuse_coroutine, run_on_loop, send_to_loop};
 use crate::codec;
 use crate::convert::OnError;
 use crate::error;
 use crate::fork::{self, Birthplace};
 use crate::mailbox;
 use crate::overflow;
+use crate::pulse::Pulse;
 use crate::remote;
 use crate::runtime::{Parts, PyRuntime};
 use crate::system;
@@ -72,6 +78,8 @@ pub(crate) struct ActorClass {
     methods: HashMap<Vec<u8>, Method>,
     has_on_stop: bool,
     has_on_system: bool,
+    /// Whether it has methods that are coroutines.
+    is_async: bool,
 }
 
 struct Method {
@@ -88,6 +96,7 @@ impl ActorClass {
         methods: Vec<String>,
         has_on_stop: bool,
         has_on_system: bool,
+        is_async: bool,
     ) -> PyResult<Self> {
         let py = actor.py();
         let name: String = actor.qualname()?.extract()?;
@@ -103,6 +112,7 @@ impl ActorClass {
             name,
             has_on_stop,
             has_on_system,
+            is_async,
         })
     }
 }
@@ -146,21 +156,85 @@ pub(crate) struct ActorBehavior {
     number: u64,
     birth: Mutex<Option<Birth>>,
     migrate: Option<Py<PyAny>>,
-    on_error: OnError,
+    calling: Arc<Calling>,
     system: bool,
     born: Birthplace,
+    /// Where coroutines run.
+    loop_lane: Arc<LoopLane>,
+}
+
+/// What becomes of an actor, according to how a method has ended.
+struct Calling {
+    /// Of the class.
+    name: String,
+    on_error: OnError,
+}
+
+impl Outcome for Calling {
+    fn step(
+        &self,
+        py: Python<'_>,
+        pid: Pid,
+        ended: PyResult<Bound<'_, PyAny>>,
+        reply: Option<ReplyTo>,
+    ) -> Step {
+        let meant = ended.and_then(|returned| meaning(&returned, reply.is_some()));
+        match meant {
+            Ok((answer, step)) => {
+                if let Some((reply, answer)) = reply.zip(answer) {
+                    reply.reply(answer);
+                }
+                step
+            }
+            Err(raised) => self.failed(pid, py, reply, &raised),
+        }
+    }
+
+    fn answer(&self, cx: &mut Context<'_>, returned: &Bound<'_, PyAny>) -> PyResult<Step> {
+        answer(cx, returned)
+    }
+}
+
+impl Calling {
+    fn failed(&self, pid: Pid, py: Python<'_>, reply: Option<ReplyTo>, raised: &PyErr) -> Step {
+        if let Some(reply) = reply {
+            reply.reject(remote::told(py, raised));
+        }
+        let outcome = match self.on_error {
+            OnError::Crash => "it is stopped (crash)",
+            OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
+        };
+        let text = format!("actor {pid} ({}) raised; {outcome}", self.name);
+        match self.on_error {
+            OnError::Crash => {
+                error::log_crash(py, pid, &text, raised);
+                Step::Stop(Exit::crash(error::failure(py, raised)))
+            }
+            OnError::Resume => {
+                error::log(py, &text, raised);
+                Step::Done
+            }
+        }
+    }
 }
 
 impl ActorBehavior {
-    fn new(class: Py<ActorClass>, on_error: OnError, system: bool) -> Self {
+    fn new(
+        class: Py<ActorClass>,
+        on_error: OnError,
+        system: bool,
+        loop_lane: &Arc<LoopLane>,
+    ) -> Self {
+        let name = class.get().name.clone();
         Self {
             class,
             number: LAST_BEHAVIOR.fetch_add(1, Ordering::Relaxed) + 1,
             birth: Mutex::default(),
             migrate: None,
-            on_error,
+            calling: Arc::new(Calling { name, on_error }),
             system,
             born: Birthplace::here(),
+            loop_lane: loop_lane.clone(),
         }
     }
 
@@ -171,11 +245,16 @@ impl ActorBehavior {
         call: impl FnOnce(Python<'_>, &mut Context<'_>) -> PyResult<Step>,
     ) -> Step {
         let called = Python::try_attach(|py| {
+            let inside = Pulse::enter(cx.pid());
             let called = call(py, cx);
+            drop(inside);
             if !self.born.is_here() {
                 fork::leave_child(py, called.err());
             }
-            called.unwrap_or_else(|raised| self.failed(cx, py, &raised))
+            called.unwrap_or_else(|raised| {
+                let reply = cx.take_reply();
+                self.calling.failed(cx.pid(), py, reply, &raised)
+            })
         });
         called.unwrap_or_else(|| {
             Step::Stop(Exit::crash(Failure {
@@ -184,23 +263,6 @@ impl ActorBehavior {
                 traceback: String::new(),
             }))
         })
-    }
-
-    fn failed(&self, cx: &mut Context<'_>, py: Python<'_>, raised: &PyErr) -> Step {
-        if let Some(reply) = cx.take_reply() {
-            reply.reject(remote::told(py, raised));
-        }
-        let outcome = match self.on_error {
-            OnError::Crash => "it is stopped (crash)",
-            OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
-        };
-        let name = &self.class.get().name;
-        let text = format!("actor {} ({name}) raised; {outcome}", cx.pid());
-        error::log(py, &text, raised);
-        match self.on_error {
-            OnError::Crash => Step::Stop(Exit::crash(error::failure(py, raised))),
-            OnError::Resume => Step::Done,
-        }
     }
 
     /// A message that is the sender's mistake: told to who asks, else logged.
@@ -256,17 +318,49 @@ impl ActorBehavior {
             Ok(arguments) => arguments,
             Err(why) => return Ok(self.refuse(py, cx, &why)),
         };
-        let returned = {
-            let _doing = Doing::enter(&method.label);
-            method.call(py, &arguments)
-        };
-        match returned {
-            Ok(returned) => answer(cx, &returned),
+        match self.run(py, cx, method, &arguments) {
+            Ok(step) => Ok(step),
             // No line of the method has run: the arguments are not its parameters.
             Err(why) if why.is_instance_of::<PyTypeError>(py) && why.traceback(py).is_none() => {
                 Ok(self.refuse(py, cx, &why))
             }
             Err(raised) => Err(raised),
+        }
+    }
+
+    /// Calls a method, on the loop thread as far as its coroutine goes without waiting.
+    fn run(
+        &self,
+        py: Python<'_>,
+        cx: &mut Context<'_>,
+        method: &Method,
+        arguments: &codec::Arguments<'_>,
+    ) -> PyResult<Step> {
+        let carried = context::carried(py, cx.take_baggage());
+        // For as long as it does not wait: later steps are its process's.
+        let _doing = Doing::enter(&method.label);
+        let call = || method.call(py, arguments);
+        if self.loop_lane.is_here() {
+            let how = OnLoop {
+                ending: self.calling.clone(),
+                reentrant: false,
+            };
+            return run_on_loop(&self.loop_lane, cx, py, carried, how, call);
+        }
+        let returned = if let Some(context) = &carried {
+            context::within(context, call)
+        } else {
+            let returned = call();
+            context::cleanse(py)?;
+            returned
+        }?;
+        match coroutine_of(&returned)? {
+            None => answer(cx, &returned),
+            Some(coroutine) => {
+                let context = carried.map_or_else(|| context::blank(py), Ok)?;
+                let role = Role::handler(cx.pid(), self.calling.clone());
+                send_to_loop(&self.loop_lane, coroutine, context, role)
+            }
         }
     }
 
@@ -337,21 +431,30 @@ impl ActorBehavior {
     }
 }
 
+/// What an actor wants whose method has returned this, and what it answers if somebody
+/// `is_asking`.
+fn meaning(returned: &Bound<'_, PyAny>, is_asking: bool) -> PyResult<(Option<Payload>, Step)> {
+    let is_stop = returned.is_exact_instance_of::<Stop>();
+    let step = if is_stop { Step::stop() } else { Step::Done };
+    if !is_asking {
+        return Ok((None, step));
+    }
+    let none = returned.py().None();
+    let result = if is_stop {
+        none.bind(returned.py())
+    } else {
+        returned
+    };
+    Ok((Some(codec::value("result", result)?), step))
+}
+
 /// What follows from what a method returned.
 fn answer(cx: &mut Context<'_>, returned: &Bound<'_, PyAny>) -> PyResult<Step> {
-    let is_stop = returned.is_exact_instance_of::<Stop>();
-    if is_stop {
-        if cx.is_asked() {
-            let none = returned.py().None();
-            cx.reply(codec::value("result", none.bind(returned.py()))?);
-        }
-        return Ok(Step::stop());
+    let (answer, step) = meaning(returned, cx.is_asked())?;
+    if let Some(answer) = answer {
+        cx.reply(answer);
     }
-    refuse_coroutine(returned)?;
-    if cx.is_asked() {
-        return Ok(Step::Reply(codec::value("result", returned)?));
-    }
-    Ok(Step::Done)
+    Ok(step)
 }
 
 impl Method {
@@ -494,10 +597,20 @@ impl PyRuntime {
         let py = slf.py();
         let this = slf.get();
         let Parts {
-            runtime, cohort, ..
+            runtime,
+            cohort,
+            loop_cohort,
+            loop_lane,
+            ..
         } = this.parts(py)?;
         let label = actor.get().birth.clone();
-        let behavior = ActorBehavior::new(actor, OnError::parse(on_error)?, system);
+        let cohort = if actor.get().is_async {
+            this.start_loop(py)?;
+            loop_cohort
+        } else {
+            cohort
+        };
+        let behavior = ActorBehavior::new(actor, OnError::parse(on_error)?, system, loop_lane);
         let raised = Arc::<Mutex<Option<PyErr>>>::default();
         let birth = Birth {
             runtime: slf.clone().into_any().unbind(),
@@ -554,7 +667,7 @@ impl PyRuntime {
         let name = ask::method_name(method)?;
         let payload = codec::call(&name, args, Some(kwargs))?;
         let (runtime, to) = self.live_target(py, pid)?;
-        if overflow::send_payload(py, runtime, to, payload)? {
+        if overflow::send(py, runtime, to, payload)? {
             return Ok(());
         }
         Err(error::not_accepted(py, pid, runtime.is_alive(to)))
@@ -604,7 +717,9 @@ impl PyRuntime {
             let check = py.import("iris._actor")?.getattr("_check_fields")?;
             check.call1((&newest.class.get().class, &actor.get().class))?;
         }
-        let mut behavior = ActorBehavior::new(actor, OnError::parse(on_error)?, system);
+        let loop_lane = &self.parts(py)?.loop_lane;
+        let on_error = OnError::parse(on_error)?;
+        let mut behavior = ActorBehavior::new(actor, on_error, system, loop_lane);
         behavior.migrate = migrate;
         let version = if now {
             runtime.hot_swap_now(target, behavior)

@@ -28,6 +28,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::actor;
+use crate::aio::context;
 use crate::codec;
 use crate::convert;
 use crate::error;
@@ -49,7 +50,7 @@ impl Inquiry {
     pub(crate) fn bytes(to: u64, data: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self {
             to,
-            question: convert::payload(data)?.into(),
+            question: convert::message(data)?,
             method: None,
         })
     }
@@ -69,13 +70,17 @@ impl Inquiry {
     }
 
     /// Asks; what is left are the words for errors.
-    fn ask(self, py: Python<'_>, runtime: &Runtime) -> PyResult<(Question, Pid, Asked)> {
+    pub(crate) fn ask(self, py: Python<'_>, runtime: &Runtime) -> PyResult<(Question, Pid, Asked)> {
         let Self {
             to,
             question,
             method,
         } = self;
         let pid = Pid::from_raw(to).ok_or_else(|| error::dead_actor(py, to))?;
+        let question = match context::to_carry(py)? {
+            None => question,
+            Some(context) => question.with_baggage(context),
+        };
         let ask = runtime.ask(pid, question).queued();
         let name = || method.clone().unwrap_or_else(|| to.to_string());
         let question = with_words(runtime, ask, name).begin();
@@ -104,13 +109,17 @@ fn with_words<'a>(runtime: &Runtime, ask: Ask<'a>, question: impl FnOnce() -> St
 }
 
 /// What was asked, as errors tell it.
-struct Asked {
+pub(crate) struct Asked {
     method: Option<String>,
 }
 
 impl Asked {
     /// What the asker gets for an answer.
-    fn result<'py>(&self, py: Python<'py>, answer: Answer) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn result<'py>(
+        &self,
+        py: Python<'py>,
+        answer: Answer,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let answer = answer.map_err(|error| remote::exception(py, &error))?;
         match self.method {
             Some(_) => codec::read(py, &answer),
@@ -118,7 +127,7 @@ impl Asked {
         }
     }
 
-    fn timed_out(
+    pub(crate) fn timed_out(
         &self,
         py: Python<'_>,
         runtime: &Runtime,

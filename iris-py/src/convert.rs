@@ -83,32 +83,34 @@ impl OnError {
     }
 }
 
-/// Checks that `handler` is something that can handle: callable, and not a coroutine
-/// function, whose body would never run.
-pub(crate) fn check_handler(handler: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Checks that `handler` is something that can handle: callable, and not an async generator,
+/// which nobody would go through. Whether it gives coroutines, as far as can be seen.
+pub(crate) fn check_handler(handler: &Bound<'_, PyAny>) -> PyResult<bool> {
     const CO_COROUTINE: u32 = 0x80;
     const CO_ASYNC_GENERATOR: u32 = 0x200;
     if !handler.is_callable() {
         return Err(error::not_callable(handler));
     }
     refuse_actor_class(handler)?;
-    // Functions and bound methods have it; other callables are caught by what they return.
+    // Functions and bound methods have it.
     let Ok(code) = handler
         .getattr("__code__")
         .or_else(|_| handler.getattr("__func__")?.getattr("__code__"))
     else {
-        return Ok(());
+        let is_async = handler.py().import("iris._handlers")?.getattr("is_async")?;
+        return is_async.call1((handler,))?.is_truthy();
     };
     let flags = code
         .getattr("co_flags")
         .and_then(|flags| flags.extract::<u32>())
         .unwrap_or(0);
-    if flags & (CO_COROUTINE | CO_ASYNC_GENERATOR) != 0 {
+    if flags & CO_ASYNC_GENERATOR != 0 {
         return Err(PyTypeError::new_err(
-            "async handlers are not in this version yet: a handler must be a plain function",
+            "a handler must not be an async generator, whose body nobody would run: an async \
+             def without yield is awaited for each message",
         ));
     }
-    Ok(())
+    Ok(flags & CO_COROUTINE != 0)
 }
 
 /// A class of actors would be called for each message, and be an actor of none.

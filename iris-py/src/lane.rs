@@ -24,10 +24,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iris::{BoxFuture, Ready, Scheduler, Shift};
+use iris::{BoxFuture, Parked, Ready, Scheduler, Shift};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
+use crate::aio::context;
+use crate::aio::lane::LoopLane;
 use crate::pulse::Pulse;
 use crate::watchdog::Watchdog;
 
@@ -71,6 +73,8 @@ pub(crate) struct GuestLane {
     shared: Arc<Shared>,
     /// Polls futures, which the lane's threads do not.
     rust: Arc<dyn Scheduler>,
+    /// Runs coroutines that handlers here have returned.
+    loop_lane: Arc<LoopLane>,
 }
 
 struct Shared {
@@ -152,7 +156,11 @@ impl GuestLane {
     /// # Errors
     ///
     /// The operating system gave no thread.
-    pub(crate) fn start(rust: Arc<dyn Scheduler>, watchdog: Arc<Watchdog>) -> io::Result<Self> {
+    pub(crate) fn start(
+        rust: Arc<dyn Scheduler>,
+        loop_lane: Arc<LoopLane>,
+        watchdog: Arc<Watchdog>,
+    ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             work: Condvar::new(),
@@ -169,7 +177,11 @@ impl GuestLane {
             .stack_size(64 << 10)
             .spawn(move || watched.watch())
             .inspect_err(|_| shared.stop())?;
-        Ok(Self { shared, rust })
+        Ok(Self {
+            shared,
+            rust,
+            loop_lane,
+        })
     }
 
     /// Runs `work` on a thread of its own that a shutdown waits for as for the lane's.
@@ -178,6 +190,20 @@ impl GuestLane {
     ///
     /// There are too many, or the operating system gave no thread.
     pub(crate) fn run_alone(&self, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        self.run_named("iris-pull", ALONE_STACK_BYTES, work)
+    }
+
+    /// As [`run_alone`](Self::run_alone), with another name and stack.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn run_named(
+        &self,
+        name: &'static str,
+        stack_bytes: usize,
+        work: Box<dyn FnOnce() + Send>,
+    ) -> io::Result<()> {
         let mut state = self.shared.lock();
         if state.alone >= MOST_ALONE {
             let text = format!("{MOST_ALONE} pull actors are running, which is the limit");
@@ -185,13 +211,13 @@ impl GuestLane {
         }
         let own = Arc::clone(&self.shared);
         thread::Builder::new()
-            .name("iris-pull".to_owned())
-            .stack_size(ALONE_STACK_BYTES)
+            .name(name.to_owned())
+            .stack_size(stack_bytes)
             .spawn(move || {
                 Python::try_attach(|py| {
                     let ident = thread_ident();
                     own.lock().idents.push(ident);
-                    py.detach(work);
+                    with_name(py, name, || py.detach(work));
                     own.lock().idents.retain(|known| *known != ident);
                 });
                 let mut state = own.lock();
@@ -220,7 +246,7 @@ impl GuestLane {
             .name("iris-own".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
-                own.with_thread_state(work);
+                own.with_thread_state("iris-own", work);
                 own.lock().beside -= 1;
                 own.ended.notify_all();
             })?;
@@ -265,6 +291,7 @@ impl GuestLane {
     /// Lets running handlers finish and ends the threads. Does not wait.
     pub(crate) fn stop(&self) {
         self.shared.stop();
+        self.loop_lane.stop();
     }
 
     /// Blocks until all threads have ended, at most `timeout`; says whether they have.
@@ -319,6 +346,10 @@ impl Scheduler for GuestLane {
     fn drive(&self, future: BoxFuture<()>) {
         self.rust.drive(future);
     }
+
+    fn park(&self, parked: Parked) {
+        self.loop_lane.park(parked);
+    }
 }
 
 impl Shared {
@@ -341,7 +372,7 @@ impl Shared {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 PLACE.set(Some((Arc::downgrade(&own), me)));
-                own.with_thread_state(|| own.serve(me));
+                own.with_thread_state("iris-lane", || own.serve(me));
                 own.lock().threads -= 1;
                 own.ended.notify_all();
             })?;
@@ -349,8 +380,9 @@ impl Shared {
         Ok(())
     }
 
-    /// Calls `work` without the GIL, on a thread whose Python thread state lasts for all of it.
-    fn with_thread_state(&self, work: impl FnOnce() + Send) {
+    /// Calls `work` without the GIL, on a thread whose Python thread state lasts for all of it, and
+    /// which `threading` knows by `name`.
+    fn with_thread_state(&self, name: &str, work: impl FnOnce() + Send) {
         // The outer attach makes the thread state, the detach parks it: every attach inside
         // only takes the GIL. Without an interpreter there is nothing to run.
         Python::try_attach(|py| {
@@ -360,7 +392,10 @@ impl Shared {
             state.idents.push(ident);
             state.pulses.push(pulse.clone());
             drop(state);
-            py.detach(work);
+            if let Err(error) = context::begin_thread(py) {
+                error.write_unraisable(py, None);
+            }
+            with_name(py, name, || py.detach(work));
             let mut state = self.lock();
             state.idents.retain(|known| *known != ident);
             state.pulses.retain(|known| !Arc::ptr_eq(known, &pulse));
@@ -507,6 +542,24 @@ impl Shared {
         }
         helped
     }
+}
+
+/// Calls `life`, for the length of which `threading` knows the calling thread by `name`.
+fn with_name<T>(py: Python<'_>, name: &str, life: impl FnOnce() -> T) -> T {
+    let call = |function: &str, arguments: Option<&str>| {
+        let function = py.import("iris._threads")?.getattr(function)?;
+        match arguments {
+            Some(name) => function.call1((name,)),
+            None => function.call0(),
+        }
+    };
+    // A name is not worth an actor.
+    if let Err(error) = call("name_thread", Some(name)) {
+        error.write_unraisable(py, None);
+    }
+    let lived = life();
+    call("forget_thread", None).ok();
+    lived
 }
 
 /// What `threading.get_ident()` says on the calling thread, which must be attached.

@@ -14,11 +14,13 @@
 //! | [`supervise`] | supervisors, and factories in Python |
 //! | [`system`] | system messages as Python objects |
 //! | [`wait`] | waits that heed Ctrl-C |
+//! | [`aio`] | async actors: coroutines on the loop thread |
 //! | [`behavior`] | a callable as a behavior |
 //! | [`ask`] | questions, waited for or awaited |
 //! | [`actor`] | a class as a behavior: messages are calls of its methods |
 //! | [`codec`] | Python values as msgpack |
 //! | [`remote`] | exceptions on their way to who asked |
+//! | [`join`] | waits for an end that keep no thread |
 //! | [`lane`] | the threads that run handlers |
 //! | [`threads`] | those of actors that are run apart from it |
 //! | [`pulse`] | what a thread shows of the call that it is inside of |
@@ -42,6 +44,7 @@
 use mimalloc::MiMalloc;
 
 mod actor;
+mod aio;
 mod ask;
 mod behavior;
 mod bridge;
@@ -53,6 +56,7 @@ mod error;
 mod fork;
 mod handed;
 mod introspect;
+mod join;
 mod lane;
 mod mailbox;
 mod many;
@@ -86,6 +90,16 @@ mod _iris {
     #[pymodule_export]
     use crate::actor::ActorClass;
     #[pymodule_export]
+    use crate::aio::awaited::Awaited;
+    #[pymodule_export]
+    use crate::aio::lane::LaneHandle;
+    #[pymodule_export]
+    use crate::aio::pull::Inbox;
+    #[pymodule_export]
+    use crate::aio::suspension::Suspension;
+    #[pymodule_export]
+    use crate::aio::task::HandlerTask;
+    #[pymodule_export]
     use crate::ask::Desk;
     #[pymodule_export]
     use crate::behavior::Stop;
@@ -98,6 +112,8 @@ mod _iris {
     #[pymodule_export]
     use crate::fork::after_fork_in_child;
     #[pymodule_export]
+    use crate::join::PyMourner;
+    #[pymodule_export]
     use crate::mailbox::Mailbox;
     #[pymodule_export]
     use crate::report::{end_reports, flush_reports};
@@ -108,6 +124,7 @@ mod _iris {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::aio::context::find_place(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("STOP", crate::behavior::stop_object(module.py())?)?;
         crate::offload::add_to(module)

@@ -59,7 +59,7 @@ impl PyRuntime {
         if count == 0 {
             return Err(PyValueError::new_err("count must be at least 1"));
         }
-        let manner = Manner::new(on_error, system, batch)?;
+        let manner = Manner::new(on_error, system, batch, false)?;
         let mut pids = Vec::new();
         for _ in 0..count {
             let started = self.start(handler, budget, false, None, manner, |builder| {

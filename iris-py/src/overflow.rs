@@ -4,6 +4,7 @@ use iris::{Message, OverflowPolicy, Payload, Pid, Runtime, SendError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::aio::context;
 use crate::error;
 use crate::wait::SIGNAL_INTERVAL;
 
@@ -11,26 +12,15 @@ use crate::wait::SIGNAL_INTERVAL;
 /// to have senders wait.
 #[inline]
 pub(crate) fn send(py: Python<'_>, runtime: &Runtime, to: Pid, payload: Payload) -> PyResult<bool> {
+    let payload = match context::to_carry(py)? {
+        None => payload,
+        Some(context) => payload.with_baggage(context),
+    };
     match runtime.try_send_payload(to, payload) {
         Ok(()) => Ok(true),
         Err(SendError::WouldBlock { message, .. }) => send_waiting(py, runtime, to, message),
         Err(_) if runtime.is_alive(to) => Ok(false),
         Err(_) => error::refuse_foreign(py, to.raw()).map(|()| false),
-    }
-}
-
-/// As [`send`], of a payload.
-#[inline]
-pub(crate) fn send_payload(
-    py: Python<'_>,
-    runtime: &Runtime,
-    to: Pid,
-    payload: Payload,
-) -> PyResult<bool> {
-    match runtime.try_send_payload(to, payload) {
-        Ok(()) => Ok(true),
-        Err(SendError::WouldBlock { message, .. }) => send_waiting(py, runtime, to, message),
-        Err(_) => Ok(false),
     }
 }
 

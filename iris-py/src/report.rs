@@ -177,6 +177,13 @@ pub(crate) fn tell(report: Report) {
     REPORTS.get().push(report);
 }
 
+/// Queues a warning of the logger `iris`.
+pub(crate) fn tell_warning(pid: Option<Pid>, text: String) {
+    let mut record = Record::new("iris".to_owned(), WARNING, text);
+    record.pid = pid;
+    tell(Report::Log(record));
+}
+
 /// Queues an exception that no caller is there to catch, for the logger `iris`.
 pub(crate) fn tell_raised(py: Python<'_>, pid: Option<Pid>, text: &str, raised: &PyErr) {
     let mut record = raised_record(py, text, raised);

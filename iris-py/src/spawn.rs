@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use iris::{Pid, SpawnBuilder, SpawnError};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::aio::lane::LoopLane;
+use crate::aio::pull;
 use crate::behavior::{Manner, PyBehavior};
 use crate::convert;
 use crate::error;
@@ -27,12 +30,31 @@ impl PyRuntime {
             runtime,
             cohort,
             behaviors,
+            loop_cohort,
+            loop_lane,
             own,
             ..
         } = self.parts(py)?;
-        convert::check_handler(handler)?;
-        let behavior = behaviors.of(handler, manner);
+        let is_async = convert::check_handler(handler)?;
+        if manner.reentrant && !is_async {
+            return Err(PyValueError::new_err(
+                "reentrant=True is for async def handlers: others are never at two messages",
+            ));
+        }
+        if release_gil && is_async {
+            return Err(PyValueError::new_err(
+                "release_gil=True is for plain handlers: an async def handler runs on the loop \
+                 thread, where it awaits what would keep it",
+            ));
+        }
+        let behavior = behaviors.of(handler, manner, loop_lane);
         let mut builder = runtime.spawn_shared(behavior).budget(budget);
+        let cohort = if is_async {
+            self.start_loop(py)?;
+            loop_cohort
+        } else {
+            cohort
+        };
         if let Some(name) = name {
             builder = builder.named(name);
         }
@@ -53,6 +75,14 @@ impl PyRuntime {
             .map_err(|error| error::spawn(py, &error))
     }
 
+    /// Starts the thread of coroutines, unless it runs.
+    pub(crate) fn start_loop(&self, py: Python<'_>) -> PyResult<()> {
+        self.parts(py)?
+            .loop_lane
+            .start()
+            .map_err(|cause| PyOSError::new_err(format!("no thread for the event loop: {cause}")))
+    }
+
     /// A pull actor.
     pub(crate) fn start_pull(
         &self,
@@ -63,8 +93,13 @@ impl PyRuntime {
         capacity: Option<u32>,
     ) -> PyResult<u64> {
         let py = handler.py();
-        let Parts { runtime, lane, .. } = self.parts(py)?;
-        convert::check_handler(handler)?;
+        let Parts {
+            runtime,
+            lane,
+            loop_lane,
+            ..
+        } = self.parts(py)?;
+        let is_async = convert::check_handler(handler)?;
         if budget == 0 {
             return Err(error::spawn(py, &SpawnError::NoBudget));
         }
@@ -78,6 +113,14 @@ impl PyRuntime {
         }
         if let Some(capacity) = capacity {
             builder = builder.capacity(capacity);
+        }
+        if is_async {
+            self.start_loop(py)?;
+            let started = builder.budget(budget).start_apart();
+            let (receiver, end) = started.map_err(|error| error::spawn(py, &error))?;
+            let pid = receiver.pid().raw();
+            pull::start(loop_lane, handler, budget, called, receiver, end)?;
+            return Ok(pid);
         }
         let handler = handler.clone().unbind();
         let body = move |receiver| mailbox::run(&handler, &called, receiver);
@@ -94,13 +137,18 @@ impl PyRuntime {
 pub(crate) struct Behaviors(Mutex<Weak<PyBehavior>>);
 
 impl Behaviors {
-    fn of(&self, handler: &Bound<'_, PyAny>, manner: Manner) -> Arc<PyBehavior> {
+    fn of(
+        &self,
+        handler: &Bound<'_, PyAny>,
+        manner: Manner,
+        loop_lane: &Arc<LoopLane>,
+    ) -> Arc<PyBehavior> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let same = last.upgrade();
         if let Some(same) = same.filter(|last| last.calls(handler, manner)) {
             return same;
         }
-        let behavior = Arc::new(PyBehavior::new(handler, manner));
+        let behavior = Arc::new(PyBehavior::new(handler, manner, loop_lane));
         *last = Arc::downgrade(&behavior);
         behavior
     }

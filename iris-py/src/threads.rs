@@ -20,7 +20,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use iris::{BoxFuture, Cohort, Pid, Ready, Runtime, Scheduler, Shift};
+use iris::{BoxFuture, Cohort, Parked, Pid, Ready, Runtime, Scheduler, Shift};
 use pyo3::prelude::*;
 
 use crate::lane::{GuestLane, HOLD};
@@ -257,6 +257,10 @@ impl Scheduler for Crew {
         }
         drop(state);
         self.shared.work.notify_one();
+    }
+
+    fn park(&self, parked: Parked) {
+        self.lane.park(parked);
     }
 
     fn drive(&self, future: BoxFuture<()>) {

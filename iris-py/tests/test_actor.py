@@ -309,6 +309,7 @@ def test_arguments_that_do_not_fit_are_the_caller_s_mistake(
         ref.call(Counter.add, 1, wrong=2)  # type: ignore[call-overload]
     ref.tell(Counter.add)  # type: ignore[call-arg]
     assert ref.call(Counter.get) == 0, "it goes on"
+    assert iris.flush_reports(PATIENCE)
     assert "got a message it cannot handle" in caplog.text
 
 
@@ -332,6 +333,7 @@ def test_bytes_that_are_no_call_harm_nobody(
     with pytest.raises(iris.ProtocolError, match="not a message that can be read"):
         rt.call(ref, b"hello")
     assert ref.call(Counter.get) == 0
+    assert iris.flush_reports(PATIENCE)
     assert "got a message it cannot handle" in caplog.text
 
 
@@ -546,13 +548,13 @@ def test_a_ref_is_copied_as_itself_and_not_pickled(rt: iris.Runtime) -> None:
         pickle.dumps(ref)
 
 
-def test_a_coroutine_that_nobody_awaits_is_refused(rt: iris.Runtime) -> None:
-    class Later(iris.Actor):
-        async def later(self) -> int:
-            return 1
+def test_a_hook_that_nobody_would_await_is_refused(rt: iris.Runtime) -> None:
+    for name in ("on_start", "on_stop", "on_system"):
 
-    with pytest.raises(TypeError, match="async handlers are not in this version"):
-        rt.spawn(Later).call(Later.later)
+        async def later(self: iris.Actor, *_: object) -> None: ...
+
+        with pytest.raises(TypeError, match=rf"{name} must be a plain def"):
+            rt.spawn(type("Later", (iris.Actor,), {name: later}))
 
 
 def test_a_class_is_an_ordinary_one_outside_of_actors() -> None:

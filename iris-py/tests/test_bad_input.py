@@ -30,25 +30,14 @@ def test_a_handler_that_is_not_callable_is_refused(rt: iris.Runtime, handler: ob
             call(handler)
 
 
-def test_an_async_handler_is_refused_instead_of_never_awaited(rt: iris.Runtime) -> None:
-    async def handler(data: bytes) -> None: ...
-
-    class Service:
-        async def handle(self, data: bytes) -> None: ...
-
-    for candidate in (handler, Service().handle):
-        with pytest.raises(TypeError, match="async handlers"):
-            rt.spawn(candidate)
-
-
 @pytest.mark.filterwarnings("error")
-def test_a_coroutine_that_a_handler_returns_is_a_crash(
+def test_a_coroutine_of_a_pull_actors_thread_is_a_crash(
     rt: iris.Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def later() -> None: ...
 
-    pid = rt.spawn(lambda data: later())
-    rt.send(pid, b"x")
+    # Not seen to be async when it is spawned, and so it got a thread.
+    pid = rt.spawn_with_mailbox(lambda mailbox: later())
     assert rt.join(pid, PATIENCE)
     assert "nobody awaits" in caplog.text
 

@@ -80,18 +80,19 @@ TESTS = {
     "P21": "test_watchdog.py::test_p21_a_handler_that_waits_is_told_with_the_place_where_it_is",
     "P10": "test_ask.py::test_who_asks_itself_is_told_at_once",
     "P24": "test_hot_swap_classes.py::test_other_fields_need_a_migration",
+    "R1": "test_async.py::test_all_forms_of_async_handlers_are_awaited",
+    "R12": "test_context.py::test_a_handler_sees_what_its_sender_had_set",
+    "P9": "test_async.py::test_the_next_message_comes_only_when_the_coroutine_is_over",
+    "P22": "test_context.py::test_a_handler_sees_what_its_sender_had_set",
     "P25": "test_docs.py::test_the_readme_s_programs_run",
 }
 
 MESH = "the mesh is not built"
 NODE = "of Node.js"
-NOT_YET = "what it is about is not built"
 ABSENT = {
     **dict.fromkeys(["D6", "D9", "D10", "D24", "D25", "D28", "D29", "D30", "D31", "D32"], MESH),
     **dict.fromkeys(["R10", "P12", "P13", "P14", "P15"], MESH),
     **dict.fromkeys(["D34", "P3", "P4", "P23"], NODE),
-    **dict.fromkeys(["R1", "R12"], NOT_YET),
-    **dict.fromkeys(["P9", "P22"], NOT_YET),
     "P16": "its texts are snapshots of iris-offload's own tests",
     "P18": "nothing is published",
 }

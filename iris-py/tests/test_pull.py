@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import AsyncIterator
 
 import pytest
 from support import PATIENCE, Inbox, Run
@@ -198,10 +199,11 @@ def test_what_is_wrong_is_refused(rt: iris.Runtime, say: Said) -> None:
     with pytest.raises(ValueError, match="budget"):
         rt.spawn_with_mailbox(print, 0)
 
-    async def later(mailbox: iris.Mailbox) -> None: ...
+    async def generates(mailbox: iris.AsyncMailbox) -> AsyncIterator[None]:
+        yield
 
     with pytest.raises(TypeError, match="async"):
-        rt.spawn_with_mailbox(later)
+        rt.spawn_with_mailbox(generates)
 
     def actor(mailbox: iris.Mailbox) -> None:
         for bad in (-1, float("nan")):

@@ -40,6 +40,7 @@ pub mod cohort;
 mod contain;
 pub mod duty;
 pub mod overflow;
+pub mod park;
 pub mod process;
 mod rare;
 pub mod room;
@@ -58,7 +59,11 @@ pub use cohort::{Cohort, Environment};
 pub use duty::Ready;
 pub use iris_mailbox::{PushError, Refusal};
 pub use overflow::{OverflowError, OverflowPolicy, Overflowed};
-pub use process::{Activation, Process, ProcessOptions, Status, current_pid, forget_current_pid};
+pub use park::Parked;
+pub use process::{
+    Activation, Process, ProcessOptions, Status, current_pid, forget_current_pid, run_as,
+};
+pub use rare::StopHook;
 pub use room::Room;
 pub use scheduler::Scheduler;
 pub use shift::Shift;

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::cell::Cell;
 use crate::contain::drop_contained;
 use crate::duty;
-use crate::rare::Rare;
+use crate::rare::{Rare, StopHook};
 use crate::swap::{History, RollbackError};
 
 /// When the state of a process is made, and when it is given up.
@@ -101,6 +101,13 @@ thread_local! {
 /// The process whose handler the calling thread is inside of, if any.
 pub fn current_pid() -> Option<Pid> {
     CURRENT.get()
+}
+
+/// Runs `code` as code of `pid`, for those who run it outside of slices.
+#[inline]
+pub fn run_as<T>(pid: Pid, code: impl FnOnce() -> T) -> T {
+    let _running = Running::enter(pid);
+    code()
 }
 
 /// Forgets whose handler the calling thread is inside of: for the child of a `fork` inside
@@ -246,9 +253,13 @@ impl Process {
             return false;
         }
         if lane == Lane::Signal {
-            let interrupt = self.rare(|rare| rare.interrupt.clone()).flatten();
+            let told = self.rare(|rare| (rare.interrupt.clone(), rare.stop_hook.clone()));
+            let (interrupt, hook) = told.unwrap_or_default();
             if let Some(interrupt) = interrupt {
                 interrupt.notify_one();
+            }
+            if let Some(hook) = hook {
+                hook(self.pid);
             }
         }
         true
@@ -264,6 +275,19 @@ impl Process {
         if self.is_alive() {
             interrupt.notified().await;
         }
+    }
+
+    /// Has `hook` called when the process is told to stop at once, on the thread that does so,
+    /// which it must not block; here and now if it was told already. A process has one hook for
+    /// its life, the first.
+    pub fn when_told_to_stop(&self, hook: &Arc<StopHook>) {
+        let mut rare = self.cell.rare();
+        if self.cell.mailbox().life() != self.life() {
+            return;
+        }
+        let rare = rare.get_or_insert_default();
+        rare.stop_hook.get_or_insert_with(|| hook.clone());
+        // Sealed before the hook is looked for: one of the two sees the other.
     }
 
     /// What is notified when the process is told to stop; `None` if it has ended.

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use iris_core::Pid;
 use tokio::sync::Notify;
 
 use crate::cell::Kind;
 use crate::process::{Activation, ProcessOptions};
 use crate::room::Bounds;
 use crate::swap::History;
+
+/// Who wants to know that a process was told to stop at once.
+pub type StopHook = dyn Fn(Pid) + Send + Sync;
 
 /// Made when something in it is first needed.
 #[derive(Default)]
@@ -19,6 +23,8 @@ pub(crate) struct Rare {
     pub(crate) swap_order: u64,
     /// Wakes what a process waits for, beside messages, when it is told to stop.
     pub(crate) interrupt: Option<Arc<Notify>>,
+    /// Called when the process is told to stop at once.
+    pub(crate) stop_hook: Option<Arc<StopHook>>,
     /// Of a virtual actor.
     pub(crate) idle: Option<Idle>,
     /// Messages that a receiving actor took out and passed over; they are still to be handled.

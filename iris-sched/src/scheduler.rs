@@ -1,8 +1,9 @@
 //! The scheduler port.
 
-use iris_core::BoxFuture;
+use iris_core::{BoxFuture, Exit, ExitReason, Failure, Step};
 
 use crate::duty::Ready;
+use crate::park::Parked;
 
 /// Runs processes that have something to do.
 ///
@@ -33,4 +34,19 @@ pub trait Scheduler: Send + Sync {
     /// Called when a handler returned [`Step::Await`](iris_core::Step::Await), on the
     /// thread that ran the handler. Must not block.
     fn drive(&self, future: BoxFuture<()>);
+
+    /// A handler has returned [`Step::Park`]: keep this until what it waits for is there.
+    ///
+    /// Called on the thread that ran the handler, right after it. Must not block. By default the
+    /// process ends, reason `crash`.
+    fn park(&self, parked: Parked) {
+        let failure = Failure {
+            kind: "park".to_owned(),
+            message: "the scheduler of this process has no way to resume it".to_owned(),
+            traceback: String::new(),
+        };
+        let mut exit = Exit::from(ExitReason::Crash);
+        exit.failure = Some(Box::new(failure));
+        parked.resume(Step::Stop(exit));
+    }
 }

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use iris_core::{
     Behavior, BehaviorVersion, BoxFuture, Context, Envelope, Exit, ExitReason, Exited, Failure,
-    Message, Payload, ReplyTo, State, Step,
+    Lane, Message, Payload, ReplyTo, State, Step,
 };
 use iris_mailbox::{Letter, Popped};
 
 use crate::cohort::{Cohort, Environment};
 use crate::contain::{drop_contained, failure};
 use crate::duty::Duty;
+use crate::park::Parked;
 use crate::process::{Process, Running};
 use crate::rare::Idle;
 use crate::shift::Held;
@@ -50,6 +51,8 @@ enum Outcome {
 enum Parting {
     /// The handler waits for a future, and perhaps somebody for its answer.
     Await(BoxFuture<Step>, Option<ReplyTo>),
+    /// The scheduler resumes it. Who waits for an answer, and how it ends afterwards if it does.
+    Park(Option<ReplyTo>, Option<Exit>),
     /// The process is over, in this way; these are the messages that are left.
     Ended(Exit, Vec<Message>),
 }
@@ -190,6 +193,9 @@ impl Duty {
             Parting::Await(future, reply) => {
                 let future = Box::pin(self.wait_for(future, reply));
                 cohort.scheduler.drive(future);
+            }
+            Parting::Park(reply, ending) => {
+                cohort.scheduler.park(Parked::new(self, reply, ending));
             }
             Parting::Ended(exit, remaining) => {
                 let _ends = cohort.env.activity.ends_with_this();
@@ -460,8 +466,9 @@ impl Duty {
                 if exit.reason == ExitReason::Panic {
                     self.forget_state();
                 }
-                Some(self.ended(exit))
+                Some(self.before_end(exit))
             }
+            Step::Park => Some(Outcome::Other(Box::new(Parting::Park(reply, None)))),
             // Steps that a later version of the core adds mean nothing here yet.
             other => unreachable!("the core knows a step that its scheduler does not: {other:?}"),
         }
@@ -471,7 +478,7 @@ impl Duty {
     fn obey(&mut self, order: Envelope, held: Held<'_>) -> Next {
         match order {
             Envelope::Swap { to, order } => self.swap_in(to, order),
-            Envelope::Stop(exit) => Some(self.ended(exit)),
+            Envelope::Stop(exit) => Some(self.before_end(exit)),
             Envelope::Wake => self.give_up_if_idle(held),
             other => {
                 unreachable!("the core knows an envelope that its scheduler does not: {other:?}")
@@ -608,6 +615,53 @@ impl Duty {
         self.ended(Exit::panic(failure))
     }
 
+    /// The end, or what the behavior has to do before it.
+    fn before_end(&mut self, exit: Exit) -> Outcome {
+        let at_once = !self.cell().mailbox().is_alive() || exit.reason.is_failure();
+        let pid = self.pid();
+        let (behavior, state) = self.inside();
+        let Some(state) = state else {
+            return self.ended(exit);
+        };
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            behavior.before_stop(state, pid, &exit, at_once)
+        }));
+        match asked {
+            Ok(Step::Park) => {
+                // Nothing more is accepted. The order that this leaves behind is never taken.
+                self.cell().seal(pid, Lane::Signal, exit.clone());
+                Outcome::Other(Box::new(Parting::Park(None, Some(exit))))
+            }
+            Ok(_) => self.ended(exit),
+            Err(payload) => self.panicked(failure(payload)),
+        }
+    }
+
+    /// Goes on after the handler or the end was put off.
+    pub(crate) fn resume(mut self, step: Step, mut reply: Option<ReplyTo>, ending: Option<Exit>) {
+        let cohort = self.cohort().clone();
+        if !self.cell().mailbox().is_alive()
+            && let Some(reply) = reply.take_if(|_| matches!(step, Step::Yield))
+        {
+            reply.fail_dead();
+        }
+        let outcome = {
+            let _running = Running::enter(self.pid());
+            self.note_activity(&cohort.env);
+            match ending {
+                Some(exit) => Some(self.ended(exit)),
+                None => self.apply(step, reply),
+            }
+        };
+        match outcome {
+            Some(outcome) => self.settle(&cohort, outcome),
+            None => match self.sleep() {
+                Ok(()) => cohort.env.activity.end(),
+                Err(awake) => awake.settle(&cohort, Outcome::Again),
+            },
+        }
+    }
+
     fn ended(&mut self, exit: Exit) -> Outcome {
         ended(exit, self.consumer().close())
     }
@@ -658,6 +712,10 @@ fn handle_payload(
     cx: &mut Context<'_>,
     payload: Payload,
 ) -> Step {
+    let (payload, baggage) = payload.unload();
+    if baggage.is_some() {
+        cx.carry(baggage);
+    }
     match payload.try_into_shared() {
         Err(mut in_place) => behavior.handle_in_place(state, cx, &mut in_place),
         Ok(bytes) => behavior.handle(state, cx, Message::User(bytes)),

@@ -108,7 +108,7 @@ impl Exits {
             inner.table.remove(pid);
         });
         let parent = inner.family.gone(pid);
-        self.wake_joiners();
+        self.wake_joiners(inner, pid);
         // Perhaps the last to hold it. The exit of the parent must not be lost with a panic.
         contain(pid, DROPPED, || drop(behavior));
         parent
@@ -137,7 +137,7 @@ impl Exits {
         } else {
             tracing::error!(pid = pid.raw(), "process did not end in time");
         }
-        self.wake_joiners();
+        self.wake_joiners(inner, pid);
     }
 
     /// Counts and reports what was queued when a process ended for this reason.
@@ -239,7 +239,8 @@ impl Exits {
         drop(old);
     }
 
-    fn wake_joiners(&self) {
+    fn wake_joiners(&self, inner: &Inner, pid: Pid) {
+        inner.mourners.gone(pid);
         // SeqCst here and in `wait_gone`: either this sees the joiner, or the joiner sees
         // that the process has left the table.
         if self.joiners.load(Ordering::SeqCst) > 0 {

@@ -34,7 +34,8 @@
 //! runtimes and processes, [`shorthand`] has short forms of that, [`async_handler`](mod@async_handler) is for
 //! handlers that wait, [`receive`] for processes that receive instead of being called, on threads of their
 //! own with [`pull`], [`ask`] asks them and waits, [`names`] finds them, [`timers`] send to them later,
-//! [`overflow`] is for mailboxes with a bound, [`tree`] and [`info`] show them, [`pool`] shares work out among
+//! [`overflow`] is for mailboxes with a bound, [`gone`] waits for their end, [`tree`] and [`info`] show them,
+//! [`pool`] shares work out among
 //! several, `family` ends them
 //! together, [`links`] tell others of an end, [`supervisors`] and [`path_supervisors`] start again
 //! what has ended, [`groups`] hear the same messages,
@@ -54,6 +55,7 @@ pub mod async_handler;
 pub mod builder;
 mod exits;
 mod family;
+pub mod gone;
 pub mod groups;
 #[cfg(test)]
 mod growth;
@@ -83,11 +85,13 @@ pub use ask::{ASK_TIMEOUT, Ask, Asking, Question};
 pub use async_handler::async_handler;
 pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
+pub use gone::Mourner;
 pub use info::{DeadLetterCounts, Kind, ProcessInfo, Stats};
 pub use names::{NamedSendError, PlaceError};
 pub use observers::{Cursor, OBSERVED_MESSAGES, ObserverBuilder};
+pub use overflow::mark_worker;
 pub use pool::{Pool, PoolBuilder, PoolSendError};
-pub use receive::{Mail, Receiver, ReceiverBuilder, RecvError, Verdict};
+pub use receive::{ApartEnd, Mail, Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, Runtime, RuntimeRef, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
 pub use supervisors::{Plan, SuperviseError, SupervisorBuilder};
@@ -96,15 +100,15 @@ pub use tree::{Tree, TreeEntry};
 pub use undertaker::ON_STOP_DEADLINE;
 
 pub use iris_core::{
-    Answer, AskError, BatchBehavior, Behavior, BoxFuture, Clock, Context, DeadLetter,
+    Answer, AskError, Baggage, BatchBehavior, Behavior, BoxFuture, Clock, Context, DeadLetter,
     DeadLetterReason, Exit, ExitInfo, ExitReason, Failure, Foreign, Keeper, Message,
     MigrationError, MonitorRef, Object, Payload, Pid, ReplyTo, SendError, State, Step,
     SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{
-    Activation, Cohort, OverflowError, OverflowPolicy, Ready, RollbackError, Scheduler, Shift,
-    Status, TimerId, current_pid, forget_current_pid,
+    Activation, Cohort, OverflowError, OverflowPolicy, Parked, Process, Ready, RollbackError,
+    Scheduler, Shift, Status, StopHook, TimerId, current_pid, forget_current_pid, run_as,
 };
 pub use iris_supervise::{
     AddError, ChildInfo, ChildSpec, GaveUp, Restart, ScopeError, Shutdown, Strategy, SupervisorId,

@@ -19,8 +19,9 @@ thread_local! {
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The calling thread is one of a runtime's own from now on.
-pub(crate) fn mark_worker() {
+/// The calling thread is one that runs actors from now on: nothing on it waits for room in a
+/// mailbox. For the threads of a guest language's event loop.
+pub fn mark_worker() {
     IS_WORKER.set(true);
 }
 

@@ -19,7 +19,7 @@ use iris_core::{
     Behavior, BoxFuture, Context, Exit, ExitReason, Failure, Lane, Message, Payload, Pid, ReplyTo,
     State, Step,
 };
-use iris_sched::{OverflowPolicy, Process, Ready, Received, Scheduler, Turn};
+use iris_sched::{OverflowPolicy, Process, Ready, Received, Scheduler, StopHook, Turn};
 
 use crate::inside;
 use crate::pace::Pace;
@@ -197,23 +197,38 @@ impl Receiver {
             self.pace.spend().await;
         }
         let mut seen = 0;
-        poll_fn(|cx| {
-            loop {
-                let mut verdict = |message: &Message| matches(message).into();
-                match self.poll_once(&mut seen, &mut verdict) {
-                    Ok(found) => return Poll::Ready(Some(found)),
-                    Err(RecvError::Timeout) => {}
-                    Err(_) => return Poll::Ready(None),
-                }
-                let mut state = self.inbox.lock();
-                let Some(ready) = state.ready.take() else {
-                    state.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                };
-                self.turn = Some(ready.take_turn());
+        let received = poll_fn(|cx| {
+            let mut verdict = |message: &Message| matches(message).into();
+            self.poll_chosen(cx.waker(), &mut seen, &mut verdict)
+        });
+        received.await.ok()
+    }
+
+    /// As [`recv_matching`](Self::recv_matching), for those that poll by hand, and where choosing
+    /// can fail. `waker` is woken when there is news; one at a time, the last. `seen` is 0 at the
+    /// first poll, and for later ones what that has made of it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Closed`] and [`RecvError::Aborted`].
+    pub fn poll_chosen(
+        &mut self,
+        waker: &Waker,
+        seen: &mut usize,
+        choose: &mut impl FnMut(&Message) -> Verdict,
+    ) -> Poll<Result<Message, RecvError>> {
+        loop {
+            match self.poll_once(seen, choose) {
+                Err(RecvError::Timeout) => {}
+                other => return Poll::Ready(other),
             }
-        })
-        .await
+            let mut state = self.inbox.lock();
+            let Some(ready) = state.ready.take() else {
+                state.waker = Some(waker.clone());
+                return Poll::Pending;
+            };
+            self.turn = Some(ready.take_turn());
+        }
     }
 
     /// The next message; blocks the calling thread for it, at most `timeout` (`None`: for
@@ -482,6 +497,57 @@ impl Ender {
     }
 }
 
+/// What is left to do for an actor whose code the caller runs, see
+/// [`start_apart`](ReceiverBuilder::start_apart). One that is dropped ends the process as killed.
+pub struct ApartEnd(Option<Ender>);
+
+impl ApartEnd {
+    fn process(&self) -> Option<Process> {
+        self.0.as_ref().and_then(|ender| ender.process)
+    }
+
+    /// Has `hook` called when the actor is told to stop at once, see
+    /// [`Process::when_told_to_stop`].
+    pub fn when_told_to_stop(&self, hook: &Arc<StopHook>) {
+        if let Some(process) = self.process() {
+            process.when_told_to_stop(hook);
+        }
+    }
+
+    /// Whether the actor was told to stop at once, or has ended.
+    pub fn is_stopped(&self) -> bool {
+        !self.process().is_some_and(|process| process.is_alive())
+    }
+
+    /// Whether the actor has received the order to stop, and so may finish what it is at.
+    pub fn order_received(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|ender| ender.inbox.lock().order_received)
+    }
+
+    /// Ends the process; `own` is how the code ended, if it was not told to.
+    pub fn end(mut self, own: Exit) {
+        if let Some(ender) = self.0.take() {
+            ender.end(own);
+        }
+    }
+}
+
+impl Drop for ApartEnd {
+    fn drop(&mut self) {
+        if let Some(ender) = self.0.take() {
+            ender.end(ExitReason::Killed.into());
+        }
+    }
+}
+
+impl fmt::Debug for ApartEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ApartEnd").field(&self.process()).finish()
+    }
+}
+
 impl Drop for Ender {
     /// What is left in the inbox refers to the process, and that to the inbox.
     fn drop(&mut self) {
@@ -658,6 +724,17 @@ impl<'a> ReceiverBuilder<'a> {
             SpawnError::NoThread(error)
         })?;
         Ok(pid)
+    }
+
+    /// Leaves it to the caller to run the actor's code, wherever that runs: the receiver for it,
+    /// and what ends the process when it is over.
+    ///
+    /// # Errors
+    ///
+    /// A [`SpawnError`].
+    pub fn start_apart(self) -> Result<(Receiver, ApartEnd), SpawnError> {
+        let (_, receiver, ender) = self.begin()?;
+        Ok((receiver, ApartEnd(Some(ender))))
     }
 
     fn begin(self) -> Result<(Pid, Receiver, Ender), SpawnError> {

@@ -23,6 +23,7 @@ use crate::ask::Waits;
 use crate::builder::{Builder, StartError};
 use crate::exits::{ExitCounts, Exits};
 use crate::family::Family;
+use crate::gone::Mourners;
 use crate::inside;
 use crate::observers::Logs;
 use crate::overflow;
@@ -91,6 +92,7 @@ pub(crate) struct Inner {
     pulls: Arc<PullThreads>,
     pub(crate) env: Arc<Environment>,
     pub(crate) waits: Arc<Waits>,
+    pub(crate) mourners: Mourners,
     handle: tokio::runtime::Handle,
     scheduler: Arc<TokioScheduler>,
     /// Of the Rust handlers that are in no other.
@@ -201,6 +203,7 @@ impl Runtime {
                 undertaker: Undertaker::new(inner.clone(), on_stop_deadline),
                 pulls: Arc::new(PullThreads::new(pull_actors, pull_stack_bytes)),
                 waits: Arc::default(),
+                mourners: Mourners::default(),
                 handle: tokio.handle().clone(),
                 cohort,
                 env,
@@ -498,6 +501,10 @@ impl Runtime {
         &**self.inner
     }
 
+    pub(crate) fn mourners(&self) -> &Mourners {
+        &self.inner.mourners
+    }
+
     pub(crate) fn exits(&self) -> &Exits {
         &self.inner.exits
     }
@@ -526,7 +533,7 @@ impl Runtime {
     }
 
     /// The runtime as its parts see it, without keeping it.
-    pub(crate) fn host(&self) -> Weak<dyn Host> {
+    pub fn host(&self) -> Weak<dyn Host> {
         let inner: Weak<Inner> = Arc::downgrade(&self.inner.0);
         inner
     }

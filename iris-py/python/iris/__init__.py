@@ -9,6 +9,8 @@ got hello
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from iris import jit
 from iris._actor import Actor, Ref, current
 from iris._errors import (
@@ -47,6 +49,7 @@ __all__ = [
     "STOP",
     "Actor",
     "AskTimeout",
+    "AsyncMailbox",
     "Buffer",
     "CodecError",
     "DeadActorError",
@@ -78,6 +81,19 @@ __all__ = [
     "spawn_child_pool",
     "version",
 ]
+
+
+if TYPE_CHECKING:
+    from iris._async import AsyncMailbox
+else:
+
+    def __getattr__(name: str) -> object:
+        # With it comes asyncio, which takes longer to import than all the rest.
+        if name == "AsyncMailbox":
+            from iris._async import AsyncMailbox
+
+            return AsyncMailbox
+        raise AttributeError(f"module 'iris' has no attribute {name!r}")
 
 
 def version() -> str:

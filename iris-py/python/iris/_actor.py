@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from iris import _iris
+from iris._handlers import is_async
 from iris._iris import PySystemMessage
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Actor:
     time, in the order in which each sender sent them. Arguments and results are what msgpack
     knows: ``None``, ``bool``, ``int`` of 64 bits, ``float``, ``str``, ``bytes``, ``list`` and
     ``dict``; a tuple arrives as a list.
+
+    Methods may be ``async def``: all of such a class runs on the runtime's loop thread, one
+    method at a time, and ``await other.ask(..)`` there costs no change of threads if the other
+    is such a class, too.
 
     An exception in a method is a crash of the actor, and the asker gets it, too. With
     ``on_error="resume"`` the actor goes on. A call with arguments that the method does not take
@@ -193,7 +198,10 @@ class Ref(int, Generic[A_co]):
     ) -> Any:
         """As ``call``, awaited instead of waited for. Cancelled, it gives the answer up."""
         timeout = kwargs.pop("timeout", _DEFAULT_TIMEOUT)
-        return await self._rt._ask_method(self, method, args, kwargs, timeout)
+        rt = self._rt
+        if rt._on_loop():
+            return await rt._awaited_method(self, method, args, kwargs, timeout)
+        return await rt._ask_method(self, method, args, kwargs, timeout)
 
     def pack(
         self: Ref[A],
@@ -251,9 +259,21 @@ def _class_of(cls: type[Actor]) -> _iris._ActorClass:
             _methods_of(cls),
             cls.on_stop is not Actor.on_stop,
             cls.on_system is not Actor.on_system,
+            _is_async(cls),
         )
         cast(Any, cls)._iris_class = known
     return cast(_iris._ActorClass, known)
+
+
+def _is_async(cls: type[Actor]) -> bool:
+    """Whether it has methods that are coroutines."""
+    for name in ("on_start", "on_stop", "on_system"):
+        if is_async(getattr(cls, name)):
+            raise TypeError(
+                f"{cls.__qualname__}.{name} must be a plain def: the runtime calls it where "
+                "nobody can await it"
+            )
+    return any(is_async(getattr(cls, name)) for name in _methods_of(cls))
 
 
 def _methods_of(cls: type) -> list[str]:

@@ -44,6 +44,8 @@ class Asking(_iris.Runtime):
         Cancelled, it gives the answer up, as does a loop that is closed; the question is not
         taken back.
         """
+        if self._on_loop():
+            return cast(bytes, await self._awaited(pid, data, timeout))
         from asyncio import get_running_loop
 
         loop = get_running_loop()
@@ -120,6 +122,7 @@ class Asking(_iris.Runtime):
         system: bool = False,
         batch: Literal[False] = False,
         capacity: int | None = None,
+        reentrant: bool = False,
     ) -> int: ...
     @overload
     def spawn(
@@ -250,15 +253,6 @@ class Asking(_iris.Runtime):
     it was. After a rollback it is the instance of before: what both classes have is what the
     later one had, the rest is as it was at the swap. Until it ends an actor keeps its last 16
     instances for that."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
-        await loop.run_in_executor(None, self.shutdown)
 
 
 _spawn: Callable[..., int] = _iris.Runtime.spawn

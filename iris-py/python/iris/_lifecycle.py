@@ -91,8 +91,32 @@ class Runtime(Asking):
         if not taken.cancelled() and taken.exception() is None and taken.result() is not None:
             self._give_back(pid, taken.result())
 
+    async def join_async(self, pid: int, timeout: float | None = None) -> bool:
+        """As ``join``, awaitable, on any asyncio loop: it keeps no thread, and cancelled it leaves
+        nothing behind."""
+        from iris import _awaiting
+
+        return await _awaiting.join(self, pid, timeout)
+
+    async def shutdown_async(self, drain: float = 2.0) -> int:
+        """As ``shutdown``, awaitable: the loop goes on meanwhile, so that what actors wait for
+        there can come. Cancelled, the shutdown goes on by itself."""
+        if self._inside() is not None:
+            raise RuntimeError(
+                "shutdown_async() inside a handler would wait for that handler; call it elsewhere"
+            )
+        from iris import _awaiting
+
+        return await _awaiting.on_own_thread(lambda: self.shutdown(drain))
+
     def __exit__(self, *exception: object) -> None:
         self.shutdown()
+
+    async def __aenter__(self) -> Runtime:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.shutdown_async()
 
 
 Runtime.__module__ = "iris"

@@ -4,16 +4,16 @@
     reason = "each test and example that includes this uses its own part of it"
 )]
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iris_core::{
-    Context, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError, Step, SystemClock,
-    handler,
+    Behavior, Context, Exit, ExitSink, Exited, Host, Lane, Message, Pid, SendError, Step,
+    SystemClock, handler,
 };
 use iris_mailbox::PushError;
-use iris_sched::{Activity, Cohort, Environment, ProcessOptions, Scheduler, Table};
+use iris_sched::{Activity, Cohort, Environment, Process, ProcessOptions, Scheduler, Table};
 
 /// How long a test waits for what must happen before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,6 +62,28 @@ impl Fabric {
         let behavior = Arc::new(handler(f));
         let spawned = self.table.spawn(self.cohort.clone(), behavior, options);
         spawned.expect("there is room for a test")
+    }
+
+    /// A new process with a behavior of any kind.
+    pub(crate) fn spawn_behavior(&self, behavior: Arc<dyn Behavior>) -> Pid {
+        let options = ProcessOptions::default();
+        let spawned = self.table.spawn(self.cohort.clone(), behavior, options);
+        spawned.expect("there is room for a test")
+    }
+
+    /// A process as others see it.
+    pub(crate) fn process(&self, pid: Pid) -> Process {
+        self.table.get(pid).expect("the process is there")
+    }
+
+    /// The ends so far.
+    pub(crate) fn exits(&self) -> MutexGuard<'_, Vec<Exited>> {
+        self.exits.lock().expect("nobody panics here")
+    }
+
+    /// Processes that have work.
+    pub(crate) fn busy(&self) -> usize {
+        self.env.activity.busy()
     }
 
     /// Sends an empty message from outside.
