@@ -29,7 +29,6 @@ use crate::error;
 use crate::fork::{self, Birthplace};
 use crate::mailbox;
 use crate::overflow;
-use crate::pulse::Pulse;
 use crate::remote;
 use crate::runtime::{Parts, PyRuntime};
 use crate::system;
@@ -245,9 +244,7 @@ impl ActorBehavior {
         call: impl FnOnce(Python<'_>, &mut Context<'_>) -> PyResult<Step>,
     ) -> Step {
         let called = Python::try_attach(|py| {
-            let inside = Pulse::enter(cx.pid());
             let called = call(py, cx);
-            drop(inside);
             if !self.born.is_here() {
                 fork::leave_child(py, called.err());
             }

@@ -17,7 +17,6 @@ use crate::convert::{self, OnError};
 use crate::error;
 use crate::fork::{self, Birthplace};
 use crate::handed;
-use crate::pulse::Pulse;
 use crate::remote;
 use crate::system;
 
@@ -137,6 +136,9 @@ impl PyBehavior {
             context::cleanse(py)?;
             returned
         }?;
+        if returned.is_none() && !cx.is_asked() {
+            return Ok(Step::Done);
+        }
         match coroutine_of(&returned)? {
             None => answered(cx, &returned),
             // A coroutine where none was expected goes to the loop thread.
@@ -413,9 +415,7 @@ impl PyBehavior {
         call: impl FnOnce(&mut Context<'_>, Python<'_>) -> PyResult<Step>,
     ) -> Step {
         let called = Python::try_attach(|py| {
-            let inside = Pulse::enter(cx.pid());
             let called = call(cx, py);
-            drop(inside);
             if !self.ending.born.is_here() {
                 fork::leave_child(py, called.err());
             }

@@ -33,12 +33,19 @@ use crate::aio::lane::LoopLane;
 use crate::pulse::Pulse;
 use crate::watchdog::Watchdog;
 
-/// The longest that the GIL is held over several slices, unless another thread asks for it:
-/// the interpreter then switches in the midst of a handler. Twice Python's switch interval of
-/// 5 ms, after which a thread that waits begins to ask. Who lets go before that
-/// wakes the waiting thread, has taken the GIL again before that can run, and makes it count from
-/// the start: letting go every 1 ms kept the main thread waiting for whole seconds.
-pub(crate) const HOLD: Duration = Duration::from_millis(10);
+/// The longest that the GIL is held over several slices. Below Python's switch interval of 5 ms:
+/// a thread that waits for longer has the interpreter switch in the midst of a handler, which
+/// then looks as if it blocked.
+pub(crate) const HOLD: Duration = Duration::from_millis(4);
+
+/// How long the leader stays away from the GIL after a few of these. Letting go wakes a thread that
+/// waits for it, but that takes longer than taking it again, and who misses it waits from the
+/// start: without a pause the main thread was kept waiting for whole seconds.
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// After how many. A sender that gets its turn more often runs far ahead of the handlers, and what
+/// it has sent out of the caches.
+const HOLDS: u32 = 4;
 
 /// How long a handler may run, at least, before the lane's other actors move to another
 /// thread; at most twice as long.
@@ -429,6 +436,7 @@ impl Shared {
     }
 
     fn lead(&self, me: u64) -> Relieved {
+        let mut holds = 0;
         loop {
             let mut state = self.lock();
             while state.ready.is_empty() && !state.stopped {
@@ -443,7 +451,13 @@ impl Shared {
             }
             drop(state);
             match Python::try_attach(|_| self.run_ready(me)) {
-                Some(None) => {}
+                Some(None) if self.lock().ready.is_empty() => holds = 0,
+                Some(None) => {
+                    holds = (holds + 1) % HOLDS;
+                    if holds == 0 {
+                        thread::sleep(PAUSE);
+                    }
+                }
                 Some(Some(relieved)) => return relieved,
                 None => return Relieved::Stopped,
             }
@@ -453,6 +467,7 @@ impl Shared {
     /// With the GIL: slices until the queue is empty or the time is over.
     fn run_ready(&self, me: u64) -> Option<Relieved> {
         let until = Instant::now() + HOLD;
+        let pulse = Pulse::own();
         let mut shift = Shift::default();
         for turn in 1_u32.. {
             let (ready, slice) = {
@@ -469,7 +484,9 @@ impl Shared {
                 self.watch_if_needed(&mut state);
                 (ready, slice)
             };
+            let inside = pulse.as_ref().map(|pulse| pulse.enter(ready.pid()));
             shift.run(ready);
+            drop(inside);
             // Another number means that the watch has given the lead away meanwhile, and
             // the word is its new holder's.
             let same = self

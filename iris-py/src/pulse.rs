@@ -1,7 +1,8 @@
-//! What a thread shows of the call that it is inside of.
+//! What a thread shows of the slice that it is inside of.
 //!
-//! Two relaxed stores for each call, on a line that nobody else writes to: whoever wants to know
-//! how long a call takes looks twice, so that calls need not look at a clock.
+//! Two relaxed stores for each slice, on a line that nobody else writes to: whoever wants to know
+//! how long a handler takes looks twice, so that handlers need not look at a clock. A slice that
+//! is long is long at one message: it ends after 25 us of short ones.
 
 use std::cell::OnceCell;
 use std::ffi::c_long;
@@ -13,10 +14,10 @@ use iris::Pid;
 /// One thread that runs handlers.
 #[repr(align(64))]
 pub(crate) struct Pulse {
-    /// Whose handler the thread is inside of; 0 between calls.
+    /// Whose slice the thread is inside of; 0 between slices.
     pid: AtomicU64,
-    /// Calls so far.
-    calls: AtomicU64,
+    /// Slices so far.
+    slices: AtomicU64,
     /// What `threading.get_ident()` says there.
     pub(crate) ident: c_long,
 }
@@ -25,15 +26,15 @@ thread_local! {
     static OWN: OnceCell<Arc<Pulse>> = const { OnceCell::new() };
 }
 
-/// One call of one handler.
+/// One slice of one actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) pid: Pid,
     number: u64,
 }
 
-/// Ends a call when it is dropped.
-pub(crate) struct Inside;
+/// Ends a slice when it is dropped.
+pub(crate) struct Inside<'a>(&'a Pulse);
 
 impl Pulse {
     /// Makes the one of the calling thread.
@@ -41,45 +42,39 @@ impl Pulse {
         let made = || {
             Arc::new(Self {
                 pid: AtomicU64::new(0),
-                calls: AtomicU64::new(0),
+                slices: AtomicU64::new(0),
                 ident,
             })
         };
         OWN.with(|own| own.get_or_init(made).clone())
     }
 
-    /// The calling thread is inside a handler of `pid` until what is returned is dropped.
+    /// The one of the calling thread, if it was made.
+    pub(crate) fn own() -> Option<Arc<Self>> {
+        OWN.with(|own| own.get().cloned())
+    }
+
+    /// The calling thread, whose pulse this is, runs `pid` until what is returned is dropped.
     #[inline]
-    pub(crate) fn enter(pid: Pid) -> Inside {
-        OWN.with(|own| {
-            if let Some(own) = own.get() {
-                // Only this thread writes. The pid last: who sees it sees the number, or a later
-                // one.
-                let calls = own.calls.load(Ordering::Relaxed);
-                own.calls.store(calls + 1, Ordering::Relaxed);
-                own.pid.store(pid.raw(), Ordering::Release);
-            }
-        });
-        Inside
+    pub(crate) fn enter(&self, pid: Pid) -> Inside<'_> {
+        // Only this thread writes. The pid last: who sees it sees the number, or a later one.
+        let slices = self.slices.load(Ordering::Relaxed);
+        self.slices.store(slices + 1, Ordering::Relaxed);
+        self.pid.store(pid.raw(), Ordering::Release);
+        Inside(self)
     }
 
     /// The call that the thread is inside of, if any.
     pub(crate) fn call(&self) -> Option<Call> {
         let pid = Pid::from_raw(self.pid.load(Ordering::Acquire))?;
-        let number = self.calls.load(Ordering::Relaxed);
+        let number = self.slices.load(Ordering::Relaxed);
         Some(Call { pid, number })
     }
 }
 
-impl Drop for Inside {
+impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Fails while the thread ends, where nobody looks any more.
-        OWN.try_with(|own| {
-            if let Some(own) = own.get() {
-                own.pid.store(0, Ordering::Release);
-            }
-        })
-        .ok();
+        self.0.pid.store(0, Ordering::Release);
     }
 }

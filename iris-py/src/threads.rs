@@ -24,6 +24,7 @@ use iris::{BoxFuture, Cohort, Parked, Pid, Ready, Runtime, Scheduler, Shift};
 use pyo3::prelude::*;
 
 use crate::lane::{GuestLane, HOLD};
+use crate::pulse::Pulse;
 
 /// Actors of one runtime that have a thread to themselves, unless the user says otherwise.
 pub(crate) const MAX_THREADS: usize = 256;
@@ -326,6 +327,7 @@ impl Shared {
     /// With the GIL: slices until the queue is empty or the time is over.
     fn run_ready(&self) {
         let until = Instant::now() + HOLD;
+        let pulse = Pulse::own();
         let mut shift = Shift::default();
         loop {
             let next = {
@@ -338,7 +340,9 @@ impl Shared {
             let Some(process) = next else {
                 return;
             };
+            let inside = pulse.as_ref().map(|pulse| pulse.enter(process.pid()));
             shift.run(process);
+            drop(inside);
             if Instant::now() >= until {
                 return;
             }
