@@ -331,6 +331,11 @@ impl<P, R> Mailbox<P, R> {
         self.gate() == Gate::Closed
     }
 
+    /// User messages that were ever taken out, modulo 2^32.
+    pub fn popped(&self) -> u32 {
+        self.runner.popped()
+    }
+
     /// User messages that no handler has been given yet; signals do not count.
     ///
     /// Exact, unless the runner hands out messages all the while that this looks; then some

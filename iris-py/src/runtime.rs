@@ -448,7 +448,8 @@ impl PyRuntime {
     /// Sends `data` to `pid` every `ms` milliseconds, the first time after one interval,
     /// until it is cancelled or the actor ends. Returns the timer's id.
     ///
-    /// Ticks that were missed are not made up for. Raises `DeadActorError` if nobody has
+    /// While one of its messages waits to be handled it sends no other, and makes up for none.
+    /// Raises `DeadActorError` if nobody has
     /// the pid and `ValueError` for an interval of 0.
     fn send_interval(
         &self,

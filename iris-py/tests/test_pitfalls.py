@@ -228,7 +228,6 @@ def test_d5d_new_functions_get_their_own_answers(tmp_path: pathlib.Path) -> None
         assert _made(tmp_path, number)(10) == 20 + number
 
 
-@pytest.mark.xfail(strict=True, reason="an interval queues ticks while its actor is inside a handler")
 def test_d15_a_stalled_actor_gets_no_burst_of_ticks(rt: iris.Runtime, gate: Gate) -> None:
     pid = rt.spawn(gate)
     beat = Inbox()

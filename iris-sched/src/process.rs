@@ -328,6 +328,25 @@ impl Process {
         queued + self.rare(|rare| rare.set_aside).unwrap_or(0)
     }
 
+    /// How many user messages will have been taken out, modulo 2^32, once those that wait now
+    /// are.
+    pub fn end_of_queue(&self) -> u32 {
+        let end = self.look(|cell| {
+            let mailbox = cell.mailbox();
+            #[expect(clippy::cast_possible_truncation, reason = "a mailbox holds fewer")]
+            let waiting = mailbox.len() as u32;
+            mailbox.popped().wrapping_add(waiting)
+        });
+        end.unwrap_or(0)
+    }
+
+    /// Whether some of those are still there that waited when that was the
+    /// [end](Self::end_of_queue).
+    pub fn is_before(&self, end: u32) -> bool {
+        let popped = self.look(|cell| cell.mailbox().popped());
+        popped.is_some_and(|popped| popped.wrapping_sub(end).cast_signed() < 0)
+    }
+
     /// Messages handed to the handler so far, system messages included; 0 once it has left
     /// its table.
     pub fn handled(&self) -> u64 {

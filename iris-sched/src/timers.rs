@@ -33,6 +33,9 @@ pub enum Due {
     Wake(Pid),
     /// Send the process this message.
     Send(Pid, Message),
+    /// The same for a timer that fires again and again; not if the one before
+    /// [still waits](Timers::last_tick).
+    Tick(TimerId, Pid, Message),
 }
 
 /// What is still to come, soonest first.
@@ -66,6 +69,8 @@ struct Timer {
     message: Message,
     /// `None` for a timer that fires once.
     period: Option<Duration>,
+    /// Where its last message stands in the mailbox.
+    last: Option<u32>,
 }
 
 impl Timers {
@@ -95,8 +100,8 @@ impl Timers {
     /// Sends `message` to `to` every `period`, the first time after one period, until it is
     /// cancelled or `to` ends. Never waits.
     ///
-    /// Ticks that were missed, because the machine slept or was busy, are not made up for;
-    /// the later ones keep their beat.
+    /// Ticks that were missed, because the machine slept or was busy or the one before still
+    /// waits to be handled, are not made up for; the later ones keep their beat.
     ///
     /// # Panics
     ///
@@ -123,6 +128,7 @@ impl Timers {
             to,
             message,
             period,
+            last: None,
         };
         queue.timers.insert(id, timer);
         queue.of_process.entry(to).or_default().push(id);
@@ -134,6 +140,19 @@ impl Timers {
         drop(queue);
         self.announce(soonest);
         id
+    }
+
+    /// Where the last message of a timer stands in its process's mailbox, as
+    /// [`Process::end_of_queue`](crate::Process::end_of_queue) said after it was sent.
+    pub fn last_tick(&self, id: TimerId) -> Option<u32> {
+        self.lock().timers.get(&id)?.last
+    }
+
+    /// Notes that.
+    pub fn note_tick(&self, id: TimerId, last: u32) {
+        if let Some(timer) = self.lock().timers.get_mut(&id) {
+            timer.last = Some(last);
+        }
     }
 
     /// Ends a timer; `false` if it has fired, was cancelled or never was.
@@ -237,10 +256,10 @@ impl Queue {
             if let Some(next) = next_beat(at, period, now) {
                 self.add(next, number, What::Timer(id));
             }
-        } else {
-            self.timers.remove(&id);
-            self.unlist(to, id);
+            return Some(Due::Tick(id, to, message));
         }
+        self.timers.remove(&id);
+        self.unlist(to, id);
         Some(Due::Send(to, message))
     }
 
@@ -317,7 +336,7 @@ mod tests {
 
     fn sends(due: &[Due]) -> usize {
         due.iter()
-            .filter(|due| matches!(due, Due::Send(..)))
+            .filter(|due| matches!(due, Due::Send(..) | Due::Tick(..)))
             .count()
     }
 

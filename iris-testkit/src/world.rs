@@ -124,7 +124,9 @@ impl World {
                         .get(pid)
                         .map(|process| process.signal(Envelope::Wake)),
                 ),
-                Due::Send(to, message) => drop(Host::send(self, to, message)),
+                Due::Send(to, message) | Due::Tick(_, to, message) => {
+                    drop(Host::send(self, to, message));
+                }
             }
         }
         self.run();

@@ -14,7 +14,7 @@ use iris_core::{
 };
 use iris_registry::Registry;
 use iris_sched::{
-    Activity, Cohort, Due, Environment, Process, RollbackError, Scheduler, Table, Timers,
+    Activity, Cohort, Due, Environment, Process, RollbackError, Scheduler, Table, TimerId, Timers,
     TokioScheduler, current_pid,
 };
 use thiserror::Error;
@@ -575,7 +575,22 @@ impl Inner {
         match due {
             Due::Wake(pid) => drop(self.table.push(pid, Lane::Signal, Envelope::Wake)),
             Due::Send(to, message) => self.send_for_timer(to, message),
+            Due::Tick(timer, to, message) => self.tick(timer, to, message),
         }
+    }
+
+    /// Sends the next message of an interval, unless the one before still waits: who was held up
+    /// for long gets one of those that it has missed, and not all of them at once.
+    fn tick(&self, timer: TimerId, to: Pid, message: Message) {
+        let Some(process) = self.table.get(to) else {
+            return;
+        };
+        let last = self.timers.last_tick(timer);
+        if last.is_some_and(|last| process.is_before(last)) {
+            return;
+        }
+        self.send_for_timer(to, message);
+        self.timers.note_tick(timer, process.end_of_queue());
     }
 
     /// Gives up the processes that did not end in time: what they have queued is buried,

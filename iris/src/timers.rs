@@ -79,7 +79,8 @@ impl Runtime {
     }
 
     /// Sends `message` to `to` every `period`, a [`Duration`] or a number of milliseconds, the
-    /// first time after one period, until it is cancelled or the process ends. Ticks that were missed are not made up for.
+    /// first time after one period, until it is cancelled or the process ends. While
+    /// one of them waits to be handled no other is sent, and none is made up for.
     ///
     /// # Errors
     ///

@@ -460,6 +460,39 @@ fn timers_fire_in_their_order_and_end_with_their_target() {
 }
 
 #[test]
+fn an_interval_sends_nothing_while_its_last_message_waits() {
+    let rt = Runtime::new();
+    let (entered, inside) = channel();
+    let (open, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let held_up = rt.spawn(handler(move |_, _| {
+        entered.send(()).unwrap();
+        gate.lock().unwrap().recv().unwrap();
+        Step::Done
+    }));
+    let held_up = held_up.start().unwrap();
+    let (beat, beats) = channel();
+    let other = rt.spawn(handler(move |_, _| {
+        beat.send(()).unwrap();
+        Step::Done
+    }));
+    let other = other.start().unwrap();
+    rt.send_interval(held_up, 1, &b"tick"[..]).unwrap();
+    inside.recv().unwrap();
+    rt.send_interval(other, 1, &b"beat"[..]).unwrap();
+    for _ in 0..20 {
+        beats.recv().unwrap();
+    }
+    assert!(rt.mailbox_size(held_up).unwrap() <= 1);
+    // And goes on when it was handled.
+    for _ in 0..3 {
+        open.send(()).unwrap();
+        inside.recv().unwrap();
+    }
+    drop(open);
+}
+
+#[test]
 fn an_interval_of_zero_is_refused() {
     let rt = runtime();
     let pid = rt.spawn(handler(|_, _| Step::Done)).start().unwrap();
