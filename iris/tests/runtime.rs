@@ -461,16 +461,16 @@ fn timers_fire_in_their_order_and_end_with_their_target() {
 
 #[test]
 fn an_interval_sends_nothing_while_its_last_message_waits() {
-    let rt = Runtime::new();
-    let (entered, inside) = channel();
+    let rt = runtime();
+    let (heard, messages) = channel();
     let (open, gate) = channel::<()>();
-    let gate = Mutex::new(gate);
-    let held_up = rt.spawn(handler(move |_, _| {
-        entered.send(()).unwrap();
-        gate.lock().unwrap().recv().unwrap();
-        Step::Done
-    }));
-    let held_up = held_up.start().unwrap();
+    let held_up = rt.receiver("held up").start_pull(move |mut rx| {
+        while gate.recv().is_ok() {
+            heard.send(rx.recv_blocking(None)).unwrap();
+        }
+        Exit::default()
+    });
+    let held_up = held_up.unwrap();
     let (beat, beats) = channel();
     let other = rt.spawn(handler(move |_, _| {
         beat.send(()).unwrap();
@@ -478,18 +478,17 @@ fn an_interval_sends_nothing_while_its_last_message_waits() {
     }));
     let other = other.start().unwrap();
     rt.send_interval(held_up, 1, &b"tick"[..]).unwrap();
-    inside.recv().unwrap();
     rt.send_interval(other, 1, &b"beat"[..]).unwrap();
     for _ in 0..20 {
-        beats.recv().unwrap();
+        beats.recv_timeout(PATIENCE).unwrap();
     }
     assert!(rt.mailbox_size(held_up).unwrap() <= 1);
-    // And goes on when it was handled.
+    // And goes on when that one was received.
     for _ in 0..3 {
         open.send(()).unwrap();
-        inside.recv().unwrap();
+        let message = messages.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(message, Ok(Message::from(&b"tick"[..])));
     }
-    drop(open);
 }
 
 #[test]
