@@ -56,7 +56,8 @@ class Case:
     name: str
     function: Callable[..., Any]
     args: Callable[[Any], tuple[Any, ...]]
-    """The arguments, made of ``memoryview``s for Iris and CPython, of NumPy arrays for Numba."""
+    """The arguments: arrays are ``memoryview``s for CPython and NumPy arrays for Numba. Iris gets
+    what Numba gets for maps, whose results are then NumPy arrays, too, and ``memoryview``s else."""
     goal: float | None = None
     map: bool = False
     numpy: Callable[..., Any] | None = None
@@ -145,6 +146,9 @@ def measured(case: Case, repeat: int) -> Row:
     expected = plain(*case.args(memoryview))
     cpython = best(lambda: plain(*args), 1 if calls == 1 else repeat, calls)
     offloaded = bound(iris.offload(case.function), case)
+    numpy_args = np and case.args(lambda data: np.frombuffer(data, dtype=data.typecode).copy())
+    if case.map and numpy_args:
+        args = numpy_args
     result = offloaded(*args)
     if offloaded.stats["native"] != 1:
         sys.exit(f"{case.name} ran as Python:\n{offloaded.explain()}")
@@ -152,12 +156,10 @@ def measured(case: Case, repeat: int) -> Row:
     numba_time = numpy_time = None
     if numba is not None and np is not None:
         jitted = bound(numba_version(case), case)
-        numba_args = case.args(lambda data: np.frombuffer(data, dtype=data.typecode).copy())
-        jitted(*numba_args)
-        numba_time = best(lambda: jitted(*numba_args), repeat, calls)
+        jitted(*numpy_args)
+        numba_time = best(lambda: jitted(*numpy_args), repeat, calls)
     bound(case.function, case)
     if case.numpy is not None:
-        numpy_args = case.args(lambda data: np.frombuffer(data, dtype=data.typecode))
         numpy_time = best(lambda: case.numpy(*numpy_args), repeat, calls)
     ratio = numba_time / native if numba_time else None
     correct = same(result, expected)

@@ -10,6 +10,7 @@ use crate::cranelift::CodeMemory;
 use crate::interp;
 use crate::ir::{Function, Guard, GuardKind, Span};
 use crate::types::{Prototype, Shape, Type, Value};
+use crate::vector::Program;
 use crate::verify::VerifyError;
 
 /// Turns a function of the IR into something that can be called.
@@ -172,6 +173,11 @@ enum Body {
         memory: Box<CodeMemory>,
     },
     Interpreted(Function),
+    /// Where a block fails, the function itself is interpreted.
+    Blocks {
+        program: Box<Program>,
+        function: Function,
+    },
 }
 
 impl Compiled {
@@ -194,6 +200,14 @@ impl Compiled {
     pub(crate) fn interpreted(backend: &'static str, function: Function) -> Self {
         let copy = function.clone();
         Self::new(backend, &copy, Body::Interpreted(function))
+    }
+
+    pub(crate) fn in_blocks(backend: &'static str, function: &Function, program: Program) -> Self {
+        let body = Body::Blocks {
+            program: Box::new(program),
+            function: function.clone(),
+        };
+        Self::new(backend, function, body)
     }
 
     fn new(backend: &'static str, function: &Function, body: Body) -> Self {
@@ -281,6 +295,11 @@ impl Compiled {
         match &self.inner.body {
             // SAFETY: the caller keeps the contract of `Entry`; `self` keeps the code alive.
             Body::Native { entry, .. } => unsafe { entry(args, ret) },
+            Body::Blocks { program, function } => {
+                let count = self.inner.prototype.arg_words();
+                // SAFETY: the caller gave that many readable words, which suit the parameters.
+                unsafe { program.run(function, std::slice::from_raw_parts(args, count)) }
+            }
             Body::Interpreted(function) => {
                 let count = self.inner.prototype.arg_words();
                 let words: Vec<u64> = (0..count)
@@ -360,10 +379,11 @@ impl Compiled {
         self.inner.backend
     }
 
-    /// Size of the machine code in bytes; 0 if interpreted.
+    /// Size of the machine code in bytes, or of the steps of a map; 0 if interpreted.
     pub fn code_bytes(&self) -> usize {
         match &self.inner.body {
             Body::Native { memory, .. } => memory.code_bytes(),
+            Body::Blocks { program, .. } => program.bytes(),
             Body::Interpreted(_) => 0,
         }
     }

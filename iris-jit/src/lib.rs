@@ -5,7 +5,7 @@
 //!
 //! Build a function with [`ir::FunctionBuilder`], hand it to a [`Compiler`], call the
 //! [`Compiled`]. Reading order: [`types`], [`ir`], [`verify`], [`compiler`], [`interp`],
-//! [`cranelift`].
+//! [`cranelift`], [`vector`].
 
 pub mod types;
 
@@ -26,8 +26,11 @@ pub mod interp;
 
 pub mod cranelift;
 
+pub mod vector;
+
 pub use array::{ArrayRef, ArrayType, Elem};
 pub use compiler::{Arg, Bailout, CompileError, Compiled, Compiler, Output};
 pub use cranelift::CraneliftCompiler;
 pub use interp::Interpreter;
 pub use types::{Prototype, Shape, Type, Value};
+pub use vector::NativeCompiler;

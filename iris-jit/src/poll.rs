@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 /// How many rounds of loops pass between two calls of the hook, about.
 pub const INTERVAL: u32 = 1 << 12;
 
-/// Whether the call may go on; called on the thread of the call. It must not unwind.
+/// Whether the call may go on; called on the thread of the call, and where an element of a map is
+/// in doubt on a thread that helps it. It must not unwind.
 pub type Hook = fn() -> bool;
 
 static HOOK: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());

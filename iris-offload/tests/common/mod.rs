@@ -1,7 +1,7 @@
 //! Helpers of the tests.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use iris_jit::{Compiled, CraneliftCompiler, Interpreter};
+use iris_jit::{Compiled, Interpreter, NativeCompiler};
 use iris_offload::{Bailout, Env, Program, Refusal, Signature, Type, Value};
 
 /// Compiles `def f` of `source` for these types, with `env`, in both back ends.
@@ -12,7 +12,7 @@ pub(crate) fn compile_in(
 ) -> Result<(Compiled, Compiled), Refusal> {
     let program = Program::parse(source, "f", 1)?;
     let signature = Signature::new(types);
-    let native = program.compile(&CraneliftCompiler::new().unwrap(), &signature, env)?;
+    let native = program.compile(&NativeCompiler::new().unwrap(), &signature, env)?;
     let oracle = program.compile(&Interpreter, &signature, env)?;
     Ok((native, oracle))
 }

@@ -27,7 +27,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use generate::{Rng, expression, program};
-use iris_jit::{CraneliftCompiler, Interpreter};
+use iris_jit::{Compiler, CraneliftCompiler, Interpreter, NativeCompiler};
 use iris_offload::{
     Arg, ArrayRef, Bailout, Binding, Compiled, Elem, Env, Helper, Output, Program, Shape,
     Signature, Type, Value,
@@ -163,7 +163,10 @@ fn env_of(source: &str, compensated: bool) -> Env {
 
 /// Compiles and calls random programs; gives the checker's input, and the case behind each line.
 fn generate(programs: u64, seed: u64, compensated: bool) -> (String, Vec<Case>) {
-    let cranelift = CraneliftCompiler::new().unwrap();
+    let (blocks, cranelift) = (
+        NativeCompiler::new().unwrap(),
+        CraneliftCompiler::new().unwrap(),
+    );
     let (mut lines, mut cases, mut counts) = (String::new(), Vec::new(), Counts::default());
     while counts.compiled < programs {
         let seed = seed.wrapping_add(counts.tried);
@@ -183,7 +186,13 @@ fn generate(programs: u64, seed: u64, compensated: bool) -> (String, Vec<Case>) 
             .unwrap_or_else(|refusal| panic!("{}", refusal.render(&source)));
         let signature = Signature::new(types.clone());
         let env = env_of(&source, compensated);
-        let native = match parsed.compile(&cranelift, &signature, &env) {
+        // Maps in blocks, and now and then as machine code.
+        let compiler: &dyn Compiler = if counts.tried % 5 == 0 {
+            &cranelift
+        } else {
+            &blocks
+        };
+        let native = match parsed.compile(compiler, &signature, &env) {
             Ok(native) => native,
             Err(refusal) => {
                 assert!(
@@ -310,12 +319,14 @@ fn mismatch(python: &str, case: &Case, compensated: bool) -> Option<String> {
         Signature::new(case.types.clone()),
         env_of(&case.source, compensated),
     );
-    let native = program
-        .compile(&CraneliftCompiler::new().ok()?, &signature, &env)
-        .ok()?;
     let oracle = program.compile(&Interpreter, &signature, &env).ok()?;
-    let found = check(python, &call(&native, &oracle, case.clone()).ok()?);
-    found.starts_with('M').then_some(found)
+    let (blocks, cranelift) = (NativeCompiler::new().ok()?, CraneliftCompiler::new().ok()?);
+    let compilers: [&dyn Compiler; 2] = [&blocks, &cranelift];
+    compilers.into_iter().find_map(|compiler| {
+        let native = program.compile(compiler, &signature, &env).ok()?;
+        let found = check(python, &call(&native, &oracle, case.clone()).ok()?);
+        found.starts_with('M').then_some(found)
+    })
 }
 
 /// A smaller program with a mismatch: lines are left out, each with the block that it opens, as

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use std::thread;
 
-use iris::jit::CraneliftCompiler;
+use iris::jit::NativeCompiler;
 use iris::offload::{Compiled, Program, Refusal, Signature, Type, explain};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
@@ -531,7 +531,7 @@ impl Kernel {
         // refuses the first that it meets.
         let (env, assumptions) = resolved.unwrap_or_default();
         let signature = Signature::new(tags);
-        let code = on_own_stack(|| match CraneliftCompiler::new() {
+        let code = on_own_stack(|| match NativeCompiler::new() {
             Ok(compiler) => program.compile(&compiler, &signature, &env),
             Err(_) => program.compile(&iris::jit::Interpreter, &signature, &env),
         });
