@@ -52,10 +52,12 @@ fn the_points_are_as_many_as_said() {
     assert!(points.iter().any(|x| x.is_subnormal()));
 }
 
-/// Many more points than the self-test has; a minute in a release build.
+/// More points than the self-test has: 100,000 of each function, or as many as `IRIS_SAMPLES` says.
+/// 28 million take a minute in a release build.
 #[test]
-#[ignore = "long: run it with --release -- --ignored"]
-fn twenty_eight_million_samples_agree() {
+fn many_samples_agree() {
+    let samples = std::env::var("IRIS_SAMPLES").ok();
+    let samples = samples.map_or(100_000, |samples| samples.parse().unwrap());
     let ranges = [
         (Math1::Exp, [(-745.2, 709.8), (-40.0, 40.0), (-1.0, 1.0)]),
         (Math1::Log, [(0.0, 10.0), (0.9, 1.1), (0.0, 1e6)]),
@@ -68,7 +70,7 @@ fn twenty_eight_million_samples_agree() {
         let (kernel, libm) = (kernels::math1(level, op).unwrap(), libm::function1(op));
         let (mut state, mut count, mut differ) = (0x2545_f491_4f6c_dd1d_u64, 0, 0);
         let (mut xs, mut ys) = (vec![0.0_f64; 4096], vec![0.0_f64; 4096]);
-        while count < 28_000_000 {
+        while count < samples {
             for (index, x) in xs.iter_mut().enumerate() {
                 state ^= state << 13;
                 state ^= state >> 7;
@@ -101,62 +103,5 @@ fn twenty_eight_million_samples_agree() {
         }
         println!("{op:?}: {differ} of {count} differ");
         assert_eq!(differ, 0, "{op:?}");
-    }
-}
-
-/// What each function costs; nothing is compared.
-#[test]
-#[ignore = "a measurement: run it with --release -- --ignored --nocapture"]
-fn costs() {
-    for level in Level::all() {
-        for (op, (low, high)) in [
-            (Math1::Exp, (-10.0, 10.0)),
-            (Math1::Log, (0.0, 10.0)),
-            (Math1::Log, (0.5, 1.5)),
-            (Math1::Erfc, (-3.0, 3.0)),
-            (Math1::Sin, (0.0, 1.0)),
-            (Math1::Sin, (-100.0, 100.0)),
-            (Math1::Cos, (0.0, 1.0)),
-        ] {
-            let Some(kernel) = kernels::math1(level, op) else {
-                continue;
-            };
-            let libm = libm::function1(op);
-            let mut state = 0x2545_f491_4f6c_dd1d_u64;
-            let mut unit = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 11) as f64 / (1_u64 << 53) as f64
-            };
-            let xs: Vec<f64> = (0..8192).map(|_| low + unit() * (high - low)).collect();
-            let mut ys = vec![0.0_f64; 512];
-            let (mut ours, mut theirs) = (f64::MAX, f64::MAX);
-            for _ in 0..100 {
-                let start = Instant::now();
-                for block in xs.chunks(512) {
-                    let args = Args {
-                        dst: ys.as_mut_ptr().cast(),
-                        a: block.as_ptr().cast(),
-                        b: std::ptr::null(),
-                        c: std::ptr::null(),
-                        lanes: 512,
-                        extra: Extra::None,
-                    };
-                    // SAFETY: two blocks of so many floats.
-                    unsafe { kernel(&args) };
-                }
-                ours = ours.min(start.elapsed().as_secs_f64());
-                let start = Instant::now();
-                for block in xs.chunks(512) {
-                    for (x, y) in block.iter().zip(&mut ys) {
-                        *y = libm(*x);
-                    }
-                }
-                theirs = theirs.min(start.elapsed().as_secs_f64());
-            }
-            let [ours, theirs] = [ours, theirs].map(|time| time * 1e9 / xs.len() as f64);
-            println!("{level:?} {op:?} {low}..{high}: {ours:.2} ns, libm {theirs:.2} ns");
-        }
     }
 }
