@@ -265,14 +265,15 @@ impl Inner {
 
     /// A timer's message. What is sent to a process that has just ended is no loss: its timers
     /// end with it. Everything else that is not taken is one, for nobody is there to give it
-    /// back to.
-    pub(crate) fn send_for_timer(&self, to: Pid, message: Message) {
+    /// back to. Whether it was taken.
+    pub(crate) fn send_for_timer(&self, to: Pid, message: Message) -> bool {
         let error = match Host::send(self, to, message) {
-            Ok(()) | Err(SendError::ShutDown { .. }) => return,
+            Ok(()) => return true,
+            Err(SendError::ShutDown { .. }) => return false,
             Err(SendError::NoProc { to: at, .. } | SendError::Closed { to: at, .. })
                 if at == to =>
             {
-                return;
+                return false;
             }
             Err(error) => error,
         };
@@ -281,5 +282,6 @@ impl Inner {
             message: error.into_message(),
             reason: DeadLetterReason::Refused,
         });
+        false
     }
 }

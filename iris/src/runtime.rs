@@ -574,7 +574,9 @@ impl Inner {
     fn fire(&self, due: Due) {
         match due {
             Due::Wake(pid) => drop(self.table.push(pid, Lane::Signal, Envelope::Wake)),
-            Due::Send(to, message) => self.send_for_timer(to, message),
+            Due::Send(to, message) => {
+                self.send_for_timer(to, message);
+            }
             Due::Tick(timer, to, message) => self.tick(timer, to, message),
         }
     }
@@ -589,8 +591,9 @@ impl Inner {
         if last.is_some_and(|last| process.is_before(last)) {
             return;
         }
-        self.send_for_timer(to, message);
-        self.timers.note_tick(timer, process.end_of_queue());
+        if self.send_for_timer(to, message) {
+            self.timers.note_tick(timer, process.end_of_queue());
+        }
     }
 
     /// Gives up the processes that did not end in time: what they have queued is buried,
