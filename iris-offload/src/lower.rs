@@ -2,7 +2,7 @@
 //!
 //! Types are inferred forward. A local name may have several types in the course of a function:
 //! where paths with different types of a name that is still read meet, they stay apart, and what
-//! follows is translated once for each combination of types (see [`state`]). Where a value has no
+//! follows is translated once for each combination of types (see `state`). Where a value has no
 //! native result the IR gets a guard.
 
 mod arith;
