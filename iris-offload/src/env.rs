@@ -6,6 +6,7 @@ use std::sync::Arc;
 use iris_jit::ir::Span;
 
 use crate::program::Program;
+use crate::refusal::Refusal;
 
 /// A name that a function uses and does not bind: a global, a builtin or a closure cell.
 ///
@@ -55,6 +56,13 @@ pub enum Binding {
     Function(Arc<Helper>),
     /// The very function that is compiled.
     Recursion,
+    /// A function written in Python that is not compiled.
+    Uncompiled {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: Box<Refusal>,
+    },
     /// No such name: reading it raises.
     Unbound,
     /// Anything else, by the name of its type.

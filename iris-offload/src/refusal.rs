@@ -20,9 +20,19 @@ pub struct Refusal {
     pub mend: Cow<'static, str>,
     /// Line in the file of the first line of the source text.
     first_line: u32,
+    /// Whether it stands in a function that is called, which the reason names.
+    of_callee: bool,
 }
 
 impl Refusal {
+    /// A refusal of the whole of a function, as where its source cannot be read.
+    pub fn of_whole(
+        reason: impl Into<Cow<'static, str>>,
+        mend: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(Span { line: 0, column: 0 }, reason, mend)
+    }
+
     pub(crate) fn new(
         span: Span,
         reason: impl Into<Cow<'static, str>>,
@@ -34,7 +44,25 @@ impl Refusal {
             column: span.column,
             mend: mend.into(),
             first_line: 1,
+            of_callee: false,
         }
+    }
+
+    /// The same as the caller of the refused function is told: at the place of the call, with the
+    /// cause first. Of a chain of calls only the last is named, so that it stays one line.
+    #[must_use]
+    pub(crate) fn seen_from(mut self, call: Span, callee: &str) -> Self {
+        if !self.of_callee {
+            self.reason = match (&self.reason, self.line, self.column) {
+                (reason, 0, _) => format!("{reason}, in {callee}"),
+                (reason, line, column) => format!("{reason}, in {callee} at {line}:{column}"),
+            }
+            .into();
+            self.of_callee = true;
+        }
+        self.line = call.line;
+        self.column = call.column;
+        self
     }
 
     /// Says where the source text starts in its file, for [`Refusal::render`].

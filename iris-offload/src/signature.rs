@@ -33,6 +33,17 @@ impl fmt::Display for Signature {
     }
 }
 
+/// What Python calls a type, with its article.
+pub(crate) fn with_article(ty: Type) -> String {
+    let name = python_name(ty);
+    let article = if name.starts_with(['a', 'i']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {name}")
+}
+
 /// What Python calls a type.
 pub(crate) fn python_name(ty: Type) -> &'static str {
     match ty {

@@ -7,7 +7,7 @@ use iris_jit::{Type, Value};
 
 use super::{Datum, Lowered, Lowerer, Operand, bool, float, int, refuse};
 use crate::hir::{BinaryOp, UnaryOp};
-use crate::signature::python_name;
+use crate::signature::{python_name, with_article};
 
 impl Lowerer<'_> {
     /// A bool as the int that it is in arithmetic; numbers as they are.
@@ -37,7 +37,7 @@ impl Lowerer<'_> {
         if op == UnaryOp::Invert && a.ty != Type::I64 {
             let mend = "use not for a bool, int() before ~";
             // Python 3.12 warns of ~bool; a warning can be an error.
-            return refuse(at, format!("~ of a {}", python_name(a.ty)), mend);
+            return refuse(at, format!("~ of {}", with_article(a.ty)), mend);
         }
         let a = self.number(a);
         Ok(match (op, a.constant) {

@@ -5,7 +5,7 @@ use iris_jit::{ArrayType, Elem, Type};
 
 use super::{Datum, Lowered, Lowerer, Operand, int, refuse};
 use crate::hir::{BinaryOp, Expr, ExprKind};
-use crate::signature::python_name;
+use crate::signature::with_article;
 
 impl Lowerer<'_> {
     pub(super) fn array_type(&self, array: Val) -> ArrayType {
@@ -43,7 +43,7 @@ impl Lowerer<'_> {
                 }
             }
             Datum::Scalar(operand) => {
-                let what = format!("an index into a {}", python_name(operand.ty));
+                let what = format!("an index into {}", with_article(operand.ty));
                 refuse(base.span, what, "pass an array or the element")
             }
             Datum::None => refuse(base.span, "an index into None", "pass an array"),
@@ -133,7 +133,7 @@ impl Lowerer<'_> {
             Elem::F64 | Elem::F32 => self.widen(operand).val,
             Elem::Bool if operand.ty == Type::Bool => operand.val,
             Elem::Bool => {
-                let what = format!("a store of a {} into bools", python_name(operand.ty));
+                let what = format!("a store of {} into bools", with_article(operand.ty));
                 return refuse(at, what, "convert with bool()");
             }
             _ if operand.ty == Type::F64 => {

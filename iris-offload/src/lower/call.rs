@@ -41,6 +41,7 @@ impl Lowerer<'_> {
                     "use it as what a generator in sum, any or all gives",
                 ),
             },
+            Binding::Uncompiled { name, why } => Err(why.seen_from(at, &name).into()),
             Binding::Unbound => refuse(
                 at,
                 format!("{path} is not defined"),

@@ -155,6 +155,7 @@ impl Lowerer<'_> {
             | Binding::Builtin(_)
             | Binding::Intrinsic(_)
             | Binding::Function(_)
+            | Binding::Uncompiled { .. }
             | Binding::Recursion => refuse(
                 span,
                 format!("{path} is a function used as a value"),

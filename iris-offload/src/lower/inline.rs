@@ -67,12 +67,7 @@ impl<'a> Lowerer<'a> {
             Ok(ends) => ends,
             Err(Stop::Refusal(refusal)) if !std::ptr::eq(hir, self.hir) => {
                 // Its lines are those of another text: the place of the call is shown.
-                let reason = format!("{} cannot be inlined: {}", hir.name, refusal.reason);
-                return refuse(
-                    at,
-                    reason,
-                    "see its own explanation, or compute it in the caller",
-                );
+                return Err(refusal.seen_from(at, &hir.name).into());
             }
             Err(stop) => return Err(stop),
         };

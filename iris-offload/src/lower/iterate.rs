@@ -6,7 +6,7 @@ use iris_jit::{Type, Value};
 use super::{Datum, Lowered, Lowerer, Operand, int, refuse};
 use crate::env::Binding;
 use crate::hir::{Call, Expr, ExprKind};
-use crate::signature::python_name;
+use crate::signature::with_article;
 
 /// Something to run over, with its first position.
 pub(super) struct Items {
@@ -80,7 +80,7 @@ impl Lowerer<'_> {
         let array = match self.datum(iter)? {
             Datum::Array(array) => array,
             Datum::Scalar(operand) => {
-                let what = format!("a loop over a {}", python_name(operand.ty));
+                let what = format!("a loop over {}", with_article(operand.ty));
                 return refuse(iter.span, what, mend);
             }
             Datum::Tuple(_) | Datum::None => {

@@ -8,7 +8,7 @@ use super::state::{Kind, State};
 use super::{Datum, Lowered, Lowerer, Operand, Slot, Stop, bool, refuse};
 use crate::env::Binding;
 use crate::hir::{Clause, Expr, ExprKind, LocalId, Target};
-use crate::signature::python_name;
+use crate::signature::with_article;
 
 /// What is done with each element.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -462,7 +462,7 @@ impl Lowerer<'_> {
             (Type::I64, ty) => return Err(Stop::Retype(ty)),
             (_, Type::F64) => {}
             (_, ty) => {
-                let what = format!("a sum of floats with a {} in it", python_name(ty));
+                let what = format!("a sum of floats with {} in it", with_article(ty));
                 return refuse(at, what, "convert each element with float()");
             }
         }

@@ -141,21 +141,17 @@ def _read(function: types.FunctionType) -> tuple[str, int, str | None]:
         module = "".join(linecache.getlines(code.co_filename, function.__globals__))
         candidates = _code_objects(module, code.co_filename, code.co_flags & _FUTURES)
     except (OSError, TypeError) as error:
-        return _refused(code, f"its source cannot be read ({error})")
+        return "", 1, f"its source cannot be read ({error})"
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return _refused(code, f"its source does not compile ({error})")
+        return "", 1, f"its source does not compile ({error})"
     place = (code.co_name, code.co_firstlineno)
     if first_line != code.co_firstlineno or not any(
         (other.co_name, other.co_firstlineno) == place and _same(other, code)
         for other in candidates
     ):
         edited = "is not what is running (was the file edited since?)"
-        return _refused(code, f"the source in {code.co_filename} {edited}")
+        return "", 1, f"the source in {code.co_filename} {edited}"
     return "".join(lines), first_line, None
-
-
-def _refused(code: types.CodeType, reason: str) -> tuple[str, int, str]:
-    return "", 1, f"{code.co_name} runs as Python: {reason}\n"
 
 
 @functools.lru_cache(maxsize=4)

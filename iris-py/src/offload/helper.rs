@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iris::offload::{Binding, Helper, Program};
+use iris::offload::{Binding, Helper, Program, Refusal};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 
@@ -12,17 +12,14 @@ use super::names::{Assumption, Scope, is_python_function};
 /// Most calls in each other; a recursion ends here.
 const MOST_DEPTH: usize = 8;
 
-/// A function written in Python, with what its own names mean; `None` for anything else, and for
-/// one that cannot be read.
+/// A function written in Python, with what its own names mean, or why it is not compiled; `None`
+/// for anything else.
 pub(crate) fn read(
     value: &Bound<'_, PyAny>,
     depth: usize,
     assumptions: &mut Vec<Assumption>,
-) -> PyResult<Option<Arc<Helper>>> {
+) -> PyResult<Option<Binding>> {
     let py = value.py();
-    if depth == MOST_DEPTH {
-        return Ok(None);
-    }
     let Some((function, jit_names)) = plain(value)? else {
         return Ok(None);
     };
@@ -33,11 +30,21 @@ pub(crate) fn read(
         .extract::<(String, u32, Option<String>)>()?;
     let code = function.getattr("__code__")?;
     let name = code.getattr("co_name")?.extract::<String>()?;
-    if refusal.is_some() {
-        return Ok(None);
-    }
-    let Ok(program) = on_own_stack(|| Program::parse(&source, &name, first_line)) else {
-        return Ok(None);
+    let refusal = if depth == MOST_DEPTH {
+        Some("a recursion through another function, or too many calls in each other".to_owned())
+    } else {
+        refusal
+    };
+    let program = match refusal {
+        Some(reason) => Err(Refusal::of_whole(reason, "compute it in the caller")),
+        None => on_own_stack(|| Program::parse(&source, &name, first_line)),
+    };
+    let program = match program {
+        Ok(program) => program,
+        Err(why) => {
+            let why = Box::new(why);
+            return Ok(Some(Binding::Uncompiled { name, why }));
+        }
     };
     let defaults = function.getattr("__defaults__")?;
     assumptions.push(Assumption::Function {
@@ -52,11 +59,11 @@ pub(crate) fn read(
         Ok(values) => values.iter().map(|value| number(&value)).collect(),
         Err(_) => Vec::new(),
     };
-    Ok(Some(Arc::new(Helper {
+    Ok(Some(Binding::Function(Arc::new(Helper {
         program,
         env,
         defaults,
-    })))
+    }))))
 }
 
 /// Whether a value is a function, or that function offloaded.

@@ -136,7 +136,7 @@ impl Kernel {
         pooled: bool,
     ) -> PyResult<Self> {
         let program = match refusal {
-            Some(reason) => Err(reason),
+            Some(reason) => Err(format!("{name} runs as Python: {reason}\n")),
             None => on_own_stack(|| Program::parse(&source, name, first_line))
                 .map_err(|refusal| format!("{name} runs as Python\n{}", refusal.render(&source))),
         };

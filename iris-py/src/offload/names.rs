@@ -211,7 +211,7 @@ impl<'py> Scope<'py> {
                     return Ok(Binding::Recursion);
                 }
                 let helper = super::helper::read(value, depth, assumptions)?;
-                Ok(helper.map_or(Binding::Other(ty), Binding::Function))
+                Ok(helper.unwrap_or(Binding::Other(ty)))
             }
             known => Ok(known),
         }
