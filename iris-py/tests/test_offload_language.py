@@ -587,3 +587,37 @@ def test_sums_of_floats_are_compensated_where_python_s_are() -> None:
     data = array.array("d", [0.1] * 10)
     assert sum(data) == 1.0
     assert native(dot, data, array.array("d", [1.0] * 10)) == 1.0
+
+
+@iris.offload
+def grows_at(n, at, step):
+    total = 1
+    for i in range(n):
+        if i == at:
+            total = total * step + 1
+        else:
+            total = total - 3
+    return total
+
+
+@iris.offload
+def shrinks_unless(n, at, step):
+    total = 1
+    for i in range(n):
+        if i != at:
+            total += 3
+        else:
+            total = step - total
+    return total
+
+
+@pytest.mark.parametrize("function", [grows_at, shrinks_unless])
+def test_an_overflow_counts_only_in_the_arm_that_is_taken(function) -> None:
+    for step in (2**62, -(2**62), 2**63 - 1, -(2**63)):
+        before = dict(function.stats)
+        # The other arm would overflow in each round, and is never taken.
+        assert function(50, -1, step) == function.py(50, -1, step)
+        assert function.stats["native"] == before["native"] + 1
+        for at in (0, 1, 7, 49):
+            assert function(50, at, step) == function.py(50, at, step)
+    assert function.stats["python"] > 0

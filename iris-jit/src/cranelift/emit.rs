@@ -64,6 +64,7 @@ pub(super) fn emit(
         ask,
         ret: None,
         recursion: None,
+        only_if: None,
     };
     emitter.prepare_counted();
     match inner {
@@ -162,6 +163,9 @@ struct Emitter<'a> {
     ret: Option<clif::Value>,
     /// What a function that calls itself needs for that.
     recursion: Option<Recursion>,
+    /// The condition under which what is emitted would be done at all, and whether it must hold
+    /// or must not: only then its guards leave.
+    only_if: Option<(clif::Value, bool)>,
 }
 
 impl Emitter<'_> {
@@ -366,7 +370,17 @@ impl Emitter<'_> {
     fn ensure(&mut self, cond: clif::Value, guard: GuardId) {
         let bail = self.bail(guard);
         let next = self.builder.create_block();
-        self.builder.ins().brif(cond, next, &[], bail, &[]);
+        if let Some((taken, if_true)) = self.only_if {
+            // Asked off the way: where nothing fails, a guard costs no more than elsewhere.
+            let doubt = self.builder.create_block();
+            self.builder.ins().brif(cond, next, &[], doubt, &[]);
+            self.builder.switch_to_block(doubt);
+            self.builder.set_cold_block(doubt);
+            let (yes, no) = if if_true { (bail, next) } else { (next, bail) };
+            self.builder.ins().brif(taken, yes, &[], no, &[]);
+        } else {
+            self.builder.ins().brif(cond, next, &[], bail, &[]);
+        }
         self.builder.switch_to_block(next);
     }
 

@@ -1,6 +1,9 @@
 //! Branches around a few cheap operations that become straight code: a branch on data that cannot be
 //! foretold costs more than both of its arms.
 //!
+//! An integer operation that may overflow is done all the same: what it gives where its arm is not
+//! taken is not chosen, and its guard asks which arm it is before it leaves.
+//!
 //! Integers and bools are chosen by a conditional move. A float would be chosen by a jump, so only
 //! sums and products are: `if c: total += x` adds `x` or else `-0.0`, which changes no float, and
 //! what is chosen are the bits of `x`, out of the way of the chain of additions.
@@ -8,7 +11,7 @@
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, types};
 
 use super::Emitter;
-use crate::ir::{BinaryOp, Function, Inst, Op, Target, Terminator, UnaryOp, Val};
+use crate::ir::{BinaryOp, CheckedBinaryOp, Function, Inst, Op, Target, Terminator, UnaryOp, Val};
 use crate::types::Type;
 
 /// Most operations in an arm.
@@ -46,7 +49,7 @@ impl<'a> Emitter<'a> {
     /// The two arms of a branch, if they may as well be done both.
     pub(super) fn diamond(&self, then: &Target, otherwise: &Target) -> Option<Diamond<'a>> {
         let function: &'a Function = self.function;
-        let ((a, a_end), (b, b_end)) = (arm(function, then)?, arm(function, otherwise)?);
+        let ((a, a_end), (b, b_end)) = (self.arm(function, then)?, self.arm(function, otherwise)?);
         let pairs = a_end.args.iter().zip(&b_end.args);
         let differ = pairs.clone().filter(|(a, b)| a != b).count();
         if a_end.block != b_end.block || then.block == otherwise.block || differ > MOST_VALUES {
@@ -76,17 +79,64 @@ impl<'a> Emitter<'a> {
                 matches!(joined, Joined::Accumulated { result, .. } if inst.result == Some(*result))
             })
         };
-        for inst in diamond.arms.into_iter().flatten() {
-            if !is_last(inst) {
+        let taken = self.get(cond);
+        for (arm, if_true) in diamond.arms.into_iter().zip([true, false]) {
+            self.only_if = Some((taken, if_true));
+            for inst in arm.iter().filter(|inst| !is_last(inst)) {
                 self.inst(inst);
             }
         }
+        self.only_if = None;
         let mut args = Vec::with_capacity(diamond.values.len());
         for &joined in &diamond.values {
             args.push(BlockArg::Value(self.joined(cond, joined)));
         }
         let join = self.way(from, diamond.join);
         self.builder.ins().jump(join, &args);
+    }
+
+    /// The operations of a block that only this branch leads to, and where it goes on.
+    fn arm(&self, function: &'a Function, target: &Target) -> Option<(&'a [Inst], &'a Target)> {
+        let data = &function.blocks()[target.block.0 as usize];
+        let fits = data.params.is_empty() && data.insts.len() <= MOST_INSTS;
+        if !fits || !data.insts.iter().all(|inst| self.is_cheap(inst.op)) {
+            return None;
+        }
+        match &data.terminator {
+            Some(Terminator::Jump(end)) if predecessors(function, target) == 1 => {
+                Some((&data.insts, end))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether an operation has some result for all operands, and is done in a few cycles.
+    fn is_cheap(&self, op: Op) -> bool {
+        match op {
+            Op::Const(_) | Op::Compare(..) => true,
+            Op::Unary(op, _) => !matches!(
+                op,
+                UnaryOp::FloatSqrt
+                    | UnaryOp::FloatFloor
+                    | UnaryOp::FloatCeil
+                    | UnaryOp::FloatTrunc
+                    | UnaryOp::FloatRound
+            ),
+            Op::Binary(op, ..) => !matches!(
+                op,
+                BinaryOp::FloatDiv | BinaryOp::FloatFloorDiv | BinaryOp::FloatMod
+            ),
+            Op::CheckedBinary(op, _, by, _) => match op {
+                CheckedBinaryOp::IntAdd | CheckedBinaryOp::IntSub | CheckedBinaryOp::IntMul => true,
+                // A shift or a mask; a division would stop the machine at a zero.
+                CheckedBinaryOp::IntFloorDiv | CheckedBinaryOp::IntMod => {
+                    let by = self.constants.get(&by);
+                    by.is_some_and(|&by| by > 0 && by.count_ones() == 1)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     fn joined(&mut self, cond: Val, joined: Joined) -> cranelift_codegen::ir::Value {
@@ -124,21 +174,6 @@ impl<'a> Emitter<'a> {
                 self.binary(op, before, by)
             }
         }
-    }
-}
-
-/// The operations of a block that only this branch leads to, and where it goes on.
-fn arm<'a>(function: &'a Function, target: &Target) -> Option<(&'a [Inst], &'a Target)> {
-    let data = &function.blocks()[target.block.0 as usize];
-    let fits = data.params.is_empty() && data.insts.len() <= MOST_INSTS;
-    if !fits || !data.insts.iter().all(|inst| is_cheap(inst.op)) {
-        return None;
-    }
-    match &data.terminator {
-        Some(Terminator::Jump(end)) if predecessors(function, target) == 1 => {
-            Some((&data.insts, end))
-        }
-        _ => None,
     }
 }
 
@@ -181,26 +216,6 @@ fn neutral(op: BinaryOp) -> f64 {
         BinaryOp::FloatAdd => -0.0,
         BinaryOp::FloatSub => 0.0,
         _ => 1.0,
-    }
-}
-
-/// Whether an operation has a result for all operands, and is done in a few cycles.
-fn is_cheap(op: Op) -> bool {
-    match op {
-        Op::Const(_) | Op::Compare(..) => true,
-        Op::Unary(op, _) => !matches!(
-            op,
-            UnaryOp::FloatSqrt
-                | UnaryOp::FloatFloor
-                | UnaryOp::FloatCeil
-                | UnaryOp::FloatTrunc
-                | UnaryOp::FloatRound
-        ),
-        Op::Binary(op, ..) => !matches!(
-            op,
-            BinaryOp::FloatDiv | BinaryOp::FloatFloorDiv | BinaryOp::FloatMod
-        ),
-        _ => false,
     }
 }
 
