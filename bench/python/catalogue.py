@@ -106,8 +106,15 @@ FULL: tuple[Workload, ...] = (
         "ask between actors",
         100_000,
         0,
-        {IRIS: 1, ASYNCIO: 1, PYKKA: 0.2, BEAM: 1},
+        {IRIS: 1, ASYNCIO: 1, BEAM: 1},
         (Goal(BEAM, 400e3 / 470e3),),
+    ),
+    Workload(
+        "call",
+        "blocking call between actors",
+        20_000,
+        0,
+        {IRIS: 1, PYKKA: 1},
     ),
 )
 

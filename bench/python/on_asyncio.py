@@ -34,6 +34,36 @@ async def _tell(n: int) -> Timing:
     return clock.wait()
 
 
+def batch(n: int, size: int) -> Timing:
+    """As `tell`, with `size` messages put at a time, and all taken that are there."""
+    return asyncio.run(_batch(n, size))
+
+
+async def _batch(n: int, size: int) -> Timing:
+    clock = Clock(n)
+    queue: Queue[bytes] = Queue()
+
+    async def consume() -> None:
+        left = n
+        while left > 0:
+            await queue.get()
+            left -= 1
+            while not queue.empty():
+                queue.get_nowait()
+                left -= 1
+        clock.stop()
+
+    async def produce() -> None:
+        clock.start()
+        for _ in range(n // size):
+            for _ in range(size):
+                queue.put_nowait(PAYLOAD)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(consume(), produce())
+    return clock.wait()
+
+
 def pull(n: int, actors: int) -> Timing:
     """As `tell`, beside tasks that wait."""
     return asyncio.run(_pull(n, actors))

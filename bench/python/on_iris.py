@@ -9,17 +9,7 @@ from typing import Any
 import iris
 from measure import LIMIT_SECONDS, PAYLOAD, BenchError, Clock, Growth, Timing
 
-# Asks and batches may be newer than the wheel that is measured.
 Runtime: Any = iris.Runtime
-
-
-def missing(workload: str) -> bool:
-    """Whether the installed version lacks what the workload is about."""
-    if workload == "ask":
-        return not hasattr(Runtime, "call")
-    if workload == "batch":
-        return not hasattr(Runtime, "send_many")
-    return False
 
 
 def _countdown(n: int, clock: Clock) -> Callable[[bytes], None]:
@@ -181,7 +171,37 @@ def pull(n: int, actors: int) -> Timing:
 
 
 def ask(n: int, _: int) -> Timing:
-    """An actor asks another one `n` times, one question after the other's answer."""
+    """An actor asks another one `n` times and awaits each answer."""
+    clock = Clock(n)
+    failed: list[BaseException] = []
+    with Runtime() as rt:
+
+        async def answers(data: bytes) -> bytes:
+            return data
+
+        answerer = rt.spawn(answers)
+
+        async def asks(data: bytes) -> None:
+            ask = rt.ask
+            try:
+                for _number in range(n):
+                    await ask(answerer, data)
+            except BaseException as error:
+                failed.append(error)
+                raise
+            finally:
+                clock.stop()
+
+        clock.start()
+        rt.send(rt.spawn(asks), PAYLOAD)
+        timing = clock.wait()
+    if failed:
+        raise BenchError(f"an ask failed: {failed[0]!r}")
+    return timing
+
+
+def call(n: int, _: int) -> Timing:
+    """An actor asks another one `n` times and blocks until each answer is there."""
     clock = Clock(n)
     failed: list[BaseException] = []
     with Runtime() as rt:

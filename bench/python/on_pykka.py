@@ -98,8 +98,8 @@ def _ring(hops: int, members: int, n: int) -> Timing:
     return _ended(clock.wait())
 
 
-def ask(n: int, _: int) -> Timing:
-    """An actor asks another one."""
+def call(n: int, _: int) -> Timing:
+    """An actor asks another one and blocks until the answer is there."""
     clock = Clock(n)
     asker = Asker.start(n, Echo.start(), clock)
     clock.start()

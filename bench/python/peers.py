@@ -55,8 +55,8 @@ class Runner:
             return "pykka is not installed (bench/python/requirements.txt)"
         return None
 
-    def run(self, peer: Peer, workload: str, n: int, size: int) -> Timing | None:
-        """One repetition; `None` if the installed Iris does not have what it is about."""
+    def run(self, peer: Peer, workload: str, n: int, size: int) -> Timing:
+        """One repetition."""
         if peer is BEAM:
             return self._erlang(workload, n, size)
         command = [sys.executable, str(HERE / "child.py"), peer.module, workload, str(n), str(size)]
@@ -65,7 +65,7 @@ class Runner:
         if peer is PYKKA and self._extras:
             environment["PYTHONPATH"] = self._extras
         line = _last_line(command, f"{workload} on {peer.name}", environment)
-        return None if line == "missing" else Timing(**json.loads(line))
+        return Timing(**json.loads(line))
 
     def _erlang(self, workload: str, n: int, size: int) -> Timing:
         command = ["erl", "-noshell", "-kernel", "logger_level", "none", "+P", "2000000"]

@@ -64,3 +64,66 @@ def test_wrong_commands_are_refused(arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert "usage: python -m iris" in done.stderr
+
+
+PRICES = """def total(price, count):
+    return price * count
+
+def listed(price):
+    return [price]
+
+def checked(data):
+    return sum(value for value in data)
+
+class Shop:
+    @staticmethod
+    def half(x):
+        return x / 2
+
+LIMIT = 3
+"""
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "shop.py").write_text(PRICES)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["shop:total", "2.5", "4"], 0, ["result: 10.0", "total(float, int) -> float"]),
+        (["shop:total", "--", "-3", "4"], 0, ["result: -12", "total(int, int) -> int"]),
+        (["shop:checked", "[1.5, 2.0]"], 0, ["result: 3.5", "array of f64"]),
+        (["shop:checked", "[1, 2]"], 0, ["result: 3", "array of i64"]),
+        (["shop:Shop.half", "3"], 0, ["result: 1.5"]),
+        (["shop:listed", "3"], 1, ["result: [3]", "a list is not compiled", "^", "mend:"]),
+        (["shop:listed"], 0, ["a list is not compiled"]),
+        (["shop:total", "1"], 1, ["raised: TypeError"]),
+        (["shop:total", "'a'", "2"], 1, ["result: 'aa'"]),
+    ],
+)
+def test_explain_says_what_becomes_of_a_function(shop, arguments, code, words) -> None:
+    done = run("explain", *arguments)
+    assert (done.returncode, done.stderr) == (code, ""), done.stdout
+    for word in words:
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["shop"], "is not MODULE:FUNCTION"),
+        (["shop:nothing"], "is not found"),
+        (["nowhere:f"], "is not found"),
+        (["shop:LIMIT"], "is no function but of type int"),
+        (["shop:total", "price", "2"], "price is no literal"),
+        (["shop:checked", f"[{2**70}]"], "beyond 64 bits"),
+    ],
+)
+def test_explain_says_what_it_cannot_do(shop, arguments, word) -> None:
+    done = run("explain", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,14 +1,18 @@
-"""``python -m iris``: what is installed, and whether it works here."""
+"""``python -m iris``: what is installed, whether it works here, and what becomes of a function."""
 
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import os
 import platform
 import sys
 import sysconfig
 import threading
 import time
+import types
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,13 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m iris",
         description="Iris: actors and native compute offload.",
-        epilog="Exit codes: 0 all is well, 1 something does not work, 2 no such command.",
+        epilog="Exit codes: 0 all is well, 1 something does not work, 2 a command or an argument "
+        "that there is not.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command, text in COMMANDS:
         commands.add_parser(name, help=text, description=text).set_defaults(run=command)
-    run: Callable[[], int] = parser.parse_args(arguments).run
-    return run()
+    text = "print what becomes of a function, and why it runs as Python where it does"
+    explaining = commands.add_parser("explain", help=text, description=text + ".")
+    explaining.add_argument("function", metavar="MODULE:FUNCTION", help="as shop.prices:total")
+    explaining.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="ARGUMENT",
+        help="a literal, as 3, 2.5 or True; a list of numbers stands for an array of int64 or of "
+        "float64. Put -- before a first one that is negative. The function is called once",
+    )
+    explaining.set_defaults(run=explain)
+    options = vars(parser.parse_args(arguments))
+    run: Callable[..., int] = options.pop("run")
+    return run(**options)
 
 
 def version() -> int:
@@ -104,6 +121,61 @@ def doctor() -> int:
             failed += 1
             print(f"{what + ':':22} FAILED: {type(error).__name__}: {error}")
     return 1 if failed else 0
+
+
+def explain(function: str, arguments: Sequence[str]) -> int:
+    """Calls a function once, offloaded, and prints what `explain` says of it. Returns 1 if it
+    runs as Python, and 2 if there is no such function or an argument is no literal."""
+    try:
+        offloaded = offloaded_function(function)
+        values = [argument(text) for text in arguments]
+    except ValueError as error:
+        print(f"iris explain: {error}", file=sys.stderr)
+        return 2
+    if not values:
+        print(offloaded.explain().rstrip())
+        return 0
+    try:
+        print(f"result: {offloaded(*values)!r}")
+    except Exception as error:
+        print(f"raised: {type(error).__name__}: {error}")
+    print(offloaded.explain().rstrip())
+    return 0 if offloaded.stats["native"] else 1
+
+
+def offloaded_function(path: str) -> Any:
+    """The function of a module, offloaded if it is not; ValueError if there is none."""
+    module, colon, name = path.partition(":")
+    if not (module and colon and name):
+        raise ValueError(f"{path} is not MODULE:FUNCTION, as shop.prices:total")
+    # As `python -m` looks for modules.
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{path} is not found: {error}") from error
+    if isinstance(found, types.FunctionType):
+        return iris.offload(found)
+    if not isinstance(found, _iris.OffloadedFunction):
+        raise ValueError(f"{path} is no function but of type {type(found).__name__}")
+    return found
+
+
+def argument(text: str) -> Any:
+    """A value for a call; ValueError if the text is no literal."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError) as error:
+        raise ValueError(f"{text} is no literal, as 3, 2.5, True or [1.0, 2.0]") from error
+    if isinstance(value, list) and all(type(item) in (int, float) for item in value):
+        kind = "q" if value and all(type(item) is int for item in value) else "d"
+        try:
+            return array(kind, value)
+        except OverflowError as error:
+            raise ValueError(f"{text} has a number beyond 64 bits") from error
+    return value
 
 
 def check_round_trip(release_gil: bool = False) -> str:
