@@ -281,3 +281,12 @@ def test_a_notebook_runs_it(tmp_path: pathlib.Path) -> None:
     ]
     assert printed[:2] == ["[b'from a cell']\n", "b'awaited'\n"]
     assert printed[2].startswith("5.0 {'native': 1") or "5.0" in printed[2]
+
+
+def test_threads_of_the_runtime_find_their_module_imported(run_program: Run) -> None:
+    # One that imported it while the process forked left the child half a module.
+    done = run_program("""
+        import sys, iris
+        assert "iris._threads" in sys.modules
+    """)
+    assert (done.returncode, done.stderr) == (0, "")

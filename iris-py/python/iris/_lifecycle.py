@@ -9,7 +9,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from iris import _iris
+# The runtime's threads call the latter. It is imported here and not by them, so that no process is
+# forked, and none ends, while one of them is half way through it.
+from iris import _iris, _threads as _threads
 from iris._asking import Asking
 from iris._introspect import Tree, TreeEntry
 from iris._iris import PySystemMessage
