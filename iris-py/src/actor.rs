@@ -185,35 +185,12 @@ impl Outcome for Calling {
                 }
                 step
             }
-            Err(raised) => self.failed(pid, py, reply, &raised),
+            Err(raised) => self.on_error.raised(py, pid, &self.name, reply, &raised),
         }
     }
 
     fn answer(&self, cx: &mut Context<'_>, returned: &Bound<'_, PyAny>) -> PyResult<Step> {
         answer(cx, returned)
-    }
-}
-
-impl Calling {
-    fn failed(&self, pid: Pid, py: Python<'_>, reply: Option<ReplyTo>, raised: &PyErr) -> Step {
-        if let Some(reply) = reply {
-            reply.reject(remote::told(py, raised));
-        }
-        let outcome = match self.on_error {
-            OnError::Crash => "it is stopped (crash)",
-            OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
-        };
-        let text = format!("actor {pid} ({}) raised; {outcome}", self.name);
-        match self.on_error {
-            OnError::Crash => {
-                error::log_crash(py, pid, &text, raised);
-                Step::Stop(Exit::crash(error::failure(py, raised)))
-            }
-            OnError::Resume => {
-                error::log(py, &text, raised);
-                Step::Done
-            }
-        }
     }
 }
 
@@ -250,7 +227,10 @@ impl ActorBehavior {
             }
             called.unwrap_or_else(|raised| {
                 let reply = cx.take_reply();
-                self.calling.failed(cx.pid(), py, reply, &raised)
+                let calling = &self.calling;
+                calling
+                    .on_error
+                    .raised(py, cx.pid(), &calling.name, reply, &raised)
             })
         });
         called.unwrap_or_else(|| {

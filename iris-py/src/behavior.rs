@@ -292,35 +292,12 @@ impl Outcome for Ending {
                 }
                 step
             }
-            Err(raised) => self.failed(pid, py, reply, &raised),
+            Err(raised) => self.on_error.raised(py, pid, &self.name, reply, &raised),
         }
     }
 
     fn answer(&self, cx: &mut Context<'_>, returned: &Bound<'_, PyAny>) -> PyResult<Step> {
         answered(cx, returned)
-    }
-}
-
-impl Ending {
-    fn failed(&self, pid: Pid, py: Python<'_>, reply: Option<ReplyTo>, raised: &PyErr) -> Step {
-        if let Some(reply) = reply {
-            reply.reject(remote::told(py, raised));
-        }
-        let outcome = match self.on_error {
-            OnError::Crash => "it is stopped (crash)",
-            OnError::Resume => "it goes on with the next message (on_error=\"resume\")",
-        };
-        let text = format!("actor {pid} ({}) raised; {outcome}", self.name);
-        match self.on_error {
-            OnError::Crash => {
-                error::log_crash(py, pid, &text, raised);
-                Step::Stop(Exit::crash(error::failure(py, raised)))
-            }
-            OnError::Resume => {
-                error::log(py, &text, raised);
-                Step::Done
-            }
-        }
     }
 }
 
@@ -421,7 +398,10 @@ impl PyBehavior {
             }
             called.unwrap_or_else(|raised| {
                 let reply = cx.take_reply();
-                self.ending.failed(cx.pid(), py, reply, &raised)
+                let ending = &self.ending;
+                ending
+                    .on_error
+                    .raised(py, cx.pid(), &ending.name, reply, &raised)
             })
         });
         called.unwrap_or_else(|| {
@@ -451,4 +431,36 @@ pub(crate) fn stop_object(py: Python<'_>) -> PyResult<Py<Stop>> {
     static STOP: PyOnceLock<Py<Stop>> = PyOnceLock::new();
     STOP.get_or_try_init(py, || Py::new(py, Stop))
         .map(|stop| stop.clone_ref(py))
+}
+
+impl OnError {
+    /// What follows on an exception in a handler: who asked is told, the log is, and the actor is
+    /// stopped or goes on.
+    pub(crate) fn raised(
+        self,
+        py: Python<'_>,
+        pid: Pid,
+        name: &str,
+        reply: Option<ReplyTo>,
+        raised: &PyErr,
+    ) -> Step {
+        if let Some(reply) = reply {
+            reply.reject(remote::told(py, raised));
+        }
+        let outcome = match self {
+            Self::Crash => "it is stopped (crash)",
+            Self::Resume => "it goes on with the next message (on_error=\"resume\")",
+        };
+        let text = format!("actor {pid} ({name}) raised; {outcome}");
+        match self {
+            Self::Crash => {
+                error::log_crash(py, pid, &text, raised);
+                Step::Stop(Exit::crash(error::failure(py, raised)))
+            }
+            Self::Resume => {
+                error::log(py, &text, raised);
+                Step::Done
+            }
+        }
+    }
 }

@@ -17,31 +17,17 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the area and its flags.
     pub(crate) fn parse(args: &[String]) -> Result<Self, Error> {
-        let Some((area, mut rest)) = args.split_first() else {
+        let Some((area, rest)) = args.split_first() else {
             return Err(Error::usage("`fuzz` needs an area: offload".to_owned()));
         };
         if area != "offload" {
             return Err(tools::unknown_argument("fuzz", area, &["offload"]));
         }
-        let mut options = Self {
-            calls: 100_000,
-            seed: None,
-        };
-        while let Some((flag, more)) = rest.split_first() {
-            let valid = ["--calls", "--seed"];
-            if !valid.contains(&flag.as_str()) {
-                return Err(tools::unknown_argument("fuzz offload", flag, &valid));
-            }
-            let number = more.first().and_then(|text| text.parse().ok());
-            let number = number.ok_or_else(|| Error::usage(format!("`{flag}` needs a number")))?;
-            if flag == "--calls" {
-                options.calls = number;
-            } else {
-                options.seed = Some(number);
-            }
-            rest = &more[1..];
-        }
-        Ok(options)
+        let [calls, seed] = tools::numbers("fuzz offload", rest, ["--calls", "--seed"])?;
+        Ok(Self {
+            calls: calls.unwrap_or(100_000),
+            seed,
+        })
     }
 }
 

@@ -14,26 +14,12 @@ pub(crate) struct Options {
 
 impl Options {
     /// Reads the flags.
-    pub(crate) fn parse(mut args: &[String]) -> Result<Self, Error> {
-        let mut options = Self {
-            minutes: 1,
-            seed: None,
-        };
-        while let Some((flag, more)) = args.split_first() {
-            let valid = ["--minutes", "--seed"];
-            if !valid.contains(&flag.as_str()) {
-                return Err(tools::unknown_argument("soak", flag, &valid));
-            }
-            let number = more.first().and_then(|text| text.parse().ok());
-            let number = number.ok_or_else(|| Error::usage(format!("`{flag}` needs a number")))?;
-            if flag == "--minutes" {
-                options.minutes = number;
-            } else {
-                options.seed = Some(number);
-            }
-            args = &more[1..];
-        }
-        Ok(options)
+    pub(crate) fn parse(args: &[String]) -> Result<Self, Error> {
+        let [minutes, seed] = tools::numbers("soak", args, ["--minutes", "--seed"])?;
+        Ok(Self {
+            minutes: minutes.unwrap_or(1),
+            seed,
+        })
     }
 }
 

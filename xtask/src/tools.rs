@@ -121,6 +121,25 @@ pub(crate) fn unknown_argument(command: &str, wrong: &str, valid: &[&str]) -> Er
     Error::usage(format!("unknown argument `{wrong}` of `{command}`; {mend}"))
 }
 
+/// The numbers behind the flags of `command`, in the order of `valid`.
+pub(crate) fn numbers<const N: usize>(
+    command: &str,
+    mut args: &[String],
+    valid: [&str; N],
+) -> Result<[Option<u64>; N], Error> {
+    let mut found = [None; N];
+    while let Some((flag, more)) = args.split_first() {
+        let Some(at) = valid.iter().position(|name| name == flag) else {
+            return Err(unknown_argument(command, flag, &valid));
+        };
+        let number = more.first().and_then(|text| text.parse().ok());
+        let missing = || Error::usage(format!("`{flag}` needs a number"));
+        found[at] = Some(number.ok_or_else(missing)?);
+        args = &more[1..];
+    }
+    Ok(found)
+}
+
 /// Runs a program to its end; `what` names it in the error.
 ///
 /// Its input is empty: no step may wait for a person.
