@@ -89,7 +89,8 @@ EXITS = {
         for _ in range(100):
             rt.send_after(pid, 3_600_000, b"never")
             rt.send_interval(pid, 1, b"often")
-        """
+        """,
+        left_over=True,  # of the ticks of the last moment
     ),
     "an exception in main": Exit(
         """
