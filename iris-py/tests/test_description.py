@@ -400,7 +400,7 @@ def test_the_example_runs_as_printed(name: str, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_YET)
-@pytest.mark.xfail(strict=True, reason="what it needs is not built")
+@pytest.mark.xfail(strict=True, reason="needs offloaded calls as messages, or a mesh")
 def test_an_example_of_what_is_not_built(name: str, tmp_path: pathlib.Path) -> None:
     example = NOT_YET[name]
     done = run(example, tmp_path)

@@ -8,8 +8,6 @@ import textwrap
 
 import pytest
 
-import iris
-
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 
 WAITS = {
@@ -31,8 +29,6 @@ WAITS = {
     "awaiting ask": "asyncio.run(ask())",
     "send_many to a mailbox that blocks": "rt.send_many(full, [b'x'])",
 }
-NEEDS = {"call": "call", "awaiting ask": "ask", "send_many to a mailbox that blocks": "send_many"}
-"""Waits that only some versions have."""
 
 PROGRAM = """
 import asyncio, os, queue, random, signal, threading, time
@@ -88,8 +84,6 @@ release.set()
 
 @pytest.mark.parametrize("name", WAITS)
 def test_p7_ctrl_c_ends_it(name: str) -> None:
-    if not hasattr(iris.Runtime, NEEDS.get(name, "send")):
-        pytest.skip(f"there is no Runtime.{NEEDS[name]} in this version")
     program = textwrap.dedent(PROGRAM).format(wait=WAITS[name])
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
