@@ -441,17 +441,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A value as the bytes of a message. Raises `CodecError`.
+/// A value as the bytes of a message, in msgpack: `None`, `bool`, `int` of 64 bits, `float`,
+/// `str`, bytes, lists, tuples (which arrive as lists) and dicts of these.
+///
+/// Raises `CodecError` for anything else, saying where in the value it is.
 #[pyfunction]
-#[pyo3(name = "_pack")]
 pub(crate) fn pack<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let payload = self::value("value", value)?;
     Ok(PyBytes::new(value.py(), &payload))
 }
 
-/// The value that `_pack` made bytes of. Raises `ProtocolError`.
+/// The value that `pack` made these bytes of. Raises `ProtocolError` for bytes that are no msgpack.
 #[pyfunction]
-#[pyo3(name = "_unpack")]
 pub(crate) fn unpack<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     read(py, data)
 }

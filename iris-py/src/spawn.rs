@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use iris::{Pid, SpawnBuilder, SpawnError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 use crate::aio::lane::LoopLane;
 use crate::aio::pull;
@@ -77,6 +78,10 @@ impl PyRuntime {
 
     /// Starts the thread of coroutines, unless it runs.
     pub(crate) fn start_loop(&self, py: Python<'_>) -> PyResult<()> {
+        static NEEDED: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+        // Here and not by the thread itself: a process that is forked in the middle of an import
+        // has half a module.
+        NEEDED.get_or_try_init(py, || py.import("iris._async").map(Bound::unbind))?;
         self.parts(py)?
             .loop_lane
             .start()

@@ -103,6 +103,72 @@ def test_the_module_s_pool_is_the_runtime_s(rt: iris.Runtime, inbox: Inbox) -> N
         iris.spawn_child_pool(rt, parent, inbox)
 
 
-def test_a_pool_without_a_handler_says_what_to_do(rt: iris.Runtime) -> None:
-    with pytest.raises(NotImplementedError, match="give spawn_child_pool\\(\\) a handler"):
-        iris.spawn_child_pool(rt, rt.spawn(lambda data: None), size=4)
+@iris.offload
+def priced(price: float, vol: float, strike: float) -> float:
+    return (price - strike) * vol
+
+
+def test_a_pool_without_a_handler_evaluates_offloaded_functions(rt: iris.Runtime) -> None:
+    workers = iris.spawn_child_pool(rt, rt.spawn(lambda data: None), size=2)
+    before = priced.stats["native"]
+    for name in ("priced", f"{__name__}.priced"):
+        for pid in workers:
+            answer = rt.call(pid, iris.pack([name, [12.0, 0.5, 10.0]]))
+            assert iris.unpack(answer) == 1.0
+    assert priced.stats["native"] == before + 4
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "says"),
+    [
+        (b"", "ProtocolError", "message"),
+        (iris.pack("priced"), "CodecError", "takes iris.pack\\(\\[name, args\\]\\).*not 'priced'"),
+        (iris.pack(["priced", 1]), "CodecError", "takes"),
+        (iris.pack(["absent", []]), "LookupError", "no offloaded function is called 'absent'"),
+        (iris.pack(["os.system", ["true"]]), "LookupError", "no offloaded function"),
+        (iris.pack(["priced", [1.0]]), "TypeError", "2 required positional arguments"),
+    ],
+)
+def test_what_is_no_call_of_an_offloaded_function_is_a_crash(
+    rt: iris.Runtime, message: bytes, error: str, says: str
+) -> None:
+    [pid] = iris.spawn_child_pool(rt, rt.spawn(lambda data: None), size=1)
+    with pytest.raises(Exception, match=says) as raised:
+        rt.call(pid, message)
+    assert type(raised.value).__name__ == error
+    assert rt.join(pid, PATIENCE)
+
+
+def test_a_name_that_two_functions_have_needs_its_module(rt: iris.Runtime) -> None:
+    def made(module: str) -> object:
+        def twice(x):
+            return x * 2
+
+        twice.__module__ = module
+        twice.__qualname__ = "twice"
+        return iris.offload(twice)
+
+    pid, other = iris.spawn_child_pool(rt, rt.spawn(lambda data: None), size=2)
+    first, second = made("one"), made("two")
+    assert iris.unpack(rt.call(pid, iris.pack(["one.twice", [3]]))) == 6
+    with pytest.raises(LookupError, match="2 offloaded functions: give one of one.twice, two.tw"):
+        rt.call(pid, iris.pack(["twice", [3]]))
+    assert iris.unpack(rt.call(other, iris.pack(["two.twice", [4]]))) == 8
+    assert first is not second
+
+
+def test_a_function_that_was_defined_again_is_called_by_its_name(rt: iris.Runtime) -> None:
+    [pid] = iris.spawn_child_pool(rt, rt.spawn(lambda data: None), size=1)
+    old = priced
+    call = iris.pack([f"{__name__}.priced", [1.0, 2.0, 3.0]])
+    assert iris.unpack(rt.call(pid, call)) == -4.0
+
+    def priced_again(price, vol, strike):
+        return 0.0
+
+    priced_again.__qualname__ = "priced"
+    globals()["priced"] = iris.offload(priced_again)
+    try:
+        assert iris.unpack(rt.call(pid, call)) == 0.0
+    finally:
+        globals()["priced"] = old

@@ -326,10 +326,6 @@ rt.join(pid)
         "rt.set_release_gil_limits(max_threads=8, gil_pool_size=2)\nrt.set_release_gil_strict(True)",
         before=RUNTIME,
     ),
-}
-
-# Each fails until what it needs is built, and then has to move up.
-NOT_YET = {
     "a pool for offloaded calls": Example(
         """
         import iris
@@ -351,6 +347,10 @@ NOT_YET = {
         "4\n",
         after="print(len(set(workers)))",
     ),
+}
+
+# Each fails until what it needs is built, and then has to move up.
+NOT_YET = {
     "remote names": Example(
         """
         # 3. Look it up remotely (Network)
@@ -400,7 +400,7 @@ def test_the_example_runs_as_printed(name: str, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_YET)
-@pytest.mark.xfail(strict=True, reason="needs offloaded calls as messages, or a mesh")
+@pytest.mark.xfail(strict=True, reason="needs a mesh")
 def test_an_example_of_what_is_not_built(name: str, tmp_path: pathlib.Path) -> None:
     example = NOT_YET[name]
     done = run(example, tmp_path)

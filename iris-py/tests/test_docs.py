@@ -12,6 +12,7 @@ from support import Run
 
 import iris
 import iris._offload
+import iris._pool
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n?^```text\n(.*?)^```\n)?", re.M | re.S)
@@ -25,7 +26,7 @@ def test_the_readme_s_programs_run(run_script: Run, match: re.Match[str]) -> Non
         assert done.stdout == match[2]
 
 
-@pytest.mark.parametrize("module", [iris, iris._offload], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [iris, iris._offload, iris._pool], ids=lambda module: module.__name__)
 def test_the_docstrings_examples_hold(module) -> None:
     failed, tried = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert tried > 0

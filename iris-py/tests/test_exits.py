@@ -177,7 +177,8 @@ for _ in range(10): rt.send(rt.spawn(handler), b'x')
             for _ in range(3): rt.send(pid, b"x")
         threading.Thread(target=work, daemon=True).start()
         release.set()
-        """
+        """,
+        left_over=True,  # of what the thread sends when all that was there has been handled
     ),
     "supervised actors that crash": Exit(
         QUIET

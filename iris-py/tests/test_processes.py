@@ -288,5 +288,14 @@ def test_threads_of_the_runtime_find_their_module_imported(run_program: Run) -> 
     done = run_program("""
         import sys, iris
         assert "iris._threads" in sys.modules
+        # What a loop needs takes longer to import than all the rest.
+        assert "asyncio" not in sys.modules
+        async def handler(data): pass
+        # The thread of the loop cannot run before this one lets it.
+        sys.setswitchinterval(100)
+        rt = iris.Runtime()
+        pid = rt.spawn(handler)
+        assert "iris._async" in sys.modules
+        rt.stop(pid)
     """)
     assert (done.returncode, done.stderr) == (0, "")

@@ -39,6 +39,8 @@ from iris._iris import (
     __version__,
     allocate_buffer,
     flush_reports,
+    pack,
+    unpack,
 )
 from iris._lifecycle import Runtime
 from iris._offload import offload
@@ -78,7 +80,9 @@ __all__ = [
     "flush_reports",
     "jit",
     "offload",
+    "pack",
     "spawn_child_pool",
+    "unpack",
     "version",
 ]
 

@@ -33,10 +33,10 @@ __all__ = [
     "_after_fork_in_child",
     "_end_reports",
     "_offloaded",
-    "_pack",
-    "_unpack",
     "allocate_buffer",
     "flush_reports",
+    "pack",
+    "unpack",
 ]
 
 __version__: Final[str]
@@ -537,8 +537,8 @@ class _Desk:
     def pending(self) -> int: ...
     def close(self) -> int: ...
 
-def _pack(value: object) -> bytes: ...
-def _unpack(data: bytes) -> Any: ...
+def pack(value: object) -> bytes: ...
+def unpack(data: bytes) -> Any: ...
 @final
 class Kernel:
     def __new__(

@@ -11,12 +11,15 @@ import types
 import warnings
 import weakref
 from array import array
-from typing import TYPE_CHECKING, Any, Callable, Literal, overload
+from typing import TYPE_CHECKING, Any, Callable, Literal, cast, overload
 
 from iris import _iris, _rewrite
 
 _functions: weakref.WeakSet[Any] = weakref.WeakSet()
 """Those that are alive, for ``iris.jit.report()``."""
+_known: dict[str, weakref.ref[Any]] = {}
+"""What ``named`` has found since the last function was offloaded."""
+
 if TYPE_CHECKING:
     from typing import Protocol, TypeVar
 
@@ -119,9 +122,53 @@ def offload(
         )
         offloaded = functools.update_wrapper(_iris._offloaded(kernel), function)
         _functions.add(offloaded)
+        _known.clear()
         return offloaded
 
     return decorate if function is None else decorate(function)
+
+
+def named(name: str) -> Callable[..., Any]:
+    """The offloaded function of that qualified name, with or without its module's.
+
+    ``LookupError`` if there is none, or if there are several and none of them is what the module
+    has under that name now.
+    """
+    known = _known.get(name)
+    function = known and known()
+    if function is not None:
+        return cast("Callable[..., Any]", function)
+    found = {}
+    for other in list(_functions):
+        full = f"{other.__module__}.{other.__qualname__}"
+        if name in (full, other.__qualname__):
+            found.setdefault(full, []).append(other)
+    if not found:
+        raise LookupError(
+            f"no offloaded function is called {name!r} (iris.jit.report() lists those there are;"
+            " has its module been imported in this process?)"
+        )
+    if len(found) > 1:
+        raise LookupError(
+            f"{name!r} is the name of {len(found)} offloaded functions: give one of"
+            f" {', '.join(sorted(found))}"
+        )
+    [(full, others)] = found.items()
+    if len(others) > 1:
+        # Defined again, in a notebook or by a reload: the one that Python would call.
+        others = [other for other in others if _current(other) is other]
+        if len(others) != 1:
+            raise LookupError(f"several offloaded functions are called {full!r}, none of them now")
+    _known[name] = weakref.ref(others[0])
+    return cast("Callable[..., Any]", others[0])
+
+
+def _current(function: Any) -> Any:
+    """What stands in a function's module under its name."""
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 # As functions do: by name in a pickle, and as itself in a copy.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from iris._iris import Runtime
+from iris._errors import CodecError
+from iris._iris import Runtime, pack, unpack
 
 
 def spawn_child_pool(
@@ -18,12 +19,39 @@ def spawn_child_pool(
     """Spawns ``size`` workers that end with ``parent``, and returns their pids in the order of
     spawning. As ``rt.spawn_child_pool(parent, handler, workers=size)``; the same errors.
 
-    Without a handler the workers are to evaluate calls of offloaded functions that are sent as
-    ``[name, args]`` in MessagePack. This version has no codec for that: ``NotImplementedError``.
+    Without a handler the workers evaluate calls of offloaded functions: a message is
+    ``iris.pack([name, args])``, where ``name`` is the function's qualified name, with its module's
+    name before it if several have the same; who asks gets the packed result. A message that is no
+    such call, and an exception of the function, are a crash of the worker, as in any handler; who
+    asks gets the exception, too.
+
+    >>> import iris
+    >>> @iris.offload
+    ... def scaled(x, k):
+    ...     return x * k
+    >>> with iris.Runtime() as rt:
+    ...     first, second = iris.spawn_child_pool(rt, rt.spawn(print), size=2)
+    ...     iris.unpack(rt.call(first, iris.pack(["scaled", [1.5, 4]])))
+    6.0
     """
-    if handler is None:
-        raise NotImplementedError(
-            "a pool without a handler evaluates offloaded calls in MessagePack, which is not in"
-            " this version yet; give spawn_child_pool() a handler that calls the function"
+    return rt.spawn_child_pool(parent, handler or _evaluate, size, budget, release_gil)
+
+
+def _evaluate(data: bytes) -> bytes:
+    """Answers one call of an offloaded function."""
+    # Who offloads nothing needs none of it.
+    from iris._offload import named
+
+    call = unpack(data)
+    if not (
+        isinstance(call, list)
+        and len(call) == 2
+        and isinstance(call[0], str)
+        and isinstance(call[1], list)
+    ):
+        raise CodecError(
+            "a worker without a handler takes iris.pack([name, args]) of an offloaded function,"
+            f" not {call!r:.80}"
         )
-    return rt.spawn_child_pool(parent, handler, size, budget, release_gil)
+    name, args = call
+    return pack(named(name)(*args))
