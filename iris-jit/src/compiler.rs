@@ -1,6 +1,7 @@
 //! The port to machine code, and what it gives back.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -178,6 +179,11 @@ enum Body {
         program: Box<Program>,
         function: Function,
     },
+    /// The same code, with a number of threads instead of an estimate.
+    OnThreads {
+        blocks: Arc<Inner>,
+        threads: NonZeroUsize,
+    },
 }
 
 impl Compiled {
@@ -208,6 +214,18 @@ impl Compiled {
             function: function.clone(),
         };
         Self::new(backend, function, body)
+    }
+
+    /// The same map with so many threads for each call, the caller's included, where there are
+    /// elements enough; `None` if it is no map of block vectors. Both share the code.
+    #[must_use]
+    pub fn on_threads(&self, threads: NonZeroUsize) -> Option<Self> {
+        let Body::Blocks { function, .. } = &self.inner.body else {
+            return None;
+        };
+        let blocks = self.inner.clone();
+        let body = Body::OnThreads { blocks, threads };
+        Some(Self::new(self.inner.backend, function, body))
     }
 
     fn new(backend: &'static str, function: &Function, body: Body) -> Self {
@@ -298,7 +316,17 @@ impl Compiled {
             Body::Blocks { program, function } => {
                 let count = self.inner.prototype.arg_words();
                 // SAFETY: the caller gave that many readable words, which suit the parameters.
-                unsafe { program.run(function, std::slice::from_raw_parts(args, count)) }
+                unsafe { program.run(function, std::slice::from_raw_parts(args, count), None) }
+            }
+            Body::OnThreads { blocks, threads } => {
+                let Body::Blocks { program, function } = &blocks.body else {
+                    unreachable!("`on_threads` makes it of blocks only")
+                };
+                let count = self.inner.prototype.arg_words();
+                // SAFETY: as above.
+                let args = unsafe { std::slice::from_raw_parts(args, count) };
+                // SAFETY: as above.
+                unsafe { program.run(function, args, Some(*threads)) }
             }
             Body::Interpreted(function) => {
                 let count = self.inner.prototype.arg_words();
@@ -381,10 +409,17 @@ impl Compiled {
 
     /// Size of the machine code in bytes, or of the steps of a map; 0 if interpreted.
     pub fn code_bytes(&self) -> usize {
-        match &self.inner.body {
+        self.inner.code_bytes()
+    }
+}
+
+impl Inner {
+    fn code_bytes(&self) -> usize {
+        match &self.body {
             Body::Native { memory, .. } => memory.code_bytes(),
             Body::Blocks { program, .. } => program.bytes(),
             Body::Interpreted(_) => 0,
+            Body::OnThreads { blocks, .. } => blocks.code_bytes(),
         }
     }
 }

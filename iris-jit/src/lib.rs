@@ -5,7 +5,7 @@
 //!
 //! Build a function with [`ir::FunctionBuilder`], hand it to a [`Compiler`], call the
 //! [`Compiled`]. Reading order: [`types`], [`ir`], [`verify`], [`compiler`], [`interp`],
-//! [`cranelift`], [`vector`].
+//! [`cranelift`], [`vector`], [`speculate`].
 
 pub mod types;
 
@@ -27,6 +27,8 @@ pub mod interp;
 pub mod cranelift;
 
 pub mod vector;
+
+pub mod speculate;
 
 pub use array::{ArrayRef, ArrayType, Elem};
 pub use compiler::{Arg, Bailout, CompileError, Compiled, Compiler, Output};

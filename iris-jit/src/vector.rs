@@ -42,7 +42,7 @@ use crate::ir::Function;
 use crate::verify::verify;
 use kernels::Level;
 pub(crate) use program::Program;
-pub use program::set_threads;
+pub use program::{set_threads, threads};
 
 /// The name of this back end.
 pub(crate) const NAME: &str = "block-vector";

@@ -2,10 +2,10 @@
 //!
 //! `iris.offload` (in `iris/_offload.py`) reads and checks a function's source; a
 //! [`kernel::Kernel`] compiles it for each signature that it is called with and knows
-//! when the code may be used, [`invoke`] calls it; a [`callable`] is what users hold and call. [`buffer`] lends arrays
-//! to a call, [`running`] keeps a long one interruptible, [`pool`] has the workers of
-//! `strategy="actor"`, [`helper`] finds the functions that
-//! a function calls, and [`result`] makes Python objects of what comes back.
+//! when the code may be used, [`invoke`] calls it; a [`callable`] is what users hold and call.
+//! [`buffer`] lends arrays to a call, [`running`] keeps a long one interruptible, [`pool`] has the
+//! workers of `strategy="actor"`, [`quantum`] chooses among variants of a map, [`helper`] finds the
+//! functions that a function calls, and [`result`] makes Python objects of what comes back.
 
 mod buffer;
 mod callable;
@@ -14,6 +14,7 @@ mod invoke;
 mod kernel;
 mod names;
 mod pool;
+mod quantum;
 mod result;
 mod running;
 
@@ -24,5 +25,6 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kernel::Kernel>()?;
     module.add("_ITERATION_CAP", iris::offload::lower::ITERATION_CAP)?;
     module.add_function(wrap_pyfunction!(callable::offloaded, module)?)?;
+    module.add_function(wrap_pyfunction!(quantum::set_quantum, module)?)?;
     module.add("OffloadedFunction", callable::offloaded_type(module.py())?)
 }

@@ -10,11 +10,10 @@ from enum import IntEnum
 import pytest
 
 import iris
-from iris import _iris
 
 
 def there_and_back(value: object) -> object:
-    return _iris._unpack(_iris._pack(value))
+    return iris.unpack(iris.pack(value))
 
 
 @pytest.mark.parametrize(
@@ -113,14 +112,14 @@ def test_what_cannot_travel_is_named_with_its_place(value: object, text: str | N
             there_and_back(value)
         return
     with pytest.raises(iris.CodecError, match=text):
-        _iris._pack(value)
+        iris.pack(value)
 
 
 def test_a_list_that_contains_itself_is_refused() -> None:
     own: list[object] = []
     own.append(own)
     with pytest.raises(iris.CodecError, match="contains itself"):
-        _iris._pack(own)
+        iris.pack(own)
 
 
 def test_depth_has_the_same_limit_in_both_directions() -> None:
@@ -129,9 +128,9 @@ def test_depth_has_the_same_limit_in_both_directions() -> None:
         deep = [deep]
     assert there_and_back(deep) == deep
     with pytest.raises(iris.CodecError, match="deeper than 128"):
-        _iris._pack([deep])
+        iris.pack([deep])
     with pytest.raises(iris.ProtocolError, match="too deep"):
-        _iris._unpack(b"\x91" * 100_000 + b"\x00")
+        iris.unpack(b"\x91" * 100_000 + b"\x00")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_depth_has_the_same_limit_in_both_directions() -> None:
 )
 def test_bytes_that_are_no_value_are_refused(data: bytes) -> None:
     with pytest.raises(iris.ProtocolError):
-        _iris._unpack(data)
+        iris.unpack(data)
 
 
 def test_random_bytes_never_do_worse_than_that() -> None:
@@ -162,20 +161,20 @@ def test_random_bytes_never_do_worse_than_that() -> None:
     for _ in range(20_000):
         data = bytes(chance.choices(range(256), k=chance.randrange(40)))
         try:
-            value = _iris._unpack(data)
+            value = iris.unpack(data)
         except iris.ProtocolError:
             continue
         assert repr(value) == repr(there_and_back(value)), data
 
 
 def test_the_bytes_are_msgpack() -> None:
-    assert _iris._pack([1, "a", b"b", None, 2.0]) == (
+    assert iris.pack([1, "a", b"b", None, 2.0]) == (
         b"\x95\x01\xa1a\xc4\x01b\xc0\xcb\x40\x00\x00\x00\x00\x00\x00\x00"
     )
     # What other encoders write and this one does not.
-    assert _iris._unpack(b"\xca\x3f\x80\x00\x00") == 1.0
-    assert _iris._unpack(b"\xd3\x00\x00\x00\x00\x00\x00\x00\x05") == 5
+    assert iris.unpack(b"\xca\x3f\x80\x00\x00") == 1.0
+    assert iris.unpack(b"\xd3\x00\x00\x00\x00\x00\x00\x00\x05") == 5
 
 
 def test_keys_that_are_equal_leave_the_last() -> None:
-    assert _iris._unpack(b"\x82\xa1a\x01\xa1a\x02") == {"a": 2}
+    assert iris.unpack(b"\x82\xa1a\x01\xa1a\x02") == {"a": 2}

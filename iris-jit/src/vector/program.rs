@@ -8,7 +8,7 @@ use super::kernels::{Extra, Kernel};
 use super::simd::LANES;
 use crate::array::ArrayType;
 use crate::ir::GuardId;
-pub use parallel::set_threads;
+pub use parallel::{set_threads, threads};
 
 /// Elements of a block: a few dozen of them lie in the first cache.
 pub(super) const BLOCK: usize = 512;

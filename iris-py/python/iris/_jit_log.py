@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from iris._switches import Switch
 
-ENVIRONMENT = "IRIS_JIT_LOG"
-_FALSE = {"", "0", "false", "no", "off"}
-
-_forced: bool | None = None
-_variable = ENVIRONMENT
+_log = Switch("IRIS_JIT_LOG")
 
 
 def set_jit_logging(enabled: bool | None, env_var: str | None = None) -> bool:
@@ -21,22 +17,13 @@ def set_jit_logging(enabled: bool | None, env_var: str | None = None) -> bool:
     ``explain()``. If nobody has set up ``logging``, the records go to stderr. Raises ``TypeError`` if
     ``enabled`` is no bool.
     """
-    global _forced, _variable
-    if enabled is not None and not isinstance(enabled, bool):
-        raise TypeError(f"enabled must be True, False or None, not {enabled!r}")
-    if env_var is not None:
-        if not isinstance(env_var, str):
-            raise TypeError(f"env_var must be the name of an environment variable, not {env_var!r}")
-        _variable = env_var
-    _forced = enabled
+    _log.set(enabled, env_var)
     return get_jit_logging()
 
 
 def get_jit_logging() -> bool:
     """Whether compilations are logged now."""
-    if _forced is not None:
-        return _forced
-    return os.environ.get(_variable, "").strip().lower() not in _FALSE
+    return bool(_log)
 
 
 def _compiled(lines: str) -> None:

@@ -138,7 +138,7 @@ def named(name: str) -> Callable[..., Any]:
     function = known and known()
     if function is not None:
         return cast("Callable[..., Any]", function)
-    found = {}
+    found: dict[str, list[Any]] = {}
     for other in list(_functions):
         full = f"{other.__module__}.{other.__qualname__}"
         if name in (full, other.__qualname__):

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 from iris import _iris
 from iris._jit_log import get_jit_logging, set_jit_logging
+from iris._quantum import get_quantum_speculation, set_quantum_speculation
 
 __all__ = [
     "ITERATION_CAP",
@@ -46,11 +47,13 @@ __all__ = [
     "e",
     "exp",
     "get_jit_logging",
+    "get_quantum_speculation",
     "if_else",
     "log",
     "pi",
     "report",
     "set_jit_logging",
+    "set_quantum_speculation",
     "sin",
     "sinh",
     "sqrt",

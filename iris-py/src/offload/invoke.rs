@@ -1,5 +1,8 @@
 //! Calls of compiled code: arguments in, a result or a reason out.
 
+use std::time::Instant;
+
+use iris::jit::speculate::Timed;
 use iris::offload::{Bailout, Compiled, Elem, Shape, Type};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -192,27 +195,37 @@ pub(super) fn call_on_arrays<'py>(
     })
 }
 
-/// Calls a map; gives the array of its results.
+/// A call of a map.
+pub(super) struct Map {
+    /// What its results are.
+    pub(super) elem: Elem,
+    pub(super) len: usize,
+    /// Whose array they get into.
+    pub(super) flavor: Flavor,
+    pub(super) place: Place,
+}
+
+/// Calls a map; gives the array of its results, and how long it took.
 pub(super) fn mapped<'py>(
     py: Python<'py>,
     code: &Compiled,
     given: &[Given],
-    elem: Elem,
-    len: usize,
-    flavor: Flavor,
-    place: Place,
-) -> Result<Bound<'py, PyAny>, Miss> {
-    let results = buffer::results(py, elem, len, flavor).map_err(Miss::Raised)?;
+    call: &Map,
+) -> Result<(Result<Bound<'py, PyAny>, Miss>, Timed), Miss> {
+    let results = buffer::results(py, call.elem, call.len, call.flavor).map_err(Miss::Raised)?;
     let mut words = words_of(given);
     let Some(bytes) = Buffer::of(&results) else {
         return Err(Miss::python("no buffer for the results"));
     };
     words.extend(bytes.array().words());
+    let begin = Instant::now();
     // SAFETY: the words are those of the arguments that the tags were made of, and of an array for
     // as many results of the type that the code gives; all are lent until the end of this function.
-    match unsafe { run(py, code, &words, place) } {
-        Ok(_) => Ok(results),
-        Err(End::Bailout(bailout)) => Err(Miss::Elements(bailout.to_string())),
-        Err(End::Other(miss)) => Err(miss),
-    }
+    let end = unsafe { run(py, code, &words, call.place) };
+    let took = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    Ok(match end {
+        Ok(_) => (Ok(results), Timed::Done(took)),
+        Err(End::Bailout(bailout)) => (Err(Miss::Elements(bailout.to_string())), Timed::Failed),
+        Err(End::Other(miss)) => (Err(miss), Timed::Failed),
+    })
 }

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use iris::jit::NativeCompiler;
-use iris::offload::{Compiled, Program, Refusal, Signature, Type, explain};
+use iris::offload::{Compiled, Env, Program, Refusal, Signature, Type, explain};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -16,9 +16,10 @@ use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::buffer::{Buffer, Flavor};
-use super::invoke::{End, Given, Place, call_on_arrays, given, mapped, run, scalar};
+use super::invoke::{End, Given, Map, Place, call_on_arrays, given, mapped, run, scalar};
 use super::names::{Assumption, Scope};
-use super::{helper, running};
+use super::quantum::{Recipe, Speculation, Trial};
+use super::{helper, quantum, running};
 
 /// Arguments that fit into a call's own stack frame; functions with more run as Python.
 const MOST_PARAMS: usize = 16;
@@ -80,6 +81,8 @@ struct Specialization {
     tags: Vec<Type>,
     code: Result<Compiled, Refusal>,
     assumptions: Vec<Assumption>,
+    /// Made by the first call that may choose; `None` if there is but one variant.
+    speculation: OnceLock<Option<Speculation>>,
 }
 
 /// A function, its code for each signature, and a record of why calls ran as Python.
@@ -479,13 +482,50 @@ impl Kernel {
                     return Err(Miss::python("arrays of different lengths"));
                 }
                 let flavor = if numpy { Flavor::Numpy } else { Flavor::Plain };
-                mapped(py, code, &given, out.elem, len, flavor, self.place(true))
+                let trial = self.trial(py, program, known, len);
+                let code = trial.as_ref().map_or(code, Trial::code);
+                let call = Map {
+                    elem: out.elem,
+                    len,
+                    flavor,
+                    place: self.place(true),
+                };
+                let (result, took) = mapped(py, code, &given, &call)?;
+                if let Some(trial) = trial {
+                    trial.end(took);
+                }
+                result
             }
             _ if numpy => Err(Miss::python(
                 "elements of NumPy arrays are NumPy's numbers (mend: pass memoryview(array))",
             )),
             _ => call_on_arrays(py, code, &given, self.pooled),
         }
+    }
+
+    /// The variant that a map of so many elements is to run, if there are several.
+    fn trial<'a>(
+        &self,
+        py: Python<'_>,
+        program: &Program,
+        known: &'a Specialization,
+        len: usize,
+    ) -> Option<Trial<'a>> {
+        if self.pooled || !quantum::enabled() {
+            return None;
+        }
+        let speculation = known.speculation.get().or_else(|| {
+            let code = known.code.as_ref().ok()?;
+            let made = Speculation::of(code, || Recipe {
+                program: program.clone(),
+                signature: Signature::new(&known.tags[..]),
+                env: self.environment(py, program).0,
+            });
+            // As in `specialized`: names may let go of the GIL.
+            drop(known.speculation.set(made));
+            known.speculation.get()
+        });
+        Some(speculation?.as_ref()?.trial(len))
     }
 
     fn place(&self, may_release: bool) -> Place {
@@ -524,12 +564,7 @@ impl Kernel {
 
     #[cold]
     fn specialize(&self, py: Python<'_>, program: &Program, tags: &[Type]) -> Specialization {
-        let resolved = helper::original(self.function.bind(py))
-            .and_then(|function| Scope::of(&function, &self.jit_names))
-            .and_then(|scope| scope.resolve(program.free_names(), 0));
-        // Where names cannot be looked up as Python does it, none is known: the compiler
-        // refuses the first that it meets.
-        let (env, assumptions) = resolved.unwrap_or_default();
+        let (env, assumptions) = self.environment(py, program);
         let signature = Signature::new(tags);
         let code = on_own_stack(|| match NativeCompiler::new() {
             Ok(compiler) => program.compile(&compiler, &signature, &env),
@@ -539,15 +574,31 @@ impl Kernel {
             tags: tags.to_vec(),
             code,
             assumptions,
+            speculation: OnceLock::new(),
         };
         log(py, &self.lines(program, &made));
         made
     }
 
+    /// What the function's names stand for now. Where they cannot be looked up as Python does it,
+    /// none is known: the compiler refuses the first that it meets.
+    fn environment(&self, py: Python<'_>, program: &Program) -> (Env, Vec<Assumption>) {
+        helper::original(self.function.bind(py))
+            .and_then(|function| Scope::of(&function, &self.jit_names))
+            .and_then(|scope| scope.resolve(program.free_names(), 0))
+            .unwrap_or_default()
+    }
+
     /// What became of one signature.
     fn lines(&self, program: &Program, known: &Specialization) -> String {
         match &known.code {
-            Ok(compiled) => explain::compiled(compiled),
+            Ok(compiled) => {
+                let mut lines = explain::compiled(compiled);
+                if let Some(Some(speculation)) = known.speculation.get() {
+                    lines += &speculation.lines();
+                }
+                lines
+            }
             Err(refusal) => {
                 let signature = Signature::new(known.tags.clone());
                 explain::refused(program.name(), Some(&signature), refusal, &self.source)

@@ -3,6 +3,7 @@
 //! Elements are shared out in chunks, in order, to whoever comes for more. The threads live for one
 //! call: no pool has to be kept, or to survive a fork.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -31,7 +32,8 @@ pub fn set_threads(count: usize) {
     THREADS.store(count, Ordering::Relaxed);
 }
 
-fn threads() -> usize {
+/// How many threads a long map has, the caller's included.
+pub fn threads() -> usize {
     static DEFAULT: OnceLock<usize> = OnceLock::new();
     let default = || {
         let said = std::env::var("IRIS_JIT_THREADS").ok();
@@ -70,11 +72,13 @@ impl Shared {
 impl Program {
     /// How many threads a call on so many elements has.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn threads_for(&self, len: usize) -> usize {
-        if (len as f64) * self.cost < WORTH_NANOS {
-            return 1;
-        }
-        threads().min(len / (2 * CHUNK)).max(1)
+    pub(super) fn threads_for(&self, len: usize, wanted: Option<NonZeroUsize>) -> usize {
+        let most = match wanted {
+            Some(wanted) => wanted.get().min(MOST_THREADS),
+            None if (len as f64) * self.cost < WORTH_NANOS => return 1,
+            None => threads(),
+        };
+        most.min(len / (2 * CHUNK)).max(1)
     }
 
     /// Runs all elements on so many threads, of which one is the caller's.

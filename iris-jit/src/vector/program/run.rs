@@ -1,6 +1,7 @@
 //! Running a program: block after block.
 
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::{Array, BLOCK, Init, Program, Step};
@@ -64,13 +65,19 @@ impl Program {
     /// Runs the map; gives the status of [`crate::Compiled::call_raw`].
     ///
     /// A block in which a guard fails is left to the interpreter, which finds the first element
-    /// that ends the call and its guard.
+    /// that ends the call and its guard. `threads` is how many may work on it; without it that
+    /// depends on the time that the call is expected to take.
     ///
     /// # Safety
     ///
     /// `words` are those of arguments of `function`, arrays with the promise of
     /// [`crate::ArrayRef::from_parts`]; this is the function's program.
-    pub(crate) unsafe fn run(&self, function: &Function, words: &[u64]) -> u32 {
+    pub(crate) unsafe fn run(
+        &self,
+        function: &Function,
+        words: &[u64],
+        threads: Option<NonZeroUsize>,
+    ) -> u32 {
         let parts: Vec<Parts> = self.arrays.iter().map(|&a| Parts::of(a, words)).collect();
         let len = parts[self.out].len;
         let equal = parts.iter().all(|part| part.len == len);
@@ -86,7 +93,7 @@ impl Program {
             words,
             parts: &parts,
         };
-        let threads = self.threads_for(len);
+        let threads = self.threads_for(len, threads);
         let end = if threads > 1 {
             if poll::go_on() {
                 // SAFETY: the caller's promise.
