@@ -3,7 +3,7 @@
 //! `iris.offload` (in `iris/_offload.py`) reads and checks a function's source; a
 //! [`kernel::Kernel`] compiles it for each signature that it is called with and knows
 //! when the code may be used, [`invoke`] calls it; a [`callable`] is what users hold and call.
-//! [`buffer`] lends arrays to a call, [`running`] keeps a long one interruptible, [`pool`] has the
+//! [`buffer`] lends arrays to a call, [`sequence`] lists and tuples, [`running`] keeps a long one interruptible, [`pool`] has the
 //! workers of `strategy="actor"`, [`quantum`] chooses among variants of a map, [`helper`] finds the
 //! functions that a function calls, and [`result`] makes Python objects of what comes back.
 
@@ -17,6 +17,7 @@ mod pool;
 mod quantum;
 mod result;
 mod running;
+mod sequence;
 
 use pyo3::prelude::*;
 

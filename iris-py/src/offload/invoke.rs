@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use super::buffer::{self, Buffer, Flavor};
 use super::kernel::Miss;
+use super::sequence::{Sequence, Unfit};
 use super::{pool, result, running};
 
 /// Values in a result that fits into a call's own stack frame.
@@ -18,6 +19,14 @@ const MOST_RESULTS: usize = 8;
 pub(super) enum Given {
     Scalar(Type, u64),
     Array(Buffer),
+    /// A list or tuple.
+    Sequence(Sequence),
+}
+
+impl Given {
+    pub(super) fn is_sequence(&self) -> bool {
+        matches!(self, Self::Sequence(_))
+    }
 }
 
 /// The type and the bits of an exact `float`, `int` of 64 bits or `bool`.
@@ -126,7 +135,7 @@ pub(super) unsafe fn run<'py>(
     object.map_err(|_| End::Other(Miss::python("out of memory")))
 }
 
-/// The arguments of a call that are scalars and arrays.
+/// The arguments of a call that are scalars, arrays and sequences.
 pub(super) fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<Given>, Miss> {
     let one = |(index, &arg): (usize, &*mut ffi::PyObject)| {
         // SAFETY: the interpreter passes live objects.
@@ -135,11 +144,21 @@ pub(super) fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<G
         }
         // SAFETY: as above.
         let object = unsafe { Bound::from_borrowed_ptr(py, arg) };
+        let number = index + 1;
+        match Sequence::of(&object) {
+            Ok(sequence) => return Ok(Given::Sequence(sequence)),
+            Err(Unfit::Mixed) => {
+                return Err(Miss::python(format!(
+                    "argument {number} is a list or tuple that is not of floats alone, of ints of \
+                     64 bits alone or of bools alone"
+                )));
+            }
+            Err(Unfit::NoSequence) => {}
+        }
         let buffer = Buffer::of(&object).map(Given::Array);
         buffer.ok_or_else(|| {
-            let number = index + 1;
             Miss::python(format!(
-                "argument {number} is no scalar of 64 bits and no known array"
+                "argument {number} is no scalar of 64 bits, no list and no known array"
             ))
         })
     };
@@ -152,6 +171,7 @@ fn words_of(given: &[Given]) -> Vec<u64> {
         match given {
             Given::Scalar(_, word) => words.push(*word),
             Given::Array(buffer) => words.extend(buffer.array().words()),
+            Given::Sequence(sequence) => words.extend(sequence.array().words()),
         }
     }
     words
@@ -169,7 +189,7 @@ pub(super) fn call_on_arrays<'py>(
         .stores()
         .iter()
         .filter_map(|&index| match &given[index] {
-            Given::Scalar(..) => None,
+            Given::Scalar(..) | Given::Sequence(_) => None,
             Given::Array(buffer) => Some((buffer, buffer.copy())),
         });
     let copies: Vec<_> = written.collect();

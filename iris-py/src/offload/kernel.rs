@@ -461,6 +461,7 @@ impl Kernel {
         let tag = |given: &Given| match given {
             Given::Scalar(ty, _) => *ty,
             Given::Array(buffer) => buffer.tag(),
+            Given::Sequence(sequence) => sequence.tag(),
         };
         let tags: Vec<Type> = given.iter().map(tag).collect();
         let known = self.specialized(py, program, &tags)?;
@@ -470,12 +471,16 @@ impl Kernel {
         self.check(py, known)?;
         let buffers = || {
             given.iter().filter_map(|given| match given {
-                Given::Scalar(..) => None,
+                Given::Scalar(..) | Given::Sequence(_) => None,
                 Given::Array(buffer) => Some(buffer),
             })
         };
         let numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
         match code.prototype().params.get(args.len()) {
+            Some(Type::Array(_)) if given.iter().any(Given::is_sequence) => Err(Miss::python(
+                "the function computes with a list or tuple as a whole (mend: for a result for \
+                 each element pass array.array)",
+            )),
             Some(Type::Array(out)) => {
                 let len = buffers().next().map_or(0, |buffer| buffer.shape()[0]);
                 if buffers().any(|buffer| buffer.shape()[0] != len) {
