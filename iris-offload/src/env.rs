@@ -106,6 +106,10 @@ pub struct Env {
     bindings: HashMap<String, Binding>,
     /// Whether `sum` of floats is compensated, as from Python 3.12 on.
     pub compensated_sum: bool,
+    /// Whether floats may be added in another order and powers computed as products and roots, so
+    /// that results may differ from Python's in their last bits. That of the function that is
+    /// compiled counts, not those of its helpers.
+    pub fast_math: bool,
 }
 
 impl Env {

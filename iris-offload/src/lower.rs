@@ -208,6 +208,8 @@ struct Lowerer<'a> {
     result: Option<Type>,
     /// Whether there is such a call.
     recursive: bool,
+    /// Whether the last bits of floats do not matter.
+    fast_math: bool,
 }
 
 impl<'a> Lowerer<'a> {
@@ -222,6 +224,7 @@ impl<'a> Lowerer<'a> {
             statements: 0,
             result: None,
             recursive: false,
+            fast_math: env.fast_math,
         }
     }
 }

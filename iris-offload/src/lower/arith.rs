@@ -205,6 +205,9 @@ impl Lowerer<'_> {
     fn float_power(&mut self, a: Operand, b: Operand, at: Span) -> Operand {
         let (x, y) = (a.val, b.val);
         let zero = self.float(0.0);
+        if let Some(fast) = self.fast_power(x, b, at) {
+            return fast;
+        }
         if !b.constant_float().is_some_and(|y| y >= 0.0) {
             let of_zero = self.b.compare(Comparison::Eq, x, zero);
             let negative = self.b.compare(Comparison::Lt, y, zero);
@@ -226,6 +229,55 @@ impl Lowerer<'_> {
         let nonzero = self.b.compare(Comparison::Ne, result, zero);
         self.guard_not_both(tiny, nonzero, GuardKind::Range, at);
         float(result)
+    }
+
+    /// With fast math: roots, reciprocals and small whole powers by a constant, without libm. What
+    /// Python raises or makes complex stays Python's.
+    fn fast_power(&mut self, x: Val, exponent: Operand, at: Span) -> Option<Operand> {
+        const MOST: f64 = 16.0;
+        let exponent = exponent.constant_float().filter(|_| self.fast_math)?;
+        let zero = self.float(0.0);
+        let magnitude = exponent.abs();
+        let power = if magnitude == 0.5 {
+            let real = self.b.compare(Comparison::Ge, x, zero);
+            self.b.guard(real, GuardKind::Domain, at);
+            // The root of -0.0 is -0.0, the power is not.
+            let unsigned = self.b.binary(ir::BinaryOp::FloatAdd, x, zero);
+            self.b.unary(Op1::FloatSqrt, unsigned)
+        } else if magnitude.fract() == 0.0 && (1.0..=MOST).contains(&magnitude) {
+            self.squarings(x, magnitude)
+        } else {
+            return None;
+        };
+        let mut result = power;
+        if exponent < 0.0 {
+            let nonzero = self.b.compare(Comparison::Ne, x, zero);
+            self.b.guard(nonzero, GuardKind::ZeroDivision, at);
+            let one = self.float(1.0);
+            result = self.b.binary(ir::BinaryOp::FloatDiv, one, power);
+        }
+        // An overflow is Python's to raise; of a negative power it is that of the divisor.
+        self.guard_range2(power, x, x, at);
+        self.guard_range2(result, x, x, at);
+        Some(float(result))
+    }
+
+    /// `x` to a whole power of 1 at least, by squarings.
+    fn squarings(&mut self, x: Val, exponent: f64) -> Val {
+        let (mut left, mut square, mut product) = (exponent, x, None);
+        loop {
+            if left % 2.0 == 1.0 {
+                product = Some(match product {
+                    None => square,
+                    Some(product) => self.b.binary(ir::BinaryOp::FloatMul, product, square),
+                });
+            }
+            left = (left / 2.0).floor();
+            if left == 0.0 {
+                return product.expect("the exponent is 1 at least");
+            }
+            square = self.b.binary(ir::BinaryOp::FloatMul, square, square);
+        }
     }
 
     /// `divmod(a, b)`

@@ -10,6 +10,9 @@ use crate::env::Binding;
 use crate::hir::{Clause, Expr, ExprKind, LocalId, Target};
 use crate::signature::with_article;
 
+/// Totals of a float sum whose order does not matter: an addition takes four cycles.
+const FAST_PARTS: usize = 4;
+
 /// What is done with each element.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fold {
@@ -28,6 +31,9 @@ pub(super) struct Reduction {
     fold: Fold,
     /// Type of the total.
     ty: Type,
+    /// Running totals, which take turns: more than one only where the order of additions does not
+    /// matter, so that an addition need not wait for the one before it.
+    parts: usize,
     /// Whether float totals are compensated.
     compensated: bool,
     /// Whether it matters that there was an element at all.
@@ -124,7 +130,12 @@ impl Lowerer<'_> {
         Reduction {
             fold,
             ty,
-            compensated: float_sum && self.env.compensated_sum,
+            parts: if float_sum && self.fast_math {
+                FAST_PARTS
+            } else {
+                1
+            },
+            compensated: float_sum && self.env.compensated_sum && !self.fast_math,
             counts: match fold {
                 // The sum of nothing is the int that it starts with.
                 Fold::Sum => float_sum && start.is_none_or(|start| start.ty != Type::F64),
@@ -136,7 +147,7 @@ impl Lowerer<'_> {
         }
     }
 
-    /// The total, its compensation if it has one, and whether there was an element if that counts.
+    /// The totals, the compensation if there is one, and whether there was an element if that counts.
     fn first_totals(&mut self, reduction: &Reduction, start: Option<Operand>) -> Vec<Val> {
         let mut totals = vec![match (reduction.fold, reduction.ty) {
             (Fold::All, _) => self.boolean(true),
@@ -150,6 +161,9 @@ impl Lowerer<'_> {
                 _ => self.float(0.0),
             },
         }];
+        while totals.len() < reduction.parts {
+            totals.push(self.float(0.0));
+        }
         if reduction.compensated {
             totals.push(self.float(0.0));
         }
@@ -170,6 +184,14 @@ impl Lowerer<'_> {
             self.b.guard(seen, kind, at);
         }
         let mut val = totals[0];
+        if reduction.parts == FAST_PARTS {
+            let pair = |this: &mut Self, a, b| this.b.binary(BinaryOp::FloatAdd, a, b);
+            let (first, second) = (
+                pair(self, totals[0], totals[1]),
+                pair(self, totals[2], totals[3]),
+            );
+            val = pair(self, first, second);
+        }
         if reduction.compensated {
             // An infinite or NaN compensation is that of an overflow, not of rounding.
             let finite = self.b.unary(UnaryOp::FloatIsFinite, totals[1]);
@@ -468,7 +490,9 @@ impl Lowerer<'_> {
         }
         let (total, x) = (totals[0], operand.val);
         let sum = self.b.binary(BinaryOp::FloatAdd, total, x);
-        let mut next = vec![sum];
+        // The totals take turns.
+        let mut next = totals[1..reduction.parts].to_vec();
+        next.push(sum);
         if reduction.compensated {
             next.push(self.compensation(total, x, sum, totals[1]));
         }

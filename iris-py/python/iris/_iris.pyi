@@ -553,6 +553,7 @@ class Kernel:
         return_type: str | None,
         jit_names: list[str],
         pooled: bool = False,
+        fast_math: bool = False,
     ) -> Self: ...
     @property
     def _jit_names(self) -> list[str]: ...

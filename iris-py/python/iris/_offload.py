@@ -55,6 +55,7 @@ def offload(
     *,
     strategy: Strategy = "auto",
     return_type: ReturnType | None = None,
+    fastmath: bool = False,
 ) -> Callable[[Callable[P, R]], Offloaded[P, R]]: ...
 def offload(
     function: Callable[..., Any] | None = None,
@@ -62,6 +63,7 @@ def offload(
     *,
     strategy: Strategy = "auto",
     return_type: ReturnType | None = None,
+    fastmath: bool = False,
 ) -> Any:
     """Compiles a function to machine code, without changing what it answers.
 
@@ -74,7 +76,12 @@ def offload(
     pool of native workers, one for each processor at most, while the caller waits without the
     GIL; that costs some 20 microseconds a call, and calls from several threads run at once. What
     runs as Python, and what writes to arrays, runs in the caller. ``"auto"`` and ``"jit"`` mean the
-    same in this version: compiled calls run in the caller. ``return_type`` converts each result as ``float()``, ``int()`` or ``bool()`` does.
+    same in this version: compiled calls run in the caller.
+
+    ``return_type`` converts each result as ``float()``, ``int()`` or ``bool()`` does. With
+    ``fastmath=True`` the last bits of floats may differ from Python's: ``sum()`` of floats adds in
+    another order, always the same one, and is not compensated as from Python 3.12 on; powers by
+    0.5, -0.5 and whole constants up to 16 are roots and products. Exceptions stay Python's.
 
     The result has beside the function's own attributes:
 
@@ -109,6 +116,9 @@ def offload(
             f"return_type must be 'float', 'int', 'bool' or None, not {return_type!r}"
         )
 
+    if not isinstance(fastmath, bool):
+        raise TypeError(f"fastmath must be True or False, not {fastmath!r}")
+
     def decorate(function: Callable[..., Any]) -> Any:
         if not isinstance(function, types.FunctionType):
             kind = type(function).__name__
@@ -120,7 +130,15 @@ def offload(
             names = _rewrite.jit_names(function)
             function = _rewrite.rewritten(function, source, first_line, names)
         kernel = _iris.Kernel(
-            function, name, source, first_line, refusal, return_type, names, strategy == "actor"
+            function,
+            name,
+            source,
+            first_line,
+            refusal,
+            return_type,
+            names,
+            strategy == "actor",
+            fastmath,
         )
         offloaded = functools.update_wrapper(_iris._offloaded(kernel), function)
         _functions.add(offloaded)

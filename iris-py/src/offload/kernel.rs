@@ -98,6 +98,8 @@ pub(crate) struct Kernel {
     return_type: Option<ReturnType>,
     /// Whether native workers run it, for callers that wait.
     pooled: bool,
+    /// Whether the last bits of floats do not matter.
+    fast_math: bool,
     /// Filled from the left. A hit is an atomic load and a compare, with no lock.
     specializations: [OnceLock<Specialization>; MOST_SIGNATURES],
     native: AtomicU64,
@@ -126,7 +128,7 @@ impl Kernel {
     /// A kernel for `function`, whose `source` begins in `first_line`; `refusal` says why
     /// the source cannot be used.
     #[new]
-    #[pyo3(signature = (function, name, source, first_line, refusal, return_type, jit_names, pooled=false))]
+    #[pyo3(signature = (function, name, source, first_line, refusal, return_type, jit_names, pooled=false, fast_math=false))]
     #[expect(clippy::too_many_arguments, reason = "one caller, which names them")]
     fn new(
         function: &Bound<'_, PyAny>,
@@ -137,6 +139,7 @@ impl Kernel {
         return_type: Option<&str>,
         jit_names: Vec<String>,
         pooled: bool,
+        fast_math: bool,
     ) -> PyResult<Self> {
         let program = match refusal {
             Some(reason) => Err(format!("{name} runs as Python: {reason}\n")),
@@ -151,6 +154,7 @@ impl Kernel {
             jit_names,
             return_type: return_type.map(ReturnType::parse).transpose()?,
             pooled,
+            fast_math,
             specializations: Default::default(),
             native: AtomicU64::new(0),
             python: AtomicU64::new(0),
@@ -588,10 +592,12 @@ impl Kernel {
     /// What the function's names stand for now. Where they cannot be looked up as Python does it,
     /// none is known: the compiler refuses the first that it meets.
     fn environment(&self, py: Python<'_>, program: &Program) -> (Env, Vec<Assumption>) {
-        helper::original(self.function.bind(py))
+        let (mut env, assumptions) = helper::original(self.function.bind(py))
             .and_then(|function| Scope::of(&function, &self.jit_names))
             .and_then(|scope| scope.resolve(program.free_names(), 0))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        env.fast_math = self.fast_math;
+        (env, assumptions)
     }
 
     /// What became of one signature.
@@ -599,6 +605,9 @@ impl Kernel {
         match &known.code {
             Ok(compiled) => {
                 let mut lines = explain::compiled(compiled);
+                if self.fast_math {
+                    lines += "  fast math: the last bits of floats may differ from Python's\n";
+                }
                 if let Some(Some(speculation)) = known.speculation.get() {
                     lines += &speculation.lines();
                 }
