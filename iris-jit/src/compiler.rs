@@ -165,6 +165,7 @@ struct Inner {
     stores: Vec<usize>,
     polls: bool,
     recursive: bool,
+    ret_words: usize,
 }
 
 enum Body {
@@ -238,6 +239,7 @@ impl Compiled {
             stores: function.stores(),
             polls: function.polls(),
             recursive: function.is_recursive(),
+            ret_words: function.prototype().ret_words(),
         };
         Self {
             inner: Arc::new(inner),
@@ -377,8 +379,15 @@ impl Compiled {
     }
 
     /// What the function takes and gives.
+    #[inline]
     pub fn prototype(&self) -> &Prototype {
         &self.inner.prototype
+    }
+
+    /// How many 64-bit words a result takes at most: [`Prototype::ret_words`], worked out once.
+    #[inline]
+    pub fn ret_words(&self) -> usize {
+        self.inner.ret_words
     }
 
     /// The guards, in the order of their statuses.
@@ -393,11 +402,13 @@ impl Compiled {
     }
 
     /// Whether it calls itself.
+    #[inline]
     pub fn is_recursive(&self) -> bool {
         self.inner.recursive
     }
 
     /// Whether it may run long: it has a loop or a recursion that asks the hook of [`crate::poll`].
+    #[inline]
     pub fn polls(&self) -> bool {
         self.inner.polls
     }

@@ -3,9 +3,10 @@
 //! `iris.offload` (in `iris/_offload.py`) reads and checks a function's source; a
 //! [`kernel::Kernel`] compiles it for each signature that it is called with and knows
 //! when the code may be used, [`invoke`] calls it; a [`callable`] is what users hold and call.
-//! [`buffer`] lends arrays to a call, [`sequence`] lists and tuples, [`running`] keeps a long one interruptible, [`pool`] has the
-//! workers of `strategy="actor"`, [`quantum`] chooses among variants of a map, [`helper`] finds the
-//! functions that a function calls, and [`result`] makes Python objects of what comes back.
+//! [`premises`] are what code took for granted, [`buffer`] lends arrays to a call, [`sequence`] lists
+//! and tuples, [`running`] keeps a long one interruptible, [`pool`] has the workers of
+//! `strategy="actor"`, [`quantum`] chooses among variants of a map, [`helper`] finds the functions
+//! that a function calls, and [`result`] makes Python objects of what comes back.
 
 mod buffer;
 mod callable;
@@ -14,6 +15,7 @@ mod invoke;
 mod kernel;
 mod names;
 mod pool;
+mod premises;
 mod quantum;
 mod result;
 mod running;

@@ -127,7 +127,7 @@ def offload(
         source, first_line, refusal = _read(function)
         names: list[str] = []
         if refusal is None:
-            names = _rewrite.jit_names(function)
+            names = _rewrite.jit_names(function, source)
             function = _rewrite.rewritten(function, source, first_line, names)
         kernel = _iris.Kernel(
             function,
@@ -198,15 +198,18 @@ copyreg.pickle(_iris.StopType, lambda stop: "STOP")
 
 def _read(function: types.FunctionType) -> tuple[str, int, str | None]:
     """Source, its first line, and why it is not the source of this very function."""
-    # Half as slow to import as all of Iris: for those alone who offload something.
-    import inspect
-
     code = function.__code__
     try:
-        # Of the code object: of a function it may be the source of what that wraps.
-        lines, first_line = inspect.getsourcelines(code)
-        module = "".join(linecache.getlines(code.co_filename, function.__globals__))
-        candidates = _code_objects(module, code.co_filename, code.co_flags & _FUTURES)
+        linecache.checkcache(code.co_filename)
+        file = linecache.getlines(code.co_filename, function.__globals__)
+        lines, first_line = _plain_block(file, code.co_firstlineno), code.co_firstlineno
+        if lines is None:
+            # Half as slow to import as all of Iris: for those alone who need it.
+            import inspect
+
+            # Of the code object: of a function it may be the source of what that wraps.
+            lines, first_line = inspect.getsourcelines(code)
+        candidates = _code_objects("".join(file), code.co_filename, code.co_flags & _FUTURES)
     except (OSError, TypeError) as error:
         return "", 1, f"its source cannot be read ({error})"
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -219,6 +222,36 @@ def _read(function: types.FunctionType) -> tuple[str, int, str | None]:
         edited = "is not what is running (was the file edited since?)"
         return "", 1, f"the source in {code.co_filename} {edited}"
     return "".join(lines), first_line, None
+
+
+def _plain_block(file: list[str], first_line: int) -> list[str] | None:
+    """The lines of a ``def``, where the indentation alone shows its end; ``None`` elsewhere.
+
+    The block ends at the first line that stands no deeper than the ``def``. Such a line may also be
+    part of a string, of brackets or behind a backslash: a text that was cut there would have an
+    odd end, and is left to ``inspect``, which looks at tokens.
+    """
+    if not 0 < first_line <= len(file):
+        return None
+    at = first_line - 1
+    depth = file[at][: len(file[at]) - len(file[at].lstrip())]
+    while at < len(file) and not file[at].startswith((f"{depth}def ", f"{depth}async def ")):
+        if not file[at].startswith(f"{depth}@"):
+            return None
+        at += 1
+    end = at = at + 1
+    for number, line in enumerate(file[at:], at + 1):
+        text = line.lstrip()
+        if text and text[0] != "#":
+            deeper = line.startswith(depth) and line[len(depth)] in " \t"
+            if not deeper and text[0] not in ")]}":
+                break
+            end = number
+    lines = file[first_line - 1 : end]
+    block = "".join(lines)
+    odd = block.count('"""') % 2 or block.count("'''") % 2 or block.rstrip().endswith("\\")
+    closed = all(block.count(one) == block.count(other) for one, other in ("()", "[]", "{}"))
+    return lines if closed and not odd and "\f" not in block else None
 
 
 @functools.lru_cache(maxsize=4)

@@ -55,14 +55,32 @@ class Support:
             count += 1
 
 
-def jit_names(function: types.FunctionType) -> list[str]:
-    """The names of ``iris.jit`` that a function uses and nothing binds."""
+def jit_names(function: types.FunctionType, source: str) -> list[str]:
+    """The names of ``iris.jit`` that a function uses and nothing binds.
+
+    ``source`` is its text: the names that a code object has include those of attributes, and
+    ``math.sqrt`` is no use of ``sqrt``.
+    """
     code = function.__code__
     builtins = function.__globals__.get("__builtins__", {})
     known = builtins if isinstance(builtins, dict) else vars(builtins)
     used = {name for part in _codes(code) for name in part.co_names}
     used &= _NAMES
-    return sorted(name for name in used if name not in function.__globals__ and name not in known)
+    free = [name for name in used if name not in function.__globals__ and name not in known]
+    return sorted(name for name in free if _may_stand_alone(name, source))
+
+
+def _may_stand_alone(name: str, source: str) -> bool:
+    """Whether a text may have a name in it other than right behind a dot."""
+    if not source.isascii():
+        # Python takes some letters for others.
+        return True
+    at = source.find(name)
+    while at >= 0:
+        if source[at - 1 : at] != ".":
+            return True
+        at = source.find(name, at + 1)
+    return False
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

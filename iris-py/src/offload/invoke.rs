@@ -40,7 +40,11 @@ pub(super) unsafe fn scalar(value: *mut ffi::PyObject) -> Option<(Type, u64)> {
     // access that relies on it.
     unsafe {
         if ffi::PyFloat_CheckExact(value) != 0 {
-            return Some((Type::F64, ffi::PyFloat_AsDouble(value).to_bits()));
+            #[cfg(not(feature = "abi3"))]
+            let float = ffi::PyFloat_AS_DOUBLE(value);
+            #[cfg(feature = "abi3")]
+            let float = ffi::PyFloat_AsDouble(value);
+            return Some((Type::F64, float.to_bits()));
         }
         if ffi::PyLong_CheckExact(value) != 0 {
             let mut overflow = 0;
@@ -107,7 +111,7 @@ pub(super) unsafe fn run<'py>(
     place: Place,
 ) -> Result<Bound<'py, PyAny>, End> {
     let mut values = [0_u64; MOST_RESULTS];
-    if code.prototype().ret_words() > MOST_RESULTS {
+    if code.ret_words() > MOST_RESULTS {
         return Err(End::Other(Miss::python("a result of many values")));
     }
     // SAFETY: the caller's promise, and `values` has room for each shape.

@@ -18,6 +18,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use super::buffer::{Buffer, Flavor};
 use super::invoke::{End, Given, Map, Place, call_on_arrays, given, mapped, run, scalar};
 use super::names::{Assumption, Scope};
+use super::premises::Premises;
 use super::quantum::{Recipe, Speculation, Trial};
 use super::{helper, quantum, running};
 
@@ -80,7 +81,7 @@ impl ReturnType {
 struct Specialization {
     tags: Vec<Type>,
     code: Result<Compiled, Refusal>,
-    assumptions: Vec<Assumption>,
+    premises: Premises,
     /// Made by the first call that may choose; `None` if there is but one variant.
     speculation: OnceLock<Option<Speculation>>,
 }
@@ -213,10 +214,8 @@ impl Kernel {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.function)?;
         visit.call(&self.code_object)?;
-        let assumptions = self.known().flat_map(|known| &known.assumptions);
-        assumptions
-            .into_iter()
-            .try_for_each(|assumption| assumption.traverse(&visit))
+        self.known()
+            .try_for_each(|known| known.premises.traverse(&visit))
     }
 
     /// Names that mean those of `iris.jit`.
@@ -582,7 +581,7 @@ impl Kernel {
         let made = Specialization {
             tags: tags.to_vec(),
             code,
-            assumptions,
+            premises: Premises::new(py, assumptions),
             speculation: OnceLock::new(),
         };
         log(py, &self.lines(program, &made));
@@ -626,11 +625,7 @@ impl Kernel {
         if !self.same_code(py) {
             return Err(Miss::python("the function's __code__ was replaced"));
         }
-        match known
-            .assumptions
-            .iter()
-            .find(|assumption| !assumption.holds(py))
-        {
+        match known.premises.broken(py) {
             None => Ok(()),
             Some(broken) => Err(Miss::python(format!("{} was bound again", broken.name(py)))),
         }
