@@ -99,6 +99,9 @@ pub struct ArrayType {
     pub contiguous: bool,
     /// Whether it may be written.
     pub writable: bool,
+    /// Whether a program sees `NumPy`'s numbers in it: the front end's concern, which makes no
+    /// difference to back ends.
+    pub numpy: bool,
 }
 
 impl ArrayType {
@@ -112,7 +115,8 @@ impl fmt::Display for ArrayType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.writable { "mut " } else { "" };
         let strided = if self.contiguous { "" } else { " strided" };
-        write!(f, "[{kind}{}; {}d{strided}]", self.elem, self.ndim)
+        let numpy = if self.numpy { " numpy" } else { "" };
+        write!(f, "[{kind}{}; {}d{strided}{numpy}]", self.elem, self.ndim)
     }
 }
 
@@ -163,6 +167,7 @@ impl ArrayRef<'_> {
             ndim: 1,
             contiguous: true,
             writable: true,
+            numpy: false,
         };
         let (len, stride) = (bytes.len() / elem.size(), elem.size().cast_signed());
         // SAFETY: the slice is borrowed for as long, and holds `len` elements; each pattern of
@@ -186,7 +191,7 @@ macro_rules! slices {
         impl<'a> From<&'a mut [$of]> for ArrayRef<'a> {
             fn from(slice: &'a mut [$of]) -> Self {
                 let elem = Elem::$elem;
-                let ty = ArrayType { elem, ndim: 1, contiguous: true, writable: true };
+                let ty = ArrayType { elem, ndim: 1, contiguous: true, writable: true, numpy: false };
                 let (data, len) = (slice.as_mut_ptr().cast(), slice.len());
                 let stride = size_of::<$of>().cast_signed();
                 // SAFETY: the slice is borrowed for `'a`, and these are its parts.

@@ -89,6 +89,8 @@ pub enum GuardKind {
     Interrupt,
     /// A loop has no end in sight.
     Cap,
+    /// A float of `NumPy`'s is infinite or NaN, of which `NumPy` may warn.
+    NumpyWarning,
 }
 
 impl fmt::Display for GuardKind {
@@ -111,6 +113,7 @@ impl fmt::Display for GuardKind {
             Self::Recursion => "deep recursion",
             Self::Interrupt => "interrupted",
             Self::Cap => "iteration cap reached",
+            Self::NumpyWarning => "NumPy's number that is not finite",
         })
     }
 }

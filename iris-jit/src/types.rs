@@ -111,6 +111,8 @@ impl fmt::Display for Value {
 pub enum Shape {
     /// One value.
     Scalar(Type),
+    /// One value, which stands for `NumPy`'s scalar of that type: whoever calls makes it one.
+    Numpy(Type),
     /// Nothing.
     None,
     /// Several results.
@@ -121,7 +123,7 @@ impl Shape {
     /// The types of the values in it, in order.
     pub fn scalars(&self) -> Vec<Type> {
         match self {
-            Self::Scalar(ty) => vec![*ty],
+            Self::Scalar(ty) | Self::Numpy(ty) => vec![*ty],
             Self::None => Vec::new(),
             Self::Tuple(items) => items.iter().flat_map(Self::scalars).collect(),
         }
@@ -132,6 +134,7 @@ impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scalar(ty) => write!(f, "{ty}"),
+            Self::Numpy(ty) => write!(f, "numpy {ty}"),
             Self::None => f.write_str("none"),
             Self::Tuple(items) => {
                 f.write_str("(")?;

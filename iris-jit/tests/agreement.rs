@@ -271,6 +271,7 @@ fn load_and_store(elem: Elem) -> (Function, Function) {
         ndim: 1,
         contiguous: true,
         writable: true,
+        numpy: false,
     });
     let ty = iris_jit::ir::element_type(elem);
     let mut b = FunctionBuilder::new("load", &[array, Type::I64], ty);
@@ -348,6 +349,7 @@ fn rows_and_columns_may_lie_apart() {
             ndim: 2,
             contiguous,
             writable: false,
+            numpy: false,
         };
         let mut b =
             FunctionBuilder::new("cell", &[Type::Array(ty), Type::I64, Type::I64], Type::I64);

@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ndim: 1,
             contiguous: true,
             writable,
+            numpy: false,
         })
     };
     let (blocks, cranelift) = (NativeCompiler::new()?, CraneliftCompiler::new()?);

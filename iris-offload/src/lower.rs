@@ -15,6 +15,7 @@ mod iterate;
 mod loops;
 mod map;
 mod math;
+mod numpy;
 mod reduce;
 mod state;
 mod stmt;
@@ -30,6 +31,7 @@ use crate::hir::Hir;
 use crate::refusal::Refusal;
 use crate::signature::Signature;
 use loops::Frame;
+use numpy::Maker;
 use state::{Slot, State};
 
 pub use while_call::ITERATION_CAP;
@@ -109,7 +111,7 @@ fn lower_map(hir: &Hir, signature: &Signature, env: &Env) -> Result<FunctionBuil
         match lowerer.map(signature) {
             Ok(()) | Err(Stop::Diverged) => return Ok(lowerer.b),
             Err(Stop::Refusal(refusal)) => return Err(refusal),
-            Err(Stop::Retype(ty)) => result = ty,
+            Err(Stop::Retype(ty, _)) => result = ty,
         }
     }
     refuse(
@@ -126,7 +128,7 @@ enum Stop {
     /// Control never comes behind this part: the current block has ended.
     Diverged,
     /// A running total or a result has another type than tried: start over with this one.
-    Retype(Type),
+    Retype(Type, Maker),
 }
 
 impl From<Refusal> for Stop {
@@ -137,15 +139,27 @@ impl From<Refusal> for Stop {
 
 type Lowered<T> = Result<T, Stop>;
 
-/// A scalar with its type, and the constant that it is, if known.
+/// A scalar with its type, the constant that it is, if known, and whose number it is.
 #[derive(Clone, Copy, Debug)]
 struct Operand {
     val: Val,
     ty: Type,
+    /// Of Python's numbers only.
     constant: Option<Value>,
+    maker: Maker,
 }
 
 impl Operand {
+    /// Python's number, of which nothing is known.
+    fn of(val: Val, ty: Type) -> Self {
+        Self {
+            val,
+            ty,
+            constant: None,
+            maker: Maker::Python,
+        }
+    }
+
     fn constant_int(self) -> Option<i64> {
         match self.constant {
             Some(Value::I64(value)) => Some(value),
@@ -184,11 +198,7 @@ impl Datum {
     fn of(val: Val, ty: Type) -> Self {
         match ty {
             Type::Array(_) => Self::Array(val),
-            _ => Self::Scalar(Operand {
-                val,
-                ty,
-                constant: None,
-            }),
+            _ => Self::Scalar(Operand::of(val, ty)),
         }
     }
 }
@@ -233,9 +243,8 @@ impl Lowerer<'_> {
     fn constant(&mut self, value: Value) -> Operand {
         let val = self.b.constant(value);
         Operand {
-            val,
-            ty: value.ty(),
             constant: Some(value),
+            ..Operand::of(val, value.ty())
         }
     }
 
@@ -266,27 +275,15 @@ impl Lowerer<'_> {
 }
 
 fn int(val: Val) -> Operand {
-    Operand {
-        val,
-        ty: Type::I64,
-        constant: None,
-    }
+    Operand::of(val, Type::I64)
 }
 
 fn float(val: Val) -> Operand {
-    Operand {
-        val,
-        ty: Type::F64,
-        constant: None,
-    }
+    Operand::of(val, Type::F64)
 }
 
 fn bool(val: Val) -> Operand {
-    Operand {
-        val,
-        ty: Type::Bool,
-        constant: None,
-    }
+    Operand::of(val, Type::Bool)
 }
 
 fn refuse<T, E: From<Refusal>>(

@@ -50,6 +50,19 @@ pub(crate) fn python_name(ty: Type) -> &'static str {
         Type::I64 => "int",
         Type::F64 => "float",
         Type::Bool => "bool",
+        Type::Array(array) if array.numpy => match array.elem {
+            Elem::F64 => "NumPy array of f64",
+            Elem::F32 => "NumPy array of f32",
+            Elem::I8 => "NumPy array of i8",
+            Elem::I16 => "NumPy array of i16",
+            Elem::I32 => "NumPy array of i32",
+            Elem::I64 => "NumPy array of i64",
+            Elem::U8 => "NumPy array of u8",
+            Elem::U16 => "NumPy array of u16",
+            Elem::U32 => "NumPy array of u32",
+            Elem::U64 => "NumPy array of u64",
+            Elem::Bool => "NumPy array of bool",
+        },
         Type::Array(array) => match array.elem {
             Elem::F64 => "array of f64",
             Elem::F32 => "array of f32",
@@ -66,10 +79,21 @@ pub(crate) fn python_name(ty: Type) -> &'static str {
     }
 }
 
+/// What Python calls `NumPy`'s scalar of a type.
+pub(crate) fn numpy_name(ty: Type) -> &'static str {
+    match ty {
+        Type::I64 => "numpy.int64",
+        Type::F64 => "numpy.float64",
+        Type::Bool => "numpy.bool",
+        Type::Array(_) => "numpy.ndarray",
+    }
+}
+
 /// What Python calls a result, in words.
 pub(crate) fn shape_name(shape: &Shape) -> String {
     match shape {
         Shape::Scalar(ty) => python_name(*ty).to_owned(),
+        Shape::Numpy(ty) => numpy_name(*ty).to_owned(),
         Shape::None => "None".to_owned(),
         Shape::Tuple(items) => {
             let names: Vec<_> = items.iter().map(shape_name).collect();

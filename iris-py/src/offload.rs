@@ -14,6 +14,7 @@ mod helper;
 mod invoke;
 mod kernel;
 mod names;
+mod numpy;
 mod pool;
 mod premises;
 mod quantum;

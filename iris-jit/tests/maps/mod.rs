@@ -78,6 +78,7 @@ pub(crate) fn array(elem: Elem, contiguous: bool, writable: bool) -> Type {
         ndim: 1,
         contiguous,
         writable,
+        numpy: false,
     })
 }
 

@@ -34,6 +34,9 @@ impl Lowerer<'_> {
     }
 
     pub(super) fn unary(&mut self, op: UnaryOp, a: Operand, at: Span) -> Lowered<Operand> {
+        if a.is_numpy() {
+            return self.numpy_unary(op, a, at);
+        }
         if op == UnaryOp::Invert && a.ty != Type::I64 {
             let mend = "use not for a bool, int() before ~";
             // Python 3.12 warns of ~bool; a warning can be an error.
@@ -62,6 +65,9 @@ impl Lowerer<'_> {
         b: Operand,
         at: Span,
     ) -> Lowered<Operand> {
+        if a.is_numpy() || b.is_numpy() {
+            return self.numpy_binary(op, a, b, at);
+        }
         if matches!(
             op,
             BinaryOp::Shl | BinaryOp::Shr | BinaryOp::And | BinaryOp::Or | BinaryOp::Xor
@@ -122,7 +128,7 @@ impl Lowerer<'_> {
             .checked_binary(op, a.val, b.val, GuardKind::Overflow, at))
     }
 
-    fn guard_nonzero(&mut self, divisor: Operand, at: Span) {
+    pub(super) fn guard_nonzero(&mut self, divisor: Operand, at: Span) {
         match divisor.constant {
             Some(Value::I64(value)) if value != 0 => return,
             Some(Value::F64(value)) if value != 0.0 => return,

@@ -3,6 +3,7 @@
 use iris_jit::ir::{Place, Span, Val};
 use iris_jit::{ArrayType, Elem, Type};
 
+use super::numpy::is_known;
 use super::{Datum, Lowered, Lowerer, Operand, int, refuse};
 use crate::hir::{BinaryOp, Expr, ExprKind};
 use crate::signature::with_article;
@@ -14,9 +15,18 @@ impl Lowerer<'_> {
     }
 
     /// An element at a place within the array.
-    pub(super) fn load(&mut self, array: Val, place: Place, at: Span) -> Datum {
+    pub(super) fn load(&mut self, array: Val, place: Place, at: Span) -> Lowered<Operand> {
+        let ty = self.array_type(array);
+        if ty.numpy && !is_known(ty.elem) {
+            return refuse(
+                at,
+                format!("an element of a NumPy array of {}", ty.elem),
+                "pass memoryview(array), or an array of float64, int64 or bool",
+            );
+        }
         let val = self.b.load(array, place, at);
-        Datum::of(val, self.b.type_of(val))
+        let element = Operand::of(val, self.b.type_of(val));
+        Ok(if ty.numpy { element.numpy() } else { element })
     }
 
     /// `base[index]`
@@ -24,7 +34,7 @@ impl Lowerer<'_> {
         match self.datum(base)? {
             Datum::Array(array) => {
                 let place = self.place(array, index)?;
-                Ok(self.load(array, place, at))
+                self.load(array, place, at).map(Datum::Scalar)
             }
             Datum::Tuple(items) => {
                 let mend = "index a tuple with a constant";
@@ -73,7 +83,7 @@ impl Lowerer<'_> {
     }
 
     fn index_value(&mut self, index: &Expr) -> Lowered<Val> {
-        let value = self.value(index)?;
+        let value = self.scalar(index)?;
         match value.ty {
             Type::I64 => Ok(value.val),
             // NumPy takes a bool for a mask.
@@ -130,8 +140,14 @@ impl Lowerer<'_> {
             return self.diverge(iris_jit::ir::GuardKind::Raise, at);
         }
         let val = match ty.elem {
-            Elem::F64 | Elem::F32 => self.widen(operand).val,
             Elem::Bool if operand.ty == Type::Bool => operand.val,
+            _ if operand.is_numpy() && operand.ty == Type::Bool => {
+                let what = "a store of numpy.bool into numbers";
+                return refuse(at, what, "convert with int()");
+            }
+            // Of NumPy's ints the conversion rounds once, ours twice.
+            Elem::F32 if operand.is_numpy() => self.exact_float(operand.plain(), at),
+            Elem::F64 | Elem::F32 => self.widen(operand.plain()).val,
             Elem::Bool => {
                 let what = format!("a store of {} into bools", with_article(operand.ty));
                 return refuse(at, what, "convert with bool()");
@@ -140,7 +156,7 @@ impl Lowerer<'_> {
                 let mend = "convert with int()";
                 return refuse(at, "a store of a float into integers", mend);
             }
-            _ => self.number(operand).val,
+            _ => self.number(operand.plain()).val,
         };
         self.b.store(array, place, val, at);
         Ok(())
@@ -163,11 +179,10 @@ impl Lowerer<'_> {
             );
         };
         let place = self.place(val, index)?;
-        let Datum::Scalar(old) = self.load(val, place, at) else {
-            unreachable!("an element is a scalar")
-        };
-        let value = self.value(value)?;
+        let old = self.load(val, place, at)?;
+        let value = self.scalar(value)?;
         let new = self.binary(op, old, value, at)?;
+        let new = self.settled(new, at);
         self.store_at(val, place, new, at)
     }
 }

@@ -6,7 +6,7 @@ use iris_jit::ir::{CheckedUnaryOp, Comparison, GuardKind, Span, UnaryOp};
 use super::reduce::Fold;
 use super::{Datum, Lowered, Lowerer, Operand, bool, float, int, refuse};
 use crate::env::Binding;
-use crate::hir::{Call, Expr};
+use crate::hir::{BinaryOp, Call, Expr};
 
 impl Lowerer<'_> {
     pub(super) fn call(&mut self, call: &Call, at: Span) -> Lowered<Datum> {
@@ -63,31 +63,34 @@ impl Lowerer<'_> {
     fn builtin(&mut self, name: &str, args: &[Expr], at: Span) -> Lowered<Datum> {
         let scalar = match (name, args) {
             ("abs", [x]) => {
-                let x = self.value(x)?;
-                self.abs(x, at)
+                let x = self.term(x)?;
+                self.abs(x, at)?
             }
             ("bool", [x]) => {
-                let x = self.value(x)?;
+                let x = self.scalar(x)?;
                 bool(self.truth_of(x))
             }
             ("float", [x]) => {
-                let x = self.value(x)?;
-                self.widen(x)
+                let x = self.scalar(x)?;
+                self.widen(x.plain())
             }
             ("int", [x]) => {
-                let x = self.value(x)?;
-                self.round_to_int(UnaryOp::FloatTrunc, x, at)
+                let x = self.scalar(x)?;
+                self.round_to_int(UnaryOp::FloatTrunc, x.plain(), at)
             }
             ("round", [x]) => {
-                let x = self.value(x)?;
-                self.round_to_int(UnaryOp::FloatRound, x, at)
+                let x = self.scalar(x)?;
+                if x.is_numpy() && x.ty == Type::Bool {
+                    return refuse(at, "round of numpy.bool", "convert it with int()");
+                }
+                self.round_to_int(UnaryOp::FloatRound, x.plain(), at)
             }
             ("pow", [x, y]) => {
-                let (x, y) = (self.value(x)?, self.value(y)?);
-                self.power(x, y, at)
+                let (x, y) = (self.scalar(x)?, self.scalar(y)?);
+                self.binary(BinaryOp::Pow, x, y, at)?
             }
             ("divmod", [x, y]) => {
-                let (x, y) = (self.value(x)?, self.value(y)?);
+                let (x, y) = (self.scalar(x)?, self.scalar(y)?);
                 return self.divmod(x, y, at);
             }
             ("len", [x]) => self.length(x)?,
@@ -108,25 +111,27 @@ impl Lowerer<'_> {
         Ok(Datum::Scalar(scalar))
     }
 
-    fn abs(&mut self, x: Operand, at: Span) -> Operand {
+    fn abs(&mut self, x: Operand, at: Span) -> Lowered<Operand> {
+        if x.is_numpy() {
+            return self.numpy_abs(x, at);
+        }
         let x = self.number(x);
         if x.ty == Type::F64 {
-            return float(self.b.unary(UnaryOp::FloatAbs, x.val));
+            return Ok(float(self.b.unary(UnaryOp::FloatAbs, x.val)));
         }
-        int(self
-            .b
-            .checked_unary(CheckedUnaryOp::IntAbs, x.val, GuardKind::Overflow, at))
+        let (op, kind) = (CheckedUnaryOp::IntAbs, GuardKind::Overflow);
+        Ok(int(self.b.checked_unary(op, x.val, kind, at)))
     }
 
     /// `min` or `max`: a later operand replaces the best one only if it is strictly better, so the
     /// first of equals stays, and NaN neither replaces nor is replaced.
     fn extreme(&mut self, better: Comparison, first: &Expr, rest: &[Expr]) -> Lowered<Operand> {
         // All operands are evaluated before any comparison.
-        let mut best = self.value(first)?;
+        let mut best = self.scalar(first)?;
         let mut others = Vec::with_capacity(rest.len());
         for expr in rest {
-            let other = self.value(expr)?;
-            if other.ty != best.ty {
+            let other = self.scalar(expr)?;
+            if (other.ty, other.maker) != (best.ty, best.maker) {
                 return refuse(
                     expr.span,
                     "min or max of different types",

@@ -1,7 +1,8 @@
 //! Conditions: expressions as the two sets of paths on which they are true and false.
 
+use super::numpy::Maker;
 use super::state::{Arm, State};
-use super::{Datum, Lowered, Lowerer, Operand, Stop, bool};
+use super::{Datum, Lowered, Lowerer, Operand, Stop, refuse};
 use crate::hir::{CompareOp, Expr, ExprKind};
 use iris_jit::Value;
 use iris_jit::ir::Span;
@@ -36,9 +37,9 @@ impl Lowerer<'_> {
                 }
                 Ok((yes, no))
             }
-            ExprKind::Compare(first, links) if links.len() > 1 => self.chain(first, links),
+            ExprKind::Compare(first, links) if links.len() > 1 => Ok(self.chain(first, links)?.0),
             _ => {
-                let operand = self.value(expr)?;
+                let operand = self.scalar(expr)?;
                 Ok(self.split(operand))
             }
         }
@@ -79,31 +80,55 @@ impl Lowerer<'_> {
     }
 
     /// `a < b < c`: each operand once, and only as far as the links hold.
-    fn chain(&mut self, first: &Expr, links: &[(CompareOp, Expr)]) -> Lowered<Ways> {
-        let mut left = self.value(first)?;
+    /// The makers of the links' truth come with the ways.
+    fn chain(&mut self, first: &Expr, links: &[(CompareOp, Expr)]) -> Lowered<(Ways, Vec<Maker>)> {
+        let mut left = self.scalar(first)?;
         let mut no = Vec::new();
+        let mut makers = Vec::new();
         for (index, (op, right)) in links.iter().enumerate() {
-            let operand = match self.value(right) {
+            let operand = match self.scalar(right) {
                 Ok(operand) => operand,
-                Err(Stop::Diverged) if index > 0 => return Ok((Vec::new(), no)),
+                Err(Stop::Diverged) if index > 0 => return Ok(((Vec::new(), no), makers)),
                 Err(stop) => return Err(stop),
             };
-            let holds = bool(self.compare(*op, left, operand, right.span));
+            let holds = self.compared(*op, left, operand, right.span);
+            makers.push(holds.maker);
             let (mut yes, more) = self.split(holds);
             no.extend(more);
             let Some(state) = yes.pop() else {
-                return Ok((yes, no));
+                return Ok(((yes, no), makers));
             };
             self.resume(state);
             left = operand;
         }
-        Ok((vec![self.state()], no))
+        Ok(((vec![self.state()], no), makers))
+    }
+
+    /// `a < b < c` as a value: the first comparison that does not hold, or else the last.
+    pub(super) fn chain_value(
+        &mut self,
+        first: &Expr,
+        links: &[(CompareOp, Expr)],
+        span: Span,
+    ) -> Lowered<Operand> {
+        let ((yes, no), makers) = self.chain(first, links)?;
+        let maker = makers[0];
+        if makers.iter().any(|&other| other != maker) {
+            let mend = "write it with and";
+            return refuse(span, "comparisons of Python's and NumPy's numbers", mend);
+        }
+        let truth = self.joined_truth(yes, no, span)?;
+        Ok(truth.made_by(maker))
     }
 
     /// A condition as a value.
     pub(super) fn truth_value(&mut self, expr: &Expr) -> Lowered<Operand> {
         let (yes, no) = self.condition(expr)?;
-        let arms = self.truth_arms(yes, no, expr.span);
+        self.joined_truth(yes, no, expr.span)
+    }
+
+    fn joined_truth(&mut self, yes: Vec<State>, no: Vec<State>, span: Span) -> Lowered<Operand> {
+        let arms = self.truth_arms(yes, no, span);
         match self.join_arms(arms)? {
             Datum::Scalar(operand) => Ok(operand),
             _ => unreachable!("arms of bools"),

@@ -18,16 +18,22 @@ enum Decides {
 }
 
 impl Lowerer<'_> {
-    /// The value of an expression that must be a scalar.
+    /// The value of an expression that must be Python's number; `scalar` takes `NumPy`'s too.
     pub(super) fn value(&mut self, expr: &Expr) -> Lowered<Operand> {
         match self.datum(expr)? {
-            Datum::Scalar(operand) => Ok(operand),
+            Datum::Scalar(operand) if !operand.is_numpy() => Ok(operand),
             other => refuse_number(&other, expr.span),
         }
     }
 
     /// What an expression gives.
     pub(super) fn datum(&mut self, expr: &Expr) -> Lowered<Datum> {
+        let datum = self.unsettled(expr)?;
+        Ok(self.settle(datum, expr.span))
+    }
+
+    /// The same, perhaps before it is looked at whether `NumPy` warns of it.
+    pub(super) fn unsettled(&mut self, expr: &Expr) -> Lowered<Datum> {
         let scalar = match &expr.kind {
             ExprKind::Int(value) => self.constant(Value::I64(*value)),
             ExprKind::Float(value) => self.constant(Value::F64(*value)),
@@ -45,7 +51,7 @@ impl Lowerer<'_> {
             ExprKind::Or(operands) => return self.decided(operands, Decides::True),
             ExprKind::Compare(first, links) => match links.as_slice() {
                 [(op, right)] => self.link(*op, first, right)?,
-                _ => self.truth_value(expr)?,
+                links => self.chain_value(first, links, expr.span)?,
             },
             ExprKind::Ternary {
                 test,
@@ -78,24 +84,42 @@ impl Lowerer<'_> {
     }
 
     fn unary_expr(&mut self, op: hir::UnaryOp, operand: &Expr, at: Span) -> Lowered<Operand> {
-        let operand = self.value(operand)?;
+        let operand = self.term(operand)?;
         self.unary(op, operand, at)
     }
 
     fn binary_expr(&mut self, op: hir::BinaryOp, a: &Expr, b: &Expr, at: Span) -> Lowered<Operand> {
-        let (a, b) = (self.value(a)?, self.value(b)?);
+        let sums = matches!(
+            op,
+            hir::BinaryOp::Add | hir::BinaryOp::Sub | hir::BinaryOp::Mul
+        );
+        let (a, b) = if sums {
+            (self.term(a)?, self.term(b)?)
+        } else {
+            (self.scalar(a)?, self.scalar(b)?)
+        };
         self.binary(op, a, b, at)
     }
 
     fn complement(&mut self, operand: &Expr) -> Lowered<Operand> {
-        let operand = self.value(operand)?;
+        let operand = self.scalar(operand)?;
         let truth = self.truth_of(operand);
         Ok(bool(self.b.unary(UnaryOp::BoolNot, truth)))
     }
 
     fn link(&mut self, op: CompareOp, left: &Expr, right: &Expr) -> Lowered<Operand> {
-        let (a, b) = (self.value(left)?, self.value(right)?);
-        Ok(bool(self.compare(op, a, b, right.span)))
+        let (a, b) = (self.scalar(left)?, self.scalar(right)?);
+        Ok(self.compared(op, a, b, right.span))
+    }
+
+    /// One comparison as a value.
+    pub(super) fn compared(&mut self, op: CompareOp, a: Operand, b: Operand, at: Span) -> Operand {
+        let truth = bool(self.compare(op, a, b, at));
+        if a.is_numpy() || b.is_numpy() {
+            truth.numpy()
+        } else {
+            truth
+        }
     }
 
     /// Whether the truth of an expression takes no branches.
@@ -199,7 +223,7 @@ impl Lowerer<'_> {
         let (last, rest) = operands.split_last().expect("a chain has operands");
         let mut arms = Vec::new();
         for expr in rest {
-            let operand = match self.value(expr) {
+            let operand = match self.scalar(expr) {
                 Ok(operand) => operand,
                 Err(Stop::Diverged) if !arms.is_empty() => return self.join_arms(arms),
                 Err(stop) => return Err(stop),
@@ -245,16 +269,20 @@ impl Lowerer<'_> {
 }
 
 #[cold]
-fn refuse_number(datum: &Datum, at: Span) -> Lowered<Operand> {
+pub(super) fn refuse_number(datum: &Datum, at: Span) -> Lowered<Operand> {
     let kind = Kind::of_datum(datum);
     let what = match &kind {
         Kind::None => "None".to_owned(),
         Kind::Tuple(_) => "a tuple".to_owned(),
+        Kind::Numpy(_) => format!("a {}", name(&kind)),
         kind => format!("an {}", name(kind)),
     };
     refuse(
         at,
         format!("{what} where a number is needed"),
-        "compute with int, float and bool only",
+        match &kind {
+            Kind::Numpy(_) => "convert with float(), int() or bool()",
+            _ => "compute with int, float and bool only",
+        },
     )
 }

@@ -114,11 +114,7 @@ impl<'a> Lowerer<'a> {
             args.push(operand.val);
         }
         let val = self.b.recurse(&args, result, at);
-        Ok(Operand {
-            val,
-            ty: result,
-            constant: None,
-        })
+        Ok(Operand::of(val, result))
     }
 
     /// `return` in the call that is being translated.

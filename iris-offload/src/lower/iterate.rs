@@ -102,8 +102,15 @@ impl Lowerer<'_> {
     fn range(&mut self, call: &Call, at: Span) -> Lowered<Items> {
         let mut values = Vec::with_capacity(3);
         for arg in &call.args {
-            let value = self.value(arg)?;
-            let value = self.number(value);
+            let value = self.scalar(arg)?;
+            if value.is_numpy() && value.ty == Type::Bool {
+                return refuse(
+                    arg.span,
+                    "a range of numpy.bool",
+                    "convert with int() first",
+                );
+            }
+            let value = self.number(value.plain());
             if value.ty == Type::F64 {
                 return refuse(arg.span, "a range of floats", "convert with int() first");
             }
@@ -218,7 +225,7 @@ impl Lowerer<'_> {
         Ok(match &items.source {
             Source::Range { .. } => Datum::Scalar(int(at[0])),
             Source::Rounds { .. } => Datum::Scalar(int(at[1])),
-            Source::Array(array) => self.load(*array, Place::At(at[0]), span),
+            Source::Array(array) => Datum::Scalar(self.load(*array, Place::At(at[0]), span)?),
             Source::Enumerate(inner, counter) => {
                 let count = match counter {
                     Counter::Position => at[0],

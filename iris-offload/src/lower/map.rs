@@ -36,6 +36,7 @@ pub(super) fn out_param(result: Type) -> Type {
         ndim: 1,
         contiguous: true,
         writable: true,
+        numpy: false,
     })
 }
 
@@ -129,7 +130,11 @@ impl Lowerer<'_> {
         for (index, ty) in signature.types().iter().enumerate() {
             let param = self.b.param(index);
             args.push(match ty {
-                Type::Array(_) => self.load(param, Place::At(position), at),
+                // A map is that of the elements as Python's numbers, whoever made the array.
+                Type::Array(_) => {
+                    let val = self.b.load(param, Place::At(position), at);
+                    Datum::of(val, self.b.type_of(val))
+                }
                 _ => Datum::of(param, *ty),
             });
         }
@@ -150,7 +155,7 @@ impl Lowerer<'_> {
             Datum::Scalar(operand) if operand.ty == iris_jit::ir::element_type(elem) => {
                 self.b.store(out, Place::At(position), operand.val, at);
             }
-            Datum::Scalar(operand) => return Err(Stop::Retype(operand.ty)),
+            Datum::Scalar(operand) => return Err(Stop::Retype(operand.ty, operand.maker)),
             other => {
                 let what = name(&Kind::of_datum(&other));
                 let mend = "return a number, or loop over the array in the function";

@@ -111,14 +111,18 @@ impl Lowerer<'_> {
                 },
             );
         }
-        let first = self.value(&args[0])?;
+        let first = self.scalar(&args[0])?;
         if let MathFn::Round(op) = function {
-            return Ok(self.round_to_int(op, first, at));
+            if first.is_numpy() && first.ty != Type::F64 {
+                let what = format!("math.{name} of {}", first.type_name());
+                return refuse(at, what, "convert with int() or float()");
+            }
+            return Ok(self.round_to_int(op, first.plain(), at));
         }
-        let x = self.widen(first).val;
+        let x = self.widen(first.plain()).val;
         if let Some(second) = args.get(1) {
-            let second = self.value(second)?;
-            let y = self.widen(second).val;
+            let second = self.scalar(second)?;
+            let y = self.widen(second.plain()).val;
             return Ok(float(self.math2(function, x, y, at)));
         }
         Ok(match function {
@@ -146,8 +150,8 @@ impl Lowerer<'_> {
 
     /// `math.log(x, base)`: the quotient of the logarithms, with its own zero division.
     fn log_of_base(&mut self, x: &Expr, base: &Expr, at: Span) -> Lowered<Operand> {
-        let (x, base) = (self.value(x)?, self.value(base)?);
-        let (x, base) = (self.widen(x).val, self.widen(base).val);
+        let (x, base) = (self.scalar(x)?, self.scalar(base)?);
+        let (x, base) = (self.widen(x.plain()).val, self.widen(base.plain()).val);
         let numerator = self.libm(Math1::Log, Errors::Both, x, at);
         let denominator = self.libm(Math1::Log, Errors::Both, base, at);
         let zero = self.float(0.0);

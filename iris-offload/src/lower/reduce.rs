@@ -4,6 +4,7 @@
 use iris_jit::Type;
 use iris_jit::ir::{BinaryOp, Block, CheckedBinaryOp, Comparison, GuardKind, Span, UnaryOp, Val};
 
+use super::numpy::Maker;
 use super::state::{Kind, State};
 use super::{Datum, Lowered, Lowerer, Operand, Slot, Stop, bool, refuse};
 use crate::env::Binding;
@@ -31,6 +32,8 @@ pub(super) struct Reduction {
     fold: Fold,
     /// Type of the total.
     ty: Type,
+    /// Whose number the total is.
+    maker: Maker,
     /// Running totals, which take turns: more than one only where the order of additions does not
     /// matter, so that an addition need not wait for the one before it.
     parts: usize,
@@ -84,16 +87,23 @@ impl Lowerer<'_> {
         at: Span,
         body: impl Fn(&mut Self, &mut Reduction, Vec<Val>) -> Lowered<Vec<Val>>,
     ) -> Lowered<Operand> {
-        let start = start.map(|start| self.value(start)).transpose()?;
-        let start = start.map(|start| self.number(start));
-        let (mark, locals) = (self.b.mark(), self.locals.clone());
-        let mut ty = match (fold, start) {
-            (Fold::Sum, Some(start)) => start.ty,
-            (Fold::Sum | Fold::Extreme(_), _) => Type::I64,
-            (Fold::Any | Fold::All, _) => Type::Bool,
+        let start = start.map(|start| self.scalar(start)).transpose()?;
+        let start = match start {
+            Some(start) if start.is_numpy() && start.ty == Type::Bool => {
+                let mend = "start with int()";
+                return refuse(at, "a sum that starts with numpy.bool", mend);
+            }
+            Some(start) if start.is_numpy() => Some(start),
+            start => start.map(|start| self.number(start)),
         };
-        for _ in 0..2 {
-            let mut reduction = self.reduction(fold, ty, start);
+        let (mark, locals) = (self.b.mark(), self.locals.clone());
+        let (mut ty, mut maker) = match (fold, start) {
+            (Fold::Sum, Some(start)) => (start.ty, start.maker),
+            (Fold::Sum | Fold::Extreme(_), _) => (Type::I64, Maker::Python),
+            (Fold::Any | Fold::All, _) => (Type::Bool, Maker::Python),
+        };
+        for _ in 0..3 {
+            let mut reduction = self.reduction(fold, ty, maker, start);
             let totals = self.first_totals(&reduction, start);
             match body(self, &mut reduction, totals) {
                 Ok(totals) => {
@@ -105,15 +115,16 @@ impl Lowerer<'_> {
                     let totals = self.join_edges(std::mem::take(&mut reduction.exits));
                     return Ok(self.total(&reduction, &totals, at));
                 }
-                Err(Stop::Retype(wanted)) => {
+                Err(Stop::Retype(wanted, by)) => {
                     let zero = start.is_none_or(|start| start.constant_int() == Some(0));
-                    if fold == Fold::Sum && !zero {
+                    let retyped = start.is_none_or(|start| start.ty != wanted);
+                    if fold == Fold::Sum && !zero && retyped {
                         let mend = "start with a float, as 0.0";
                         return refuse(at, "a sum of floats that starts with an int", mend);
                     }
                     self.b.rewind(&mark);
                     self.locals.clone_from(&locals);
-                    ty = wanted;
+                    (ty, maker) = (wanted, by);
                 }
                 Err(stop) => return Err(stop),
             }
@@ -125,20 +136,26 @@ impl Lowerer<'_> {
         )
     }
 
-    fn reduction(&self, fold: Fold, ty: Type, start: Option<Operand>) -> Reduction {
+    fn reduction(&self, fold: Fold, ty: Type, maker: Maker, start: Option<Operand>) -> Reduction {
         let float_sum = fold == Fold::Sum && ty == Type::F64;
+        let starts_so = start.is_some_and(|start| (start.ty, start.maker) == (ty, maker));
         Reduction {
             fold,
             ty,
-            parts: if float_sum && self.fast_math {
+            maker,
+            parts: if float_sum && maker == Maker::Python && self.fast_math {
                 FAST_PARTS
             } else {
                 1
             },
-            compensated: float_sum && self.env.compensated_sum && !self.fast_math,
+            // Python's own floats only: a sum with NumPy's adds them one by one.
+            compensated: float_sum
+                && maker == Maker::Python
+                && self.env.compensated_sum
+                && !self.fast_math,
             counts: match fold {
-                // The sum of nothing is the int that it starts with.
-                Fold::Sum => float_sum && start.is_none_or(|start| start.ty != Type::F64),
+                // The sum of nothing is what it starts with.
+                Fold::Sum => (float_sum || maker != Maker::Python) && !starts_so,
                 Fold::Extreme(_) => true,
                 Fold::Any | Fold::All => false,
             },
@@ -201,11 +218,13 @@ impl Lowerer<'_> {
             let corrected = self.b.binary(BinaryOp::FloatAdd, val, totals[1]);
             val = self.b.select(counts, corrected, val);
         }
-        Operand {
-            val,
-            ty: reduction.ty,
-            constant: None,
+        let total = Operand::of(val, reduction.ty).made_by(reduction.maker);
+        if total.is_numpy() && reduction.fold == Fold::Sum && total.ty == Type::F64 {
+            // What is not finite has stayed so from the round on that made it.
+            let maker = Maker::NumpyUnsettled;
+            return Operand { maker, ..total };
         }
+        total
     }
 
     fn clauses(
@@ -320,17 +339,7 @@ impl Lowerer<'_> {
         };
         match (name.as_str(), args) {
             ("if_else", [test, then, otherwise]) => {
-                let (yes, no) = self.condition(test)?;
-                for (states, arm) in [(yes, then), (no, otherwise)] {
-                    if let Some(state) = self.merge_into_one(states) {
-                        self.resume(state);
-                        match self.contribute(reduction, arm, totals) {
-                            Ok(()) | Err(Stop::Diverged) => {}
-                            Err(stop) => return Err(stop),
-                        }
-                    }
-                }
-                Ok(())
+                self.contribute_arms(reduction, [test, then, otherwise], totals)
             }
             (
                 "break_if" | "break_when" | "break_unless" | "continue_if" | "continue_when"
@@ -352,7 +361,7 @@ impl Lowerer<'_> {
                 self.contribute(reduction, value, totals)
             }
             ("break_on_nan" | "continue_on_nan", [value]) => {
-                let operand = self.value(value)?;
+                let operand = self.scalar(value)?;
                 if operand.ty == Type::F64 {
                     let nan = bool(self.b.unary(UnaryOp::FloatIsNan, operand.val));
                     let (yes, no) = self.split(nan);
@@ -371,6 +380,26 @@ impl Lowerer<'_> {
                 "write break_if(condition, value) or break_on_nan(value)",
             ),
         }
+    }
+
+    /// A choice, of which each arm contributes by itself.
+    fn contribute_arms(
+        &mut self,
+        reduction: &mut Reduction,
+        [test, then, otherwise]: [&Expr; 3],
+        totals: &[Val],
+    ) -> Lowered<()> {
+        let (yes, no) = self.condition(test)?;
+        for (states, arm) in [(yes, then), (no, otherwise)] {
+            if let Some(state) = self.merge_into_one(states) {
+                self.resume(state);
+                match self.contribute(reduction, arm, totals) {
+                    Ok(()) | Err(Stop::Diverged) => {}
+                    Err(stop) => return Err(stop),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn intrinsic<'e>(&self, expr: &'e Expr) -> Option<(String, &'e [Expr])> {
@@ -395,8 +424,32 @@ impl Lowerer<'_> {
                 let (yes, no) = self.condition(expr)?;
                 (no, yes)
             }
-            Fold::Sum | Fold::Extreme(_) => {
-                let operand = self.value(expr)?;
+            Fold::Sum => {
+                let mark = (self.b.mark(), self.locals.clone());
+                let operand = match (self.term(expr), &expr.kind) {
+                    (
+                        Err(Stop::Refusal(refusal)),
+                        ExprKind::Ternary {
+                            test,
+                            then,
+                            otherwise,
+                        },
+                    ) => {
+                        // Arms of two types have no value, but each can be added.
+                        self.b.rewind(&mark.0);
+                        self.locals = mark.1;
+                        let arms = [&**test, &**then, &**otherwise];
+                        return match self.contribute_arms(reduction, arms, totals) {
+                            Err(Stop::Refusal(_)) => Err(Stop::Refusal(refusal)),
+                            done => done,
+                        };
+                    }
+                    (operand, _) => operand?,
+                };
+                return self.contribute_operand(reduction, operand, expr.span, totals);
+            }
+            Fold::Extreme(_) => {
+                let operand = self.scalar(expr)?;
                 return self.contribute_operand(reduction, operand, expr.span, totals);
             }
         };
@@ -450,8 +503,8 @@ impl Lowerer<'_> {
             }
             Fold::Sum => self.add_to_total(reduction, operand, at, totals)?,
             Fold::Extreme(better) => {
-                if operand.ty != reduction.ty {
-                    return Err(Stop::Retype(operand.ty));
+                if (operand.ty, operand.maker) != (reduction.ty, reduction.maker) {
+                    return Err(Stop::Retype(operand.ty, operand.maker));
                 }
                 let best = Operand {
                     val: totals[0],
@@ -474,6 +527,9 @@ impl Lowerer<'_> {
         at: Span,
         totals: &[Val],
     ) -> Lowered<Vec<Val>> {
+        if operand.is_numpy() || reduction.maker != Maker::Python {
+            return self.add_numpy(reduction, operand, at, totals);
+        }
         let operand = self.number(operand);
         match (reduction.ty, operand.ty) {
             (Type::I64, Type::I64) => {
@@ -481,7 +537,7 @@ impl Lowerer<'_> {
                 let total = self.b.checked_binary(op, totals[0], operand.val, kind, at);
                 return Ok(vec![total]);
             }
-            (Type::I64, ty) => return Err(Stop::Retype(ty)),
+            (Type::I64, ty) => return Err(Stop::Retype(ty, Maker::Python)),
             (_, Type::F64) => {}
             (_, ty) => {
                 let what = format!("a sum of floats with {} in it", with_article(ty));
@@ -498,6 +554,47 @@ impl Lowerer<'_> {
         }
         if reduction.counts {
             next.push(self.boolean(true));
+        }
+        Ok(next)
+    }
+
+    /// Adds to a sum in which `NumPy`'s numbers are. It is theirs from the first of them on.
+    fn add_numpy(
+        &mut self,
+        reduction: &Reduction,
+        operand: Operand,
+        at: Span,
+        totals: &[Val],
+    ) -> Lowered<Vec<Val>> {
+        let ours = operand.maker == Maker::Python;
+        // A bool is added as an int, which the sum starts with.
+        let x = self.number(operand.plain());
+        if reduction.maker == Maker::Python || (reduction.ty, x.ty) == (Type::I64, Type::F64) {
+            let ty = match reduction.ty {
+                Type::F64 => Type::F64,
+                _ => x.ty,
+            };
+            return Err(Stop::Retype(ty, Maker::Numpy));
+        }
+        let mut next = Vec::with_capacity(2);
+        if reduction.ty == Type::I64 {
+            let (op, kind) = (CheckedBinaryOp::IntAdd, GuardKind::Overflow);
+            next.push(self.b.checked_binary(op, totals[0], x.val, kind, at));
+        } else {
+            let first = ours || x.ty != Type::F64;
+            if let (true, [_, seen]) = (first, totals) {
+                // A sum that is an int or Python's float so far may have other digits.
+                let some = self.truth_of(x);
+                let zero = self.b.unary(UnaryOp::BoolNot, some);
+                let fine = self.b.binary(BinaryOp::BoolOr, *seen, zero);
+                self.b.guard(fine, GuardKind::Type, at);
+            }
+            let x = self.widen(x).val;
+            next.push(self.b.binary(BinaryOp::FloatAdd, totals[0], x));
+        }
+        if let [_, seen] = totals {
+            let settles = !ours && (reduction.ty == Type::I64 || operand.ty == Type::F64);
+            next.push(if settles { self.boolean(true) } else { *seen });
         }
         Ok(next)
     }

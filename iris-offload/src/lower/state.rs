@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Unbound,
     Unsure,
     Scalar(Type),
+    Numpy(Type),
     None,
     Tuple(Vec<Kind>),
     Array(Val),
@@ -49,6 +50,7 @@ impl Kind {
 
     pub(super) fn of_datum(datum: &Datum) -> Self {
         match datum {
+            Datum::Scalar(operand) if operand.is_numpy() => Self::Numpy(operand.ty),
             Datum::Scalar(operand) => Self::Scalar(operand.ty),
             Datum::None => Self::None,
             Datum::Tuple(items) => Self::Tuple(items.iter().map(Self::of_datum).collect()),
@@ -59,7 +61,7 @@ impl Kind {
     /// The types of the values that stand for it.
     pub(super) fn scalars(&self, into: &mut Vec<Type>) {
         match self {
-            Self::Scalar(ty) => into.push(*ty),
+            Self::Scalar(ty) | Self::Numpy(ty) => into.push(*ty),
             Self::Tuple(items) => items.iter().for_each(|item| item.scalars(into)),
             Self::Unbound | Self::Unsure | Self::None | Self::Array(_) => {}
         }
@@ -76,11 +78,14 @@ impl Kind {
 
     pub(super) fn datum(&self, values: &mut impl Iterator<Item = Val>) -> Datum {
         match self {
-            Self::Scalar(ty) => Datum::Scalar(Operand {
-                val: values.next().expect("one value for each scalar"),
-                ty: *ty,
-                constant: None,
-            }),
+            Self::Scalar(ty) | Self::Numpy(ty) => {
+                let val = values.next().expect("one value for each scalar");
+                let scalar = Operand::of(val, *ty);
+                Datum::Scalar(match self {
+                    Self::Numpy(_) => scalar.numpy(),
+                    _ => scalar,
+                })
+            }
             Self::Tuple(items) => {
                 Datum::Tuple(items.iter().map(|item| item.datum(values)).collect())
             }
@@ -240,6 +245,7 @@ impl Lowerer<'_> {
 pub(super) fn name(kind: &Kind) -> String {
     match kind {
         Kind::Scalar(ty) => crate::signature::python_name(*ty).to_owned(),
+        Kind::Numpy(ty) => crate::signature::numpy_name(*ty).to_owned(),
         Kind::Tuple(items) => {
             let names: Vec<_> = items.iter().map(name).collect();
             format!("({})", names.join(", "))

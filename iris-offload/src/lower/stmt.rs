@@ -20,12 +20,12 @@ impl Lowerer<'_> {
         let ends = match self.body(&hir.body) {
             Ok(ends) => ends,
             Err(Stop::Refusal(refusal)) => return Err(refusal),
-            Err(Stop::Diverged | Stop::Retype(_)) => Vec::new(),
+            Err(Stop::Diverged | Stop::Retype(..)) => Vec::new(),
         };
         for end in ends {
             self.resume(end);
             match self.ret(Datum::None, hir.span) {
-                Ok(()) | Err(Stop::Diverged | Stop::Retype(_)) => {}
+                Ok(()) | Err(Stop::Diverged | Stop::Retype(..)) => {}
                 Err(Stop::Refusal(refusal)) => return Err(refusal),
             }
         }
@@ -269,7 +269,7 @@ impl Lowerer<'_> {
 /// The shape of a result.
 fn shape(datum: &Datum, at: Span) -> Lowered<Shape> {
     Ok(match datum {
-        Datum::Scalar(operand) => Shape::Scalar(operand.ty),
+        Datum::Scalar(operand) => operand.shape(),
         Datum::None => Shape::None,
         Datum::Tuple(items) => {
             let items = items.iter().map(|item| shape(item, at));

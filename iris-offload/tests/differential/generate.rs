@@ -121,6 +121,7 @@ pub(crate) fn array_type(elem: Elem) -> ArrayType {
         ndim: 1,
         contiguous: true,
         writable: true,
+        numpy: false,
     }
 }
 

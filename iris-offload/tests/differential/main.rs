@@ -92,7 +92,7 @@ fn encode(value: Value) -> String {
 
 fn encode_result(shape: &Shape, values: &mut impl Iterator<Item = Value>) -> String {
     match shape {
-        Shape::Scalar(_) => encode(values.next().unwrap()),
+        Shape::Scalar(_) | Shape::Numpy(_) => encode(values.next().unwrap()),
         Shape::None => "n:".to_owned(),
         Shape::Tuple(items) => {
             let items: Vec<_> = items

@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyType};
 
+use super::numpy;
+
 /// What an array is to Python.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavor {
@@ -47,6 +49,7 @@ impl Buffer {
                 ndim: 1,
                 contiguous: true,
                 writable: false,
+                numpy: false,
             },
             flavor,
         };
@@ -83,6 +86,7 @@ impl Buffer {
             ndim,
             contiguous,
             writable: self.view.readonly == 0,
+            numpy: self.flavor == Flavor::Numpy,
         })
     }
 
@@ -164,6 +168,17 @@ impl Buffer {
         unsafe { start.copy_from_nonoverlapping(copy.as_ptr(), bytes) };
     }
 
+    /// Whether its elements are ints of 64 bits that are no `numpy.int64`.
+    pub(crate) fn is_other_int(&self) -> bool {
+        const INT64: u8 = if cfg!(windows) { b'q' } else { b'l' };
+        if self.flavor != Flavor::Numpy || self.ty.elem != Elem::I64 {
+            return false;
+        }
+        // SAFETY: as in `described`, which has found a format of ints of 64 bits.
+        let format = unsafe { CStr::from_ptr(self.view.format) };
+        format.to_bytes().last() != Some(&INT64)
+    }
+
     pub(crate) fn tag(&self) -> Type {
         Type::Array(self.ty)
     }
@@ -210,10 +225,7 @@ fn flavor(object: &Bound<'_, PyAny>) -> Option<Flavor> {
     if plain {
         return Some(Flavor::Plain);
     }
-    let class = object.get_type();
-    let module = class.getattr("__module__").ok()?;
-    let numpy = module.eq("numpy").ok()? && class.name().ok()? == "ndarray";
-    numpy.then_some(Flavor::Numpy)
+    numpy::is_ndarray(&object.get_type()).then_some(Flavor::Numpy)
 }
 
 fn array_type(py: Python<'_>) -> Option<&Bound<'_, PyType>> {

@@ -20,7 +20,7 @@ use super::invoke::{End, Given, Map, Place, call_on_arrays, given, mapped, run, 
 use super::names::{Assumption, Scope};
 use super::premises::Premises;
 use super::quantum::{Recipe, Speculation, Trial};
-use super::{helper, quantum, running};
+use super::{helper, numpy, quantum, running};
 
 /// Arguments that fit into a call's own stack frame; functions with more run as Python.
 const MOST_PARAMS: usize = 16;
@@ -478,7 +478,7 @@ impl Kernel {
                 Given::Array(buffer) => Some(buffer),
             })
         };
-        let numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
+        let of_numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
         match code.prototype().params.get(args.len()) {
             Some(Type::Array(_)) if given.iter().any(Given::is_sequence) => Err(Miss::python(
                 "the function computes with a list or tuple as a whole (mend: for a result for \
@@ -489,7 +489,11 @@ impl Kernel {
                 if buffers().any(|buffer| buffer.shape()[0] != len) {
                     return Err(Miss::python("arrays of different lengths"));
                 }
-                let flavor = if numpy { Flavor::Numpy } else { Flavor::Plain };
+                let flavor = if of_numpy {
+                    Flavor::Numpy
+                } else {
+                    Flavor::Plain
+                };
                 let trial = self.trial(py, program, known, len);
                 let code = trial.as_ref().map_or(code, Trial::code);
                 let call = Map {
@@ -504,10 +508,12 @@ impl Kernel {
                 }
                 result
             }
-            _ if numpy => Err(Miss::python(
-                "elements of NumPy arrays are NumPy's numbers (mend: pass memoryview(array))",
-            )),
-            _ => call_on_arrays(py, code, &given, self.pooled),
+            _ => {
+                if of_numpy {
+                    numpy::check(py, &given)?;
+                }
+                call_on_arrays(py, code, &given, self.pooled)
+            }
         }
     }
 

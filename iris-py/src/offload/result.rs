@@ -19,6 +19,11 @@ pub(crate) fn object<'py>(
             *words = rest;
             scalar(py, *ty, *word)
         }
+        Shape::Numpy(ty) => {
+            let (word, rest) = words.split_first().expect("a word for each value");
+            *words = rest;
+            super::numpy::scalar(py, *ty, *word)
+        }
         Shape::None => Ok(py.None().into_bound(py)),
         Shape::Tuple(items) => {
             let items = items.iter().map(|item| object(py, item, words));

@@ -80,6 +80,7 @@ impl Sequence {
             ndim: 1,
             contiguous: true,
             writable: false,
+            numpy: false,
         }
     }
 
