@@ -38,13 +38,13 @@
 //! | [`pid`] | pids from Python |
 //! | [`error`] | the one map from errors to exceptions |
 //! | [`fork`] | noticing that the process was forked |
+//! | [`allocator`] | where memory comes from, and when it goes back |
 //! | [`doctor`] | what `python -m iris doctor` asks |
 //! | [`offload`] | compiled functions as Python objects |
 
-use mimalloc::MiMalloc;
-
 mod actor;
 mod aio;
+mod allocator;
 mod ask;
 mod behavior;
 mod bridge;
@@ -75,11 +75,6 @@ mod system;
 mod threads;
 mod wait;
 mod watchdog;
-
-// Messages are allocated by one thread and freed by another, which costs glibc's
-// allocator about 180 ns and this one a tenth of that.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The extension module.
 // Needs the GIL until the lane is proven on a free-threaded interpreter.
@@ -124,6 +119,7 @@ mod _iris {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::allocator::give_back_at_once();
         crate::aio::context::find_place(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("STOP", crate::behavior::stop_object(module.py())?)?;

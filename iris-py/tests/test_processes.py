@@ -299,3 +299,34 @@ def test_threads_of_the_runtime_find_their_module_imported(run_program: Run) -> 
         rt.stop(pid)
     """)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_memory_of_a_burst_of_actors_goes_back(run_script: Run) -> None:
+    # Cells are kept for the next actors: 128 bytes each.
+    done = run_script("""
+        import gc, os, time, iris
+        if not os.path.exists("/proc/self/statm"):
+            raise SystemExit
+        def rss():
+            gc.collect()
+            with open("/proc/self/statm") as statm:
+                return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        def handler(data):
+            pass
+        def burst():
+            pids = [rt.spawn(handler) for _ in range(100_000)]
+            for pid in pids: rt.send(pid, b"x")
+            for pid in pids: rt.stop(pid)
+            for pid in pids: assert rt.join(pid, 30)
+        rt = iris.Runtime()
+        before = rss()
+        burst()
+        first = rss()
+        for _ in range(4): burst()
+        last = rss()
+        # It was 50 MB before pages went back at once.
+        assert last - before < 30 << 20, (before, first, last)
+        # 100 bytes for each actor that there ever was would be 40 MB.
+        assert last < 1.1 * first, (before, first, last)
+    """)
+    assert (done.returncode, done.stderr) == (0, "")

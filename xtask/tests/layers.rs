@@ -135,10 +135,12 @@ const CRATES: [Rule; 14] = [
         floor: 4,
         iris: &["iris"],
         // pyo3-build-config: the run path of programs that embed an interpreter.
+        // libmimalloc-sys: settings of mimalloc, which has none of its own.
         // rmp: the msgpack codec, which reads and writes Python objects without a tree between.
         // tracing: the crates' events become records of logging.
         outside: &[
             "bytes",
+            "libmimalloc-sys",
             "mimalloc",
             "pyo3",
             "pyo3-build-config",

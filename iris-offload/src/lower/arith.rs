@@ -240,20 +240,19 @@ impl Lowerer<'_> {
     /// With fast math: roots, reciprocals and small whole powers by a constant, without libm. What
     /// Python raises or makes complex stays Python's.
     fn fast_power(&mut self, x: Val, exponent: Operand, at: Span) -> Option<Operand> {
-        const MOST: f64 = 16.0;
+        const MOST: u8 = 16;
         let exponent = exponent.constant_float().filter(|_| self.fast_math)?;
         let zero = self.float(0.0);
-        let magnitude = exponent.abs();
-        let power = if magnitude == 0.5 {
+        let is = |power: f64| exponent.abs().to_bits() == power.to_bits();
+        let power = if is(0.5) {
             let real = self.b.compare(Comparison::Ge, x, zero);
             self.b.guard(real, GuardKind::Domain, at);
             // The root of -0.0 is -0.0, the power is not.
             let unsigned = self.b.binary(ir::BinaryOp::FloatAdd, x, zero);
             self.b.unary(Op1::FloatSqrt, unsigned)
-        } else if magnitude.fract() == 0.0 && (1.0..=MOST).contains(&magnitude) {
-            self.squarings(x, magnitude)
         } else {
-            return None;
+            let whole = (1..=MOST).find(|&power| is(power.into()))?;
+            self.squarings(x, whole)
         };
         let mut result = power;
         if exponent < 0.0 {
@@ -269,17 +268,17 @@ impl Lowerer<'_> {
     }
 
     /// `x` to a whole power of 1 at least, by squarings.
-    fn squarings(&mut self, x: Val, exponent: f64) -> Val {
+    fn squarings(&mut self, x: Val, exponent: u8) -> Val {
         let (mut left, mut square, mut product) = (exponent, x, None);
         loop {
-            if left % 2.0 == 1.0 {
+            if left % 2 == 1 {
                 product = Some(match product {
                     None => square,
                     Some(product) => self.b.binary(ir::BinaryOp::FloatMul, product, square),
                 });
             }
-            left = (left / 2.0).floor();
-            if left == 0.0 {
+            left /= 2;
+            if left == 0 {
                 return product.expect("the exponent is 1 at least");
             }
             square = self.b.binary(ir::BinaryOp::FloatMul, square, square);
