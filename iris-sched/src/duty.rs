@@ -331,8 +331,8 @@ pub(crate) fn spawn(
 }
 
 /// Ends the life of a process, whose mailbox is closed; `false` if it was over.
-pub(crate) fn remove(cell: &'static Cell, pid: Pid) -> bool {
-    let asleep = end_life(cell, pid);
+pub(crate) fn remove(cell: &'static Cell, pid: Pid, leave: impl FnOnce()) -> bool {
+    let asleep = end_life(cell, pid, leave);
     if asleep == Some(true) {
         // SAFETY: this thread has just ended the life, in which nobody had the duty; and
         // nobody gets it any more, since the mailbox is closed.
@@ -344,7 +344,11 @@ pub(crate) fn remove(cell: &'static Cell, pid: Pid) -> bool {
 /// Ends the life of a process that nobody will run again, or whose handler does not return:
 /// what was in its mailbox, and how many user messages are beside that in the hands of
 /// whoever runs it. `None` if the life was over.
-pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, usize)> {
+pub(crate) fn give_up(
+    cell: &'static Cell,
+    pid: Pid,
+    leave: impl FnOnce(),
+) -> Option<(Vec<Message>, usize)> {
     let (mut left, behind) = cell.mailbox().close_from_outside(pid.generation());
     cell.tell_all(pid);
     if cell.receives()
@@ -358,7 +362,7 @@ pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, us
             duty.begin();
         }
     }
-    if !end_life(cell, pid)? {
+    if !end_life(cell, pid, leave)? {
         return Some((left, behind));
     }
     // SAFETY: as in `remove`; so this thread may take out, too.
@@ -369,12 +373,16 @@ pub(crate) fn give_up(cell: &'static Cell, pid: Pid) -> Option<(Vec<Message>, us
     Some((left, 0))
 }
 
-/// Ends a life; whether nobody had the duty, or `None` if the life was over.
-fn end_life(cell: &'static Cell, pid: Pid) -> Option<bool> {
+/// Ends a life, and calls `leave` before anybody can see that; whether nobody had the duty, or `None`
+/// if the life was over.
+fn end_life(cell: &'static Cell, pid: Pid, leave: impl FnOnce()) -> Option<bool> {
     let life = pid.generation();
     // Before the next life: one who walks over all cells must not take it for begun.
     let mailbox = cell.mailbox();
-    mailbox.end_life_with(life, arena::next_life(life), || cell.disown())
+    mailbox.end_life_with(life, arena::next_life(life), || {
+        cell.disown();
+        leave();
+    })
 }
 
 impl Cell {

@@ -413,15 +413,15 @@ impl Process {
 
     /// Ends its life: its pid leads to nobody from now on; `false` if it was over. The mailbox
     /// must be closed.
-    pub(crate) fn remove(&self) -> bool {
-        duty::remove(self.cell, self.pid)
+    pub(crate) fn remove(&self, leave: impl FnOnce()) -> bool {
+        duty::remove(self.cell, self.pid, leave)
     }
 
     /// As [`remove`](Self::remove), whatever it is doing; see [`Table::give_up`].
     ///
     /// [`Table::give_up`]: crate::Table::give_up
-    pub(crate) fn give_up(&self) -> Option<(Vec<Message>, usize)> {
-        duty::give_up(self.cell, self.pid)
+    pub(crate) fn give_up(&self, leave: impl FnOnce()) -> Option<(Vec<Message>, usize)> {
+        duty::give_up(self.cell, self.pid, leave)
     }
 }
 

@@ -209,11 +209,13 @@ impl Table {
     /// is in the middle of running it goes on until it looks into the mailbox; the slot is
     /// free only then.
     pub fn remove(&self, pid: Pid) -> bool {
-        let removed = self.get(pid).is_some_and(|process| process.remove());
-        if removed {
-            self.live.fetch_sub(1, Ordering::Relaxed);
-        }
-        removed
+        self.get(pid)
+            .is_some_and(|process| process.remove(|| self.leave()))
+    }
+
+    /// Counts one out, before who waits for its end can see that it has come.
+    fn leave(&self) {
+        self.live.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Takes out a process that nobody will run again, or whose handler does not return: what
@@ -222,9 +224,7 @@ impl Table {
     /// it reports, or as [`leftovers`](crate::Environment::leftovers). `None` if it was not
     /// there.
     pub fn give_up(&self, pid: Pid) -> Option<(Vec<Message>, usize)> {
-        let left = self.get(pid)?.give_up()?;
-        self.live.fetch_sub(1, Ordering::Relaxed);
-        Some(left)
+        self.get(pid)?.give_up(|| self.leave())
     }
 
     /// Processes in the table.
