@@ -19,6 +19,7 @@ use cranelift_module::{FuncId, Linkage, Module};
 
 use crate::compiler::{CompileError, Compiled, Compiler, Entry};
 use crate::ir::Function;
+use crate::passes::{Proofs, proofs};
 use crate::verify::verify;
 
 pub(crate) use memory::CodeMemory;
@@ -81,6 +82,7 @@ impl CraneliftCompiler {
     fn compile_inner(
         &self,
         function: &Function,
+        proofs: &Proofs,
         module: &mut JITModule,
         ask: Option<FuncId>,
     ) -> Result<(FuncId, usize), CompileError> {
@@ -100,7 +102,7 @@ impl CraneliftCompiler {
         let mut context = Context::new();
         context.func.signature = signature;
         context.func.name = UserFuncName::user(0, id.as_u32());
-        emit::emit(function, module, &mut context.func, ask, Some(id))?;
+        emit::emit(function, proofs, module, &mut context.func, ask, Some(id))?;
         module.define_function(id, &mut context).map_err(backend)?;
         let own: Vec<FuncId> = ask.into_iter().chain([id]).collect();
         symbols::check_relocations(&context, module, function, &own)?;
@@ -149,6 +151,7 @@ impl Compiler for CraneliftCompiler {
     fn compile(&self, function: &Function) -> Result<Compiled, CompileError> {
         verify(function)?;
         check_size(function)?;
+        let proofs = proofs(function);
         let mut builder = JITBuilder::with_isa(self.isa.clone(), symbols::libcall_names());
         builder.memory_provider(Box::new(SystemMemoryProvider::new()));
         builder.symbols(symbols::table(function));
@@ -174,12 +177,12 @@ impl Compiler for CraneliftCompiler {
             None
         };
         if function.is_recursive() {
-            let (inner, bytes) = self.compile_inner(function, module, ask)?;
+            let (inner, bytes) = self.compile_inner(function, &proofs, module, ask)?;
             code_bytes += bytes;
             emit::emit_entry(function, module, &mut context.func, inner);
             own.push(inner);
         } else {
-            emit::emit(function, module, &mut context.func, ask, None)?;
+            emit::emit(function, &proofs, module, &mut context.func, ask, None)?;
         }
         module.define_function(id, &mut context).map_err(backend)?;
         code_bytes += code_size(&context);

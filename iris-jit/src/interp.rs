@@ -211,6 +211,10 @@ impl Frame<'_> {
                     Err(guard)
                 };
             }
+            Op::Assume(cond) => {
+                debug_assert!(self.bool(cond), "an assumption of the front end");
+                return Ok(None);
+            }
             Op::Poll(guard) => {
                 return if poll::go_on() { Ok(None) } else { Err(guard) };
             }
@@ -272,7 +276,7 @@ impl Frame<'_> {
     }
 }
 
-fn checked_binary(op: CheckedBinaryOp, a: i64, b: i64) -> Option<i64> {
+pub(crate) fn checked_binary(op: CheckedBinaryOp, a: i64, b: i64) -> Option<i64> {
     match op {
         CheckedBinaryOp::IntAdd => a.checked_add(b),
         CheckedBinaryOp::IntSub => a.checked_sub(b),
@@ -285,7 +289,7 @@ fn checked_binary(op: CheckedBinaryOp, a: i64, b: i64) -> Option<i64> {
     }
 }
 
-fn compare<T: PartialOrd>(op: Comparison, a: &T, b: &T) -> bool {
+pub(crate) fn compare<T: PartialOrd>(op: Comparison, a: &T, b: &T) -> bool {
     match op {
         Comparison::Eq => a == b,
         Comparison::Ne => a != b,

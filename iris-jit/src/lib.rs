@@ -19,6 +19,7 @@ pub mod compiler;
 
 mod arith;
 mod libm;
+mod passes;
 
 pub mod poll;
 

@@ -8,7 +8,7 @@ use crate::ir::{Args, Block, Function, Inst, Op, Place, Target, Terminator, Val,
 use crate::types::{Shape, Type};
 use order::{dominators, reverse_postorder};
 
-pub(crate) use order::emission_order;
+pub(crate) use order::{emission_order, immediate_dominators};
 
 /// The first rule that a function breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -251,7 +251,7 @@ impl Checker<'_> {
             Op::Math1(..) | Op::Math2(..) => Type::F64,
             Op::CheckedUnary(op, ..) => op.operand(),
             Op::CheckedBinary(..) => Type::I64,
-            Op::Guard(..) => Type::Bool,
+            Op::Guard(..) | Op::Assume(_) => Type::Bool,
             Op::Select(cond, a, b) => return self.check_select(block, at, [cond, a, b]),
             Op::Recurse(args, ty, _) => return self.check_recursion(block, at, args, ty),
             Op::Length(array, dim) => return self.check_array(block, at, array, dim),

@@ -4,12 +4,13 @@ mod arith;
 mod counted;
 mod diamond;
 mod memory;
+mod pin;
 mod poll;
 mod recursion;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::{CondCode, FloatCC, IntCC};
 use cranelift_codegen::ir::{
     self as clif, AbiParam, BlockArg, FuncRef, InstBuilder, MemFlagsData, Signature, types,
 };
@@ -22,6 +23,7 @@ use crate::compiler::{CompileError, status_of_shape};
 use crate::ir::{
     BinaryOp, CheckedBinaryOp, Comparison, Function, GuardId, Inst, Op, Target, Terminator, Val,
 };
+use crate::passes::{Loops, Proof, Proofs};
 use crate::types::{Type, Value};
 use crate::verify;
 use counted::{Counted, counted_loops};
@@ -34,6 +36,7 @@ pub(super) use recursion::{emit_entry, recursive_result};
 /// takes its arguments in registers and is `inner` itself.
 pub(super) fn emit(
     function: &Function,
+    proofs: &Proofs,
     module: &mut JITModule,
     into: &mut clif::Function,
     ask: Option<FuncId>,
@@ -57,6 +60,9 @@ pub(super) fn emit(
         values: vec![None; function.value_types.len()],
         folded: vec![false; function.blocks().len()],
         constants: int_constants(function),
+        compared: comparisons(function),
+        twos: twos(function),
+        carried: HashMap::new(),
         bails: vec![None; function.guards().len()],
         arrays: HashMap::new(),
         counted: counted_loops(function),
@@ -65,7 +71,13 @@ pub(super) fn emit(
         ret: None,
         recursion: None,
         only_if: None,
+        proofs,
+        proof: Proof::NONE,
+        from_before: HashSet::new(),
+        loops: Loops::of(function),
+        pinned: HashMap::new(),
     };
+    emitter.from_before = emitter.loops.floats_from_before(function);
     emitter.prepare_counted();
     match inner {
         Some(inner) => emitter.inner_prologue(inner),
@@ -89,6 +101,21 @@ fn int_constants(function: &Function) -> HashMap<Val, i64> {
         _ => None,
     });
     constants.collect()
+}
+
+fn comparisons(function: &Function) -> HashMap<Val, (Comparison, Val, Val)> {
+    let insts = function.blocks().iter().flat_map(|block| &block.insts);
+    let found = insts.filter_map(|inst| match (inst.op, inst.result) {
+        (Op::Compare(op, a, b), Some(result)) => Some((result, (op, a, b))),
+        _ => None,
+    });
+    found.collect()
+}
+
+fn twos(function: &Function) -> HashSet<Val> {
+    let insts = function.blocks().iter().flat_map(|block| &block.insts);
+    let twos = insts.filter(|inst| inst.op == Op::Const(Value::F64(2.0)));
+    twos.filter_map(|inst| inst.result).collect()
 }
 
 /// Imports each helper once.
@@ -149,6 +176,12 @@ struct Emitter<'a> {
     folded: Vec<bool>,
     /// Integers that are known.
     constants: HashMap<Val, i64>,
+    /// Constants of 2.0.
+    twos: HashSet<Val>,
+    /// What each comparison compares.
+    compared: HashMap<Val, (Comparison, Val, Val)>,
+    /// Parameters of the headers of counting loops.
+    carried: HashMap<Val, Variable>,
     /// Where each guard leaves to, once one needs it.
     bails: Vec<Option<clif::Block>>,
     /// The parts of each array parameter.
@@ -166,6 +199,14 @@ struct Emitter<'a> {
     /// The condition under which what is emitted would be done at all, and whether it must hold
     /// or must not: only then its guards leave.
     only_if: Option<(clif::Value, bool)>,
+    proofs: &'a Proofs,
+    /// What is known of the instruction that is being emitted.
+    proof: Proof,
+    loops: Loops,
+    /// Floats from before the loops that use them.
+    from_before: HashSet<Val>,
+    /// Constants that are kept in registers, by their bits.
+    pinned: HashMap<u64, clif::Value>,
 }
 
 impl Emitter<'_> {
@@ -193,6 +234,7 @@ impl Emitter<'_> {
             word += ty.words();
         }
         self.start_fuel();
+        self.pin_constants();
         self.builder.ins().jump(self.blocks[0], &loaded);
     }
 
@@ -200,7 +242,7 @@ impl Emitter<'_> {
         for (index, data) in self.function.blocks().iter().enumerate() {
             for &param in &data.params {
                 let ty = self.function.value_types[param.0 as usize];
-                if ty.array().is_some() {
+                if ty.array().is_some() || self.carried.contains_key(&param) {
                     continue;
                 }
                 let ty = clif_type(ty);
@@ -233,10 +275,13 @@ impl Emitter<'_> {
         let data = &self.function.blocks()[index];
         self.enter_counted(index);
         self.builder.switch_to_block(self.blocks[index]);
+        self.refresh(index);
         let polls_by_bound = self.polls_by_bound(index);
-        for inst in &data.insts {
-            if !(polls_by_bound && matches!(inst.op, Op::Poll(_))) {
-                self.inst(inst);
+        let is_header = self.counted.contains_key(&index);
+        for (at, inst) in data.insts.iter().enumerate() {
+            // What a counting loop's header does was done before it.
+            if !is_header && !(polls_by_bound && matches!(inst.op, Op::Poll(_))) {
+                self.inst(index, at, inst);
             }
         }
         match data
@@ -244,6 +289,9 @@ impl Emitter<'_> {
             .as_ref()
             .expect("a verified block has a terminator")
         {
+            Terminator::Jump(target) if self.turns_back(index, target) => {
+                self.next_round(target);
+            }
             Terminator::Jump(target) => {
                 let (block, args) = self.target(index, target);
                 self.builder.ins().jump(block, &args);
@@ -260,15 +308,17 @@ impl Emitter<'_> {
                     }
                     return;
                 }
-                if self.counted_branch(index, *cond) {
+                if self.counted_branch(index) {
                     return;
                 }
-                let cond = self.get(*cond);
                 let (then, then_args) = self.target(index, then);
                 let (otherwise, otherwise_args) = self.target(index, otherwise);
-                self.builder
-                    .ins()
-                    .brif(cond, then, &then_args, otherwise, &otherwise_args);
+                self.branch(
+                    index,
+                    *cond,
+                    (then, &then_args),
+                    (otherwise, &otherwise_args),
+                );
             }
             Terminator::Return { shape, values } => self.return_values(*shape, values),
             Terminator::Bail(guard) => {
@@ -278,9 +328,57 @@ impl Emitter<'_> {
         }
     }
 
-    fn inst(&mut self, inst: &Inst) {
+    /// Ends a block with a branch. Cranelift puts the second way right behind the block: where the
+    /// branch may leave a loop, that is made the way that stays in it.
+    fn branch(
+        &mut self,
+        from: usize,
+        cond: Val,
+        then: (clif::Block, &[BlockArg]),
+        otherwise: (clif::Block, &[BlockArg]),
+    ) {
+        let ends = self.function.blocks()[from].terminator.iter();
+        let mut targets = ends.flat_map(Terminator::targets);
+        let mut leaves = || {
+            let to = targets.next().map(|target| target.block.0 as usize);
+            to.is_some_and(|to| self.loops.leaves(from, to))
+        };
+        let (out_first, out_second) = (leaves(), leaves());
+        let (first, second, cond) = if out_second && !out_first {
+            (otherwise, then, self.inverted(cond))
+        } else {
+            (then, otherwise, self.get(cond))
+        };
+        let ins = self.builder.ins();
+        ins.brif(cond, first.0, first.1, second.0, second.1);
+    }
+
+    /// Whether a bool is false.
+    fn inverted(&mut self, cond: Val) -> clif::Value {
+        let Some(&(op, a, b)) = self.compared.get(&cond) else {
+            let cond = self.get(cond);
+            return self.not(cond);
+        };
+        self.read(&[a, b]);
+        let (a, b) = (self.get(a), self.get(b));
+        if self.builder.func.dfg.value_type(a) == types::F64 {
+            let cc = float_cc(op).complement();
+            self.builder.ins().fcmp(cc, a, b)
+        } else {
+            let cc = int_cc(op).complement();
+            self.builder.ins().icmp(cc, a, b)
+        }
+    }
+
+    fn inst(&mut self, block: usize, at: usize, inst: &Inst) {
+        self.proof = self.proofs.of(block, at);
         let value = self.op(inst.op);
+        self.proof = Proof::NONE;
         if let Some(result) = inst.result {
+            let value = match value {
+                Some(value) if self.from_before.contains(&result) => Some(self.pin(value)),
+                value => value,
+            };
             self.values[result.0 as usize] = value;
         }
     }
@@ -398,13 +496,21 @@ impl Emitter<'_> {
     fn op(&mut self, op: Op) -> Option<clif::Value> {
         Some(match op {
             Op::Const(Value::I64(value)) => self.int(value),
-            Op::Const(Value::F64(value)) => self.float(value),
+            Op::Const(Value::F64(value)) => match self.pinned.get(&value.to_bits()) {
+                Some(&pinned) => pinned,
+                None => self.float(value),
+            },
             Op::Const(Value::Bool(value)) => self.builder.ins().iconst(types::I8, i64::from(value)),
             Op::Unary(op, a) => self.unary(op, self.get(a)),
             Op::Binary(BinaryOp::FloatFloorDiv | BinaryOp::FloatMod, a, b) | Op::Math2(_, a, b) => {
                 self.call(op, &[self.get(a), self.get(b)])
             }
             Op::Math1(_, a) => self.call(op, &[self.get(a)]),
+            // The same bits, sooner.
+            Op::Binary(BinaryOp::FloatMul, a, b) if self.is_two(a) || self.is_two(b) => {
+                let operand = self.get(if self.is_two(a) { b } else { a });
+                self.builder.ins().fadd(operand, operand)
+            }
             Op::Binary(op, a, b) => self.binary(op, self.get(a), self.get(b)),
             Op::Compare(op, a, b) => {
                 let floats = self.function.value_types[a.0 as usize] == Type::F64;
@@ -432,6 +538,17 @@ impl Emitter<'_> {
                 let (a, by) = (self.get(a), self.constants[&b]);
                 self.constant_division(op, a, by)
             }
+            Op::CheckedBinary(op, a, b, guard)
+                if !self.proof.never && self.is_cheap_with_constant(op, a, b) =>
+            {
+                let constant = |val| self.constants.get(val).copied();
+                let (a, by) = match (constant(&b), constant(&a)) {
+                    (Some(by), _) => (self.get(a), by),
+                    (_, Some(by)) => (self.get(b), by),
+                    _ => unreachable!("one of the operands is a constant"),
+                };
+                self.checked_with_constant(op, a, by, guard)
+            }
             Op::CheckedBinary(op, a, b, guard) => {
                 self.checked_binary(op, self.get(a), self.get(b), guard)
             }
@@ -442,14 +559,20 @@ impl Emitter<'_> {
             Op::Recurse(args, _, guard) => self.recurse(args, guard),
             Op::Length(array, dim) => self.arrays[&array].shape[usize::from(dim)],
             Op::Index(array, dim, index, guard) => {
-                let len = self.arrays[&array].shape[usize::from(dim)];
-                self.index(len, self.get(index), guard)
+                let (len, index) = (self.arrays[&array].shape[usize::from(dim)], self.get(index));
+                if self.proof.never {
+                    index
+                } else {
+                    self.index(len, index, guard)
+                }
             }
             Op::Load(array, place, guard) => self.load(array, place, guard),
             Op::Store(array, place, value, guard) => {
                 self.store(array, place, self.get(value), guard);
                 return None;
             }
+            Op::Assume(_) => return None,
+            Op::Guard(..) if self.proof.never => return None,
             Op::Guard(cond, guard) => {
                 self.ensure(self.get(cond), guard);
                 return None;
@@ -459,6 +582,10 @@ impl Emitter<'_> {
                 return None;
             }
         })
+    }
+
+    fn is_two(&self, value: Val) -> bool {
+        self.twos.contains(&value)
     }
 
     fn call(&mut self, op: Op, args: &[clif::Value]) -> clif::Value {

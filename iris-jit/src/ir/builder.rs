@@ -152,6 +152,11 @@ impl FunctionBuilder {
         self.effect(Op::Guard(cond, guard));
     }
 
+    /// Says that `cond` is true here.
+    pub fn assume(&mut self, cond: Val) {
+        self.effect(Op::Assume(cond));
+    }
+
     /// One of two values of one type.
     pub fn select(&mut self, cond: Val, then: Val, otherwise: Val) -> Val {
         self.push(Op::Select(cond, then, otherwise))

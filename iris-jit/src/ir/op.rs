@@ -25,6 +25,8 @@ pub enum Op {
     CheckedBinary(CheckedBinaryOp, Val, Val, GuardId),
     /// Ends the call if the operand, a bool, is false.
     Guard(Val, GuardId),
+    /// Says that the operand, a bool, is true: the front end knows, and passes may make use of it.
+    Assume(Val),
     /// The second operand if the first, a bool, is true, else the third.
     Select(Val, Val, Val),
     /// Asks the hook of [`crate::poll`] now and then whether to go on; on each way round a loop.
@@ -323,7 +325,7 @@ impl Op {
             Self::Select(_, a, _) => type_of(a),
             Self::Recurse(_, ty, _) => Some(ty),
             Self::Load(array, ..) => Some(element_type(type_of(array)?.array()?.elem)),
-            Self::Guard(..) | Self::Poll(_) | Self::Store(..) => None,
+            Self::Guard(..) | Self::Assume(_) | Self::Poll(_) | Self::Store(..) => None,
         }
     }
 
@@ -339,6 +341,7 @@ impl Op {
             | Self::Math1(_, a)
             | Self::CheckedUnary(_, a, _)
             | Self::Guard(a, _)
+            | Self::Assume(a)
             | Self::Length(a, _) => [Some(a), None, None, None],
             Self::Binary(_, a, b)
             | Self::Compare(_, a, b)

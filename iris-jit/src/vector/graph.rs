@@ -333,6 +333,7 @@ impl Maker<'_> {
             Op::CheckedUnary(op, a, _) => Node::CheckedUnary(op, self.get(a)?),
             Op::CheckedBinary(op, a, b, _) => Node::CheckedBinary(op, self.get(a)?, self.get(b)?),
             Op::Select(cond, a, b) => Node::Select(self.get(cond)?, self.get(a)?, self.get(b)?),
+            Op::Assume(_) => return Some(None),
             Op::Guard(cond, _) => {
                 let cond = self.get(cond)?;
                 let holds = match taken {

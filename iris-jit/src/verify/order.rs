@@ -19,6 +19,11 @@ pub(crate) fn emission_order(function: &Function) -> Vec<usize> {
     reverse_postorder(function).blocks
 }
 
+/// The closest other block that each block of a verified function comes after; the entry has itself.
+pub(crate) fn immediate_dominators(function: &Function) -> Vec<usize> {
+    dominators(function, &reverse_postorder(function))
+}
+
 /// Depth first without recursion: the front end's nesting must not become our stack.
 pub(super) fn reverse_postorder(function: &Function) -> Order {
     let count = function.blocks.len();

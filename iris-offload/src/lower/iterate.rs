@@ -25,6 +25,9 @@ enum Source {
     Rounds {
         rounds: Val,
         step: Val,
+        /// The numbers lie from the one to the other, and are never the stop.
+        bounds: [Val; 2],
+        stop: Val,
     },
     Array(Val),
     /// The counter that the items get, and whether it is the position itself.
@@ -132,18 +135,23 @@ impl Lowerer<'_> {
                 start: vec![start],
             }),
             _ => {
-                let rounds = self.rounds_of(start, stop, step, at);
+                let (rounds, bounds) = self.rounds_of(start, stop, step, at);
                 let step = step.val;
                 Ok(Items {
-                    source: Source::Rounds { rounds, step },
+                    source: Source::Rounds {
+                        rounds,
+                        step,
+                        bounds,
+                        stop,
+                    },
                     start: vec![self.int(0), start],
                 })
             }
         }
     }
 
-    /// How many numbers there are from `start` by `step` before `stop`.
-    fn rounds_of(&mut self, start: Val, stop: Val, step: Operand, at: Span) -> Val {
+    /// How many numbers there are from `start` by `step` before `stop`, and between which bounds.
+    fn rounds_of(&mut self, start: Val, stop: Val, step: Operand, at: Span) -> (Val, [Val; 2]) {
         let (zero, one, minus_one) = (self.int(0), self.int(1), self.int(-1));
         let (sub, overflow) = (CheckedBinaryOp::IntSub, GuardKind::Overflow);
         let (from, to, by) = match step.constant_int() {
@@ -166,7 +174,7 @@ impl Lowerer<'_> {
         let fits = self.b.checked_binary(div, before, by, zero_division, at);
         let rounds = self.b.binary(BinaryOp::IntAddWrapping, fits, one);
         let some = self.b.compare(Comparison::Gt, distance, zero);
-        self.b.select(some, rounds, zero)
+        (self.b.select(some, rounds, zero), [from, to])
     }
 
     fn enumerate(&mut self, inner: &Expr, start: Option<&Expr>) -> Lowered<Items> {
@@ -224,7 +232,17 @@ impl Lowerer<'_> {
     pub(super) fn item(&mut self, items: &Items, at: &[Val], span: Span) -> Lowered<Datum> {
         Ok(match &items.source {
             Source::Range { .. } => Datum::Scalar(int(at[0])),
-            Source::Rounds { .. } => Datum::Scalar(int(at[1])),
+            Source::Rounds { bounds, stop, .. } => {
+                for (op, limit) in [
+                    (Comparison::Ge, bounds[0]),
+                    (Comparison::Le, bounds[1]),
+                    (Comparison::Ne, *stop),
+                ] {
+                    let holds = self.b.compare(op, at[1], limit);
+                    self.b.assume(holds);
+                }
+                Datum::Scalar(int(at[1]))
+            }
             Source::Array(array) => Datum::Scalar(self.load(*array, Place::At(at[0]), span)?),
             Source::Enumerate(inner, counter) => {
                 let count = match counter {

@@ -4,7 +4,7 @@ use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{self as clif, InstBuilder, StackSlotData, StackSlotKind, types};
 
 use super::Emitter;
-use crate::ir::{BinaryOp, CheckedBinaryOp, CheckedUnaryOp, GuardId, Op, UnaryOp};
+use crate::ir::{BinaryOp, CheckedBinaryOp, CheckedUnaryOp, GuardId, Op, UnaryOp, Val};
 
 impl Emitter<'_> {
     pub(super) fn unary(&mut self, op: UnaryOp, a: clif::Value) -> clif::Value {
@@ -65,9 +65,11 @@ impl Emitter<'_> {
     ) -> clif::Value {
         match op {
             CheckedUnaryOp::IntNeg | CheckedUnaryOp::IntAbs => {
-                let least = self.int(i64::MIN);
-                let fine = self.builder.ins().icmp(IntCC::NotEqual, a, least);
-                self.ensure(fine, at);
+                if !self.proof.never {
+                    let least = self.int(i64::MIN);
+                    let fine = self.builder.ins().icmp(IntCC::NotEqual, a, least);
+                    self.ensure(fine, at);
+                }
                 match op {
                     CheckedUnaryOp::IntNeg => self.builder.ins().ineg(a),
                     _ => self.builder.ins().iabs(a),
@@ -93,6 +95,17 @@ impl Emitter<'_> {
         b: clif::Value,
         at: GuardId,
     ) -> clif::Value {
+        if self.proof.never {
+            match op {
+                CheckedBinaryOp::IntAdd => return self.builder.ins().iadd(a, b),
+                CheckedBinaryOp::IntSub => return self.builder.ins().isub(a, b),
+                CheckedBinaryOp::IntMul => return self.builder.ins().imul(a, b),
+                CheckedBinaryOp::IntFloorDiv | CheckedBinaryOp::IntMod => {
+                    return self.floored(op, a, b);
+                }
+                _ => {}
+            }
+        }
         let (result, overflow) = match op {
             CheckedBinaryOp::IntAdd => self.builder.ins().sadd_overflow(a, b),
             CheckedBinaryOp::IntSub => self.builder.ins().ssub_overflow(a, b),
@@ -107,6 +120,76 @@ impl Emitter<'_> {
         };
         self.refuse(overflow, at);
         result
+    }
+
+    /// Whether a guarded operation has an operand that makes its guard one comparison.
+    pub(super) fn is_cheap_with_constant(&self, op: CheckedBinaryOp, a: Val, b: Val) -> bool {
+        let of = |val| self.constants.get(val).copied();
+        match (op, of(&a), of(&b)) {
+            (CheckedBinaryOp::IntAdd, Some(by), None) => by != 0,
+            (CheckedBinaryOp::IntAdd | CheckedBinaryOp::IntSub, None, Some(by)) => by != 0,
+            (CheckedBinaryOp::IntMul, Some(by), None)
+            | (CheckedBinaryOp::IntMul, None, Some(by)) => by > 1,
+            _ => false,
+        }
+    }
+
+    /// A sum is beyond 64 bits if it lies on the wrong side of its operand, a product if its operand
+    /// lies outside of what the constant goes into. Such a comparison is one instruction with its
+    /// branch; the flag of an overflow takes three.
+    pub(super) fn checked_with_constant(
+        &mut self,
+        op: CheckedBinaryOp,
+        a: clif::Value,
+        by: i64,
+        at: GuardId,
+    ) -> clif::Value {
+        let constant = self.int(by);
+        if op == CheckedBinaryOp::IntMul {
+            let least = self.proof.operand.low;
+            let (low, high) = (i64::MIN / by, i64::MAX / by);
+            if least < low {
+                let low = self.int(low);
+                let fits = self
+                    .builder
+                    .ins()
+                    .icmp(IntCC::SignedGreaterThanOrEqual, a, low);
+                self.ensure(fits, at);
+            }
+            let high = self.int(high);
+            let fits = self
+                .builder
+                .ins()
+                .icmp(IntCC::SignedLessThanOrEqual, a, high);
+            self.ensure(fits, at);
+            return self.times(a, by);
+        }
+        let (result, up) = match op {
+            CheckedBinaryOp::IntAdd => (self.builder.ins().iadd(a, constant), by > 0),
+            _ => (self.builder.ins().isub(a, constant), by < 0),
+        };
+        let cc = if up {
+            IntCC::SignedGreaterThan
+        } else {
+            IntCC::SignedLessThan
+        };
+        let fits = self.builder.ins().icmp(cc, result, a);
+        self.ensure(fits, at);
+        result
+    }
+
+    /// A product that fits, by a constant.
+    fn times(&mut self, a: clif::Value, by: i64) -> clif::Value {
+        // One address computation where there is one.
+        if let shift @ (1 | 2 | 3) = (by - 1).trailing_zeros()
+            && by - 1 == 1 << shift
+        {
+            let count = self.int(i64::from(shift));
+            let scaled = self.builder.ins().ishl(a, count);
+            return self.builder.ins().iadd(a, scaled);
+        }
+        let by = self.int(by);
+        self.builder.ins().imul(a, by)
     }
 
     /// Division by a constant, which can neither fail nor overflow: not 0, nor -1.
@@ -149,6 +232,12 @@ impl Emitter<'_> {
 
     /// Floored division by what is neither 0 nor -1 below the least integer.
     fn floored(&mut self, op: CheckedBinaryOp, a: clif::Value, b: clif::Value) -> clif::Value {
+        if self.proof.operand.low >= 0 && self.proof.divisor_is_positive {
+            return match op {
+                CheckedBinaryOp::IntMod => self.builder.ins().srem(a, b),
+                _ => self.builder.ins().sdiv(a, b),
+            };
+        }
         let (zero, minus_one) = (self.int(0), self.int(-1));
         let quotient = self.builder.ins().sdiv(a, b);
         let product = self.builder.ins().imul(quotient, b);

@@ -1,24 +1,24 @@
 //! Innermost loops that count: the countdown to the next poll becomes a bound of the count.
 //!
 //! ```text
-//!   entry: base = i; stop = min(bound, i + fuel)
-//!   head:  i < stop ──► body ──► i + 1, head
-//!     │ no
+//!   entry: base = i; stop = min(bound, i + fuel); i < stop ──► body, else ──► turn
+//!   body:  ..; i += 1; i < stop ──► body, else ──► turn
 //!   turn (cold): fuel -= i - base
 //!     i < bound: ask, fuel = full, base = i, stop = min(bound, i + fuel) ──► body
 //!     else     : fuel = max(fuel, 1) ──► exit
 //! ```
 //!
-//! So a round costs one comparison, and polls are as frequent as elsewhere.
+//! So a round costs one comparison and one jump, and polls are as frequent as elsewhere. What the
+//! header of the loop in our IR takes as parameters are variables here, since entry and body set them.
 
 use std::collections::{HashMap, HashSet};
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self as clif, BlockArg, InstBuilder, types};
+use cranelift_codegen::ir::{self as clif, InstBuilder, types};
 use cranelift_frontend::Variable;
 
 use super::Emitter;
-use crate::ir::{BinaryOp, Comparison, Function, GuardId, Op, Target, Terminator, Val};
+use crate::ir::{BinaryOp, Comparison, Function, GuardId, Inst, Op, Target, Terminator, Val};
 use crate::poll;
 use crate::types::{Type, Value};
 
@@ -33,6 +33,7 @@ pub(super) struct Counted {
     blocks: HashSet<usize>,
     /// Where those come in that are not of the loop.
     entry: Option<clif::Block>,
+    turn: Option<clif::Block>,
     base: Option<Variable>,
     stop: Option<Variable>,
 }
@@ -122,12 +123,14 @@ fn counted(
         let mut found = insts.filter(move |inst| inst.result == Some(value));
         found.next().map(|inst| inst.op)
     };
-    // The header does nothing that could not be left out for a round.
-    let pure = |op: Op| matches!(op, Op::Const(_) | Op::Length(..) | Op::Compare(..));
+    // The header does nothing but compare, with what does not change.
+    let pure = |inst: &Inst| {
+        matches!(inst.op, Op::Const(_) | Op::Length(..)) || inst.result == Some(*cond)
+    };
     let Some(Op::Compare(Comparison::Lt, count, bound)) = defined(*cond, header) else {
         return None;
     };
-    if !of(header).insts.iter().all(|inst| pure(inst.op)) {
+    if !of(header).insts.iter().all(pure) || is_used(function, *cond) {
         return None;
     }
     let counter = of(header).params.iter().position(|&param| param == count)?;
@@ -167,9 +170,26 @@ fn counted(
         latch,
         blocks,
         entry: None,
+        turn: None,
         base: None,
         stop: None,
     })
+}
+
+/// Whether something but branches uses a value.
+fn is_used(function: &Function, value: Val) -> bool {
+    let ends = |end: &Terminator| {
+        let returned = match end {
+            Terminator::Return { values, .. } => values.contains(&value),
+            _ => false,
+        };
+        returned || end.targets().any(|target| target.args.contains(&value))
+    };
+    function.lists.iter().any(|list| list.contains(&value))
+        || function.blocks().iter().any(|block| {
+            let mut operands = block.insts.iter().flat_map(|inst| inst.op.operands());
+            operands.any(|operand| operand == value) || block.terminator.iter().any(ends)
+        })
 }
 
 /// The blocks from which the latch is reached without the header, and both of them. `None` if
@@ -217,12 +237,47 @@ impl Emitter<'_> {
         for (&header, counted) in &mut self.counted {
             let entry = self.builder.create_block();
             for &param in &self.function.blocks()[header].params {
-                let ty = self.function.value_types[param.0 as usize];
-                self.builder.append_block_param(entry, super::clif_type(ty));
+                let ty = super::clif_type(self.function.value_types[param.0 as usize]);
+                self.builder.append_block_param(entry, ty);
+                self.carried.insert(param, self.builder.declare_var(ty));
             }
             counted.entry = Some(entry);
+            counted.turn = Some(self.builder.create_block());
             counted.base = Some(self.builder.declare_var(types::I64));
             counted.stop = Some(self.builder.declare_var(types::I64));
+        }
+    }
+
+    /// Reads the variables that a block uses, at its start.
+    pub(super) fn refresh(&mut self, block: usize) {
+        if self.carried.is_empty() {
+            return;
+        }
+        let data = &self.function.blocks()[block];
+        let operands = data.insts.iter().flat_map(|inst| inst.op.operands());
+        let mut used: Vec<Val> = operands.collect();
+        for inst in &data.insts {
+            if let Op::Recurse(args, ..) = inst.op {
+                used.extend(&self.function.lists[args.0 as usize]);
+            }
+        }
+        match &data.terminator {
+            Some(Terminator::Branch { cond, .. }) => used.push(*cond),
+            Some(Terminator::Return { values, .. }) => used.extend(values),
+            _ => {}
+        }
+        let targets = data.terminator.iter().flat_map(Terminator::targets);
+        used.extend(targets.flat_map(|target| &target.args));
+        self.read(&used);
+    }
+
+    /// Reads those of these values that are variables, in the current block.
+    pub(super) fn read(&mut self, used: &[Val]) {
+        for &value in used {
+            if let Some(&variable) = self.carried.get(&value) {
+                let now = self.builder.use_var(variable);
+                self.values[value.0 as usize] = Some(now);
+            }
         }
     }
 
@@ -234,14 +289,59 @@ impl Emitter<'_> {
         let (bound, counter) = (counted.bound, counted.counter);
         let entry = counted.entry.expect("prepared");
         self.builder.switch_to_block(entry);
-        let params = self.builder.block_params(entry).to_vec();
-        let bound = match bound {
-            Bound::Outer(value) => self.get(value),
+        let args = self.builder.block_params(entry).to_vec();
+        let data = &self.function.blocks()[header];
+        for (&param, &arg) in data.params.iter().zip(&args) {
+            self.builder.def_var(self.carried[&param], arg);
+        }
+        for (at, inst) in data.insts.iter().enumerate() {
+            if matches!(inst.op, Op::Const(_) | Op::Length(..)) {
+                self.inst(header, at, inst);
+            }
+        }
+        let bound = self.bound(bound);
+        self.set_stop(header, args[counter], bound);
+        self.go_round(header, args[counter]);
+    }
+
+    fn bound(&mut self, bound: Bound) -> clif::Value {
+        match bound {
+            Bound::Outer(value) => {
+                self.read(&[value]);
+                self.get(value)
+            }
             Bound::Copied(op) => self.op(op).expect("it has a result"),
-        };
-        self.set_stop(header, params[counter], bound);
-        let args: Vec<_> = params.into_iter().map(BlockArg::Value).collect();
-        self.builder.ins().jump(self.blocks[header], &args);
+        }
+    }
+
+    /// Whether a jump is the way back of a counted loop.
+    pub(super) fn turns_back(&self, from: usize, target: &Target) -> bool {
+        let counted = self.counted.get(&(target.block.0 as usize));
+        counted.is_some_and(|counted| counted.latch == from)
+    }
+
+    /// The way back: sets the variables, and goes round if the next poll is not due.
+    pub(super) fn next_round(&mut self, target: &Target) {
+        let header = target.block.0 as usize;
+        let params = &self.function.blocks()[header].params;
+        let next: Vec<_> = target.args.iter().map(|&arg| self.get(arg)).collect();
+        for (&param, &value) in params.iter().zip(&next) {
+            self.builder.def_var(self.carried[&param], value);
+        }
+        let counter = self.counted[&header].counter;
+        self.go_round(header, next[counter]);
+    }
+
+    fn go_round(&mut self, header: usize, count: clif::Value) {
+        let counted = &self.counted[&header];
+        let (stop, turn) = (
+            counted.stop.expect("prepared"),
+            counted.turn.expect("prepared"),
+        );
+        let stop = self.builder.use_var(stop);
+        let below = self.builder.ins().icmp(IntCC::SignedLessThan, count, stop);
+        let body = self.blocks[header];
+        self.builder.ins().brif(below, body, &[], turn, &[]);
     }
 
     /// From `start` on the loop runs up to the next poll, or to its end.
@@ -264,32 +364,29 @@ impl Emitter<'_> {
     }
 
     /// The end of a counted loop's header; `false` for other blocks.
-    pub(super) fn counted_branch(&mut self, header: usize, cond: Val) -> bool {
+    pub(super) fn counted_branch(&mut self, header: usize) -> bool {
         let Some(counted) = self.counted.get(&header) else {
             return false;
         };
-        let (guard, bound) = (counted.guard, counted.bound);
-        let (base, stop) = (
+        let (guard, bound, counter) = (counted.guard, counted.bound, counted.counter);
+        let (turn, base) = (
+            counted.turn.expect("prepared"),
             counted.base.expect("prepared"),
-            counted.stop.expect("prepared"),
         );
         let data = &self.function.blocks()[header];
-        let count = self.get(data.params[counted.counter]);
         let Some(Terminator::Branch {
             then, otherwise, ..
         }) = &data.terminator
         else {
             unreachable!("a counted loop's header ends in a branch");
         };
-        let stop = self.builder.use_var(stop);
-        let below = self.builder.ins().icmp(IntCC::SignedLessThan, count, stop);
         let (then, then_args) = self.target(header, then);
-        let turn = self.builder.create_block();
-        self.builder.set_cold_block(turn);
-        self.builder.ins().brif(below, then, &then_args, turn, &[]);
+        self.builder.ins().jump(then, &then_args);
 
         self.builder.switch_to_block(turn);
+        self.builder.set_cold_block(turn);
         let fuel = self.fuel.expect("a loop polls");
+        let count = self.builder.use_var(self.carried[&data.params[counter]]);
         let base = self.builder.use_var(base);
         let done = self.builder.ins().isub(count, base);
         let left = self.builder.use_var(fuel);
@@ -297,7 +394,9 @@ impl Emitter<'_> {
         let one = self.int(1);
         let left = self.builder.ins().smax(left, one);
         self.builder.def_var(fuel, left);
-        let more = self.get(cond);
+        let bound = self.bound(bound);
+        let more = self.builder.ins().icmp(IntCC::SignedLessThan, count, bound);
+        self.read(&otherwise.args);
         let (ask, exit) = (self.builder.create_block(), self.target(header, otherwise));
         self.builder.set_cold_block(ask);
         self.builder.ins().brif(more, ask, &[], exit.0, &exit.1);
@@ -306,12 +405,8 @@ impl Emitter<'_> {
         let full = self.int(i64::from(poll::INTERVAL));
         self.builder.def_var(fuel, full);
         self.ask(guard);
-        let bound = match bound {
-            Bound::Outer(value) => self.get(value),
-            Bound::Copied(op) => self.op(op).expect("it has a result"),
-        };
         self.set_stop(header, count, bound);
-        self.builder.ins().jump(then, &then_args);
+        self.builder.ins().jump(self.blocks[header], &[]);
         true
     }
 }

@@ -80,10 +80,14 @@ impl<'a> Emitter<'a> {
             })
         };
         let taken = self.get(cond);
-        for (arm, if_true) in diamond.arms.into_iter().zip([true, false]) {
+        let arms = diamond.arms.into_iter().zip(diamond.blocks);
+        for ((arm, block), if_true) in arms.zip([true, false]) {
+            self.refresh(block);
             self.only_if = Some((taken, if_true));
-            for inst in arm.iter().filter(|inst| !is_last(inst)) {
-                self.inst(inst);
+            for (at, inst) in arm.iter().enumerate() {
+                if !is_last(inst) {
+                    self.inst(block, at, inst);
+                }
             }
         }
         self.only_if = None;

@@ -61,10 +61,14 @@ impl Emitter<'_> {
         index: clif::Value,
         guard: GuardId,
     ) -> clif::Value {
-        let zero = self.int(0);
-        let negative = self.builder.ins().icmp(IntCC::SignedLessThan, index, zero);
-        let from_end = self.builder.ins().iadd(index, len);
-        let index = self.builder.ins().select(negative, from_end, index);
+        let index = if self.proof.operand.low >= 0 {
+            index
+        } else {
+            let zero = self.int(0);
+            let negative = self.builder.ins().icmp(IntCC::SignedLessThan, index, zero);
+            let from_end = self.builder.ins().iadd(index, len);
+            self.builder.ins().select(negative, from_end, index)
+        };
         // As unsigned a negative number is beyond every length.
         let inside = self.builder.ins().icmp(IntCC::UnsignedLessThan, index, len);
         self.ensure(inside, guard);
@@ -153,6 +157,16 @@ impl Emitter<'_> {
     }
 
     fn narrow_int(&mut self, elem: Elem, value: clif::Value, at: GuardId) -> clif::Value {
+        if !self.proof.never {
+            self.ensure_fits(elem, value, at);
+        }
+        match memory_type(elem) {
+            types::I64 => value,
+            narrow => self.builder.ins().ireduce(narrow, value),
+        }
+    }
+
+    fn ensure_fits(&mut self, elem: Elem, value: clif::Value, at: GuardId) {
         let (least, most) = elem.int_range().expect("floats and bools are done");
         // Shifted to start at 0, unsigned: one comparison for both ends.
         let (least, span) = (self.int(least), self.int(most.wrapping_sub(least)));
@@ -160,9 +174,5 @@ impl Emitter<'_> {
         let cc = IntCC::UnsignedLessThanOrEqual;
         let fits = self.builder.ins().icmp(cc, shifted, span);
         self.ensure(fits, at);
-        match memory_type(elem) {
-            types::I64 => value,
-            narrow => self.builder.ins().ireduce(narrow, value),
-        }
     }
 }
