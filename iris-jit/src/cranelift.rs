@@ -19,7 +19,7 @@ use cranelift_module::{FuncId, Linkage, Module};
 
 use crate::compiler::{CompileError, Compiled, Compiler, Entry};
 use crate::ir::Function;
-use crate::passes::{Proofs, proofs};
+use crate::passes::{Proofs, proofs, with_calls_written_out};
 use crate::verify::verify;
 
 pub(crate) use memory::CodeMemory;
@@ -151,6 +151,9 @@ impl Compiler for CraneliftCompiler {
     fn compile(&self, function: &Function) -> Result<Compiled, CompileError> {
         verify(function)?;
         check_size(function)?;
+        let written_out = with_calls_written_out(function);
+        debug_assert!(written_out.as_ref().is_none_or(|made| verify(made).is_ok()));
+        let (original, function) = (function, written_out.as_ref().unwrap_or(function));
         let proofs = proofs(function);
         let mut builder = JITBuilder::with_isa(self.isa.clone(), symbols::libcall_names());
         builder.memory_provider(Box::new(SystemMemoryProvider::new()));
@@ -194,7 +197,7 @@ impl Compiler for CraneliftCompiler {
         // pointers to a 32-bit status, in the C calling convention of the host.
         let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
         memory.set_code_bytes(code_bytes);
-        Ok(Compiled::native(self.name(), function, entry, memory))
+        Ok(Compiled::native(self.name(), original, entry, memory))
     }
 }
 

@@ -124,7 +124,8 @@ impl Frame<'_> {
     }
 
     fn recurse(&self, args: Args, guard: GuardId) -> Result<Value, GuardId> {
-        let depth = self.depth.checked_sub(1).ok_or(guard)?;
+        let levels = self.function.levels[args.0 as usize];
+        let depth = self.depth.checked_sub(levels.into()).ok_or(guard)?;
         if !poll::go_on() {
             return Err(guard);
         }
@@ -210,6 +211,10 @@ impl Frame<'_> {
                 } else {
                     Err(guard)
                 };
+            }
+            Op::Deeper(levels, guard) => {
+                let room = self.depth >= u64::from(levels);
+                return if room { Ok(None) } else { Err(guard) };
             }
             Op::Assume(cond) => {
                 debug_assert!(self.bool(cond), "an assumption of the front end");

@@ -209,6 +209,8 @@ pub struct Function {
     pub(crate) guards: Vec<Guard>,
     /// The arguments of calls of itself.
     pub(crate) lists: Vec<Vec<Val>>,
+    /// By how many calls each of them is deeper than the call that it is in.
+    pub(crate) levels: Vec<u32>,
 }
 
 impl Function {

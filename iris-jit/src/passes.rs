@@ -6,10 +6,12 @@
 
 mod counter;
 mod facts;
+mod inline;
 mod interval;
 mod loops;
 mod proofs;
 mod ranges;
 
+pub(crate) use inline::with_calls_written_out;
 pub(crate) use loops::Loops;
 pub(crate) use proofs::{Proof, Proofs, proofs};

@@ -234,7 +234,7 @@ impl Checker<'_> {
             self.check_guard(block, guard.0)?;
         }
         let expected = match op {
-            Op::Const(_) | Op::Poll(_) => return Ok(()),
+            Op::Const(_) | Op::Poll(_) | Op::Deeper(..) => return Ok(()),
             Op::Unary(op, _) => op.types().0,
             Op::Binary(op, ..) => op.ty(),
             Op::Compare(_, a, _) => match self.function.value_type(a) {

@@ -572,6 +572,10 @@ impl Emitter<'_> {
                 return None;
             }
             Op::Assume(_) => return None,
+            Op::Deeper(levels, guard) => {
+                self.ensure_depth(levels, guard);
+                return None;
+            }
             Op::Guard(..) if self.proof.never => return None,
             Op::Guard(cond, guard) => {
                 self.ensure(self.get(cond), guard);

@@ -49,6 +49,7 @@ impl FunctionBuilder {
                 value_types: Vec::new(),
                 guards: Vec::new(),
                 lists: Vec::new(),
+                levels: Vec::new(),
             },
             current: Block(0),
         };
@@ -173,6 +174,7 @@ impl FunctionBuilder {
         let guard = self.new_guard(GuardKind::Recursion, at);
         let list = Args(index_u32(self.function.lists.len()));
         self.function.lists.push(args.to_vec());
+        self.function.levels.push(1);
         self.push(Op::Recurse(list, ty, guard))
     }
 
@@ -255,6 +257,7 @@ impl FunctionBuilder {
         function.guards.truncate(mark.guards);
         function.returns.truncate(mark.returns);
         function.lists.truncate(mark.lists);
+        function.levels.truncate(mark.lists);
         let block = &mut function.blocks[mark.current.0 as usize];
         block.insts.truncate(mark.insts);
         block.terminator = None;

@@ -36,6 +36,7 @@ impl fmt::Display for Op {
                 write!(f, "{} {a}, {b} else {guard}", op.mnemonic())
             }
             Self::Guard(cond, guard) => write!(f, "guard {cond} else {guard}"),
+            Self::Deeper(levels, guard) => write!(f, "deeper {levels} else {guard}"),
             Self::Assume(cond) => write!(f, "assume {cond}"),
             Self::Select(cond, a, b) => write!(f, "select {cond}, {a}, {b}"),
             Self::Poll(guard) => write!(f, "poll else {guard}"),

@@ -34,6 +34,8 @@ pub enum Op {
     /// A call of the function itself, which has one scalar result of this type. Ends the call if
     /// it would be too deep, or if the inner call ends so.
     Recurse(Args, Type, GuardId),
+    /// Ends the call unless that many more calls of the function may be in each other here.
+    Deeper(u32, GuardId),
     /// The length of a dimension of an array.
     Length(Val, u8),
     /// An index into a dimension of an array as Python understands it: a negative one counts from
@@ -325,7 +327,11 @@ impl Op {
             Self::Select(_, a, _) => type_of(a),
             Self::Recurse(_, ty, _) => Some(ty),
             Self::Load(array, ..) => Some(element_type(type_of(array)?.array()?.elem)),
-            Self::Guard(..) | Self::Assume(_) | Self::Poll(_) | Self::Store(..) => None,
+            Self::Guard(..)
+            | Self::Assume(_)
+            | Self::Deeper(..)
+            | Self::Poll(_)
+            | Self::Store(..) => None,
         }
     }
 
@@ -336,7 +342,7 @@ impl Op {
             Place::Cell(i, j) => (Some(i), Some(j)),
         };
         let operands = match self {
-            Self::Const(_) | Self::Poll(_) | Self::Recurse(..) => [None; 4],
+            Self::Const(_) | Self::Poll(_) | Self::Recurse(..) | Self::Deeper(..) => [None; 4],
             Self::Unary(_, a)
             | Self::Math1(_, a)
             | Self::CheckedUnary(_, a, _)
@@ -357,6 +363,33 @@ impl Op {
         operands.into_iter().flatten()
     }
 
+    /// The operation on other operands; the list of a recursion stays.
+    pub(crate) fn with_operands(self, of: impl Fn(Val) -> Val) -> Self {
+        let place = |place: Place| match place {
+            Place::At(i) => Place::At(of(i)),
+            Place::Cell(i, j) => Place::Cell(of(i), of(j)),
+        };
+        match self {
+            Self::Const(_) | Self::Poll(_) | Self::Recurse(..) | Self::Deeper(..) => self,
+            Self::Unary(op, a) => Self::Unary(op, of(a)),
+            Self::Binary(op, a, b) => Self::Binary(op, of(a), of(b)),
+            Self::Compare(op, a, b) => Self::Compare(op, of(a), of(b)),
+            Self::Math1(op, a) => Self::Math1(op, of(a)),
+            Self::Math2(op, a, b) => Self::Math2(op, of(a), of(b)),
+            Self::CheckedUnary(op, a, guard) => Self::CheckedUnary(op, of(a), guard),
+            Self::CheckedBinary(op, a, b, guard) => Self::CheckedBinary(op, of(a), of(b), guard),
+            Self::Guard(a, guard) => Self::Guard(of(a), guard),
+            Self::Assume(a) => Self::Assume(of(a)),
+            Self::Select(a, b, c) => Self::Select(of(a), of(b), of(c)),
+            Self::Length(array, dim) => Self::Length(of(array), dim),
+            Self::Index(array, dim, index, guard) => Self::Index(of(array), dim, of(index), guard),
+            Self::Load(array, at, guard) => Self::Load(of(array), place(at), guard),
+            Self::Store(array, at, value, guard) => {
+                Self::Store(of(array), place(at), of(value), guard)
+            }
+        }
+    }
+
     /// The guard that may fire here.
     pub fn guard(self) -> Option<GuardId> {
         match self {
@@ -365,6 +398,7 @@ impl Op {
             | Self::Guard(_, guard)
             | Self::Poll(guard)
             | Self::Recurse(.., guard)
+            | Self::Deeper(_, guard)
             | Self::Index(.., guard)
             | Self::Load(.., guard)
             | Self::Store(.., guard) => Some(guard),

@@ -368,6 +368,7 @@ impl Maker<'_> {
             | Op::Store(..)
             | Op::Poll(_)
             | Op::Recurse(..)
+            | Op::Deeper(..)
             | Op::Length(..)
             | Op::Index(..) => return None,
         };

@@ -110,12 +110,8 @@ impl Emitter<'_> {
 
     pub(super) fn recurse(&mut self, args: Args, guard: GuardId) -> clif::Value {
         let recursion = self.recursion.expect("only recursive functions recurse");
-        let zero = self.int(0);
-        let left = self
-            .builder
-            .ins()
-            .icmp(IntCC::NotEqual, recursion.depth, zero);
-        self.ensure(left, guard);
+        let levels = self.function.levels[args.0 as usize];
+        self.ensure_depth(levels, guard);
         let flags = MemFlagsData::trusted();
         let shared = recursion.shared;
         let floor = self.builder.ins().load(types::I64, flags, shared, FLOOR);
@@ -129,7 +125,8 @@ impl Emitter<'_> {
 
         let list = &self.function.lists[args.0 as usize];
         let mut args: Vec<_> = list.iter().map(|&arg| self.get(arg)).collect();
-        args.push(self.builder.ins().iadd_imm_s(recursion.depth, -1));
+        let deeper = -i64::from(levels);
+        args.push(self.builder.ins().iadd_imm_s(recursion.depth, deeper));
         args.push(shared);
         let call = self.builder.ins().call(recursion.inner, &args);
         let results = self.builder.inst_results(call);
@@ -141,6 +138,15 @@ impl Emitter<'_> {
         self.return_status(status);
         self.builder.switch_to_block(next);
         value
+    }
+
+    /// Leaves through the guard unless that many more calls may be in each other.
+    pub(super) fn ensure_depth(&mut self, levels: u32, guard: GuardId) {
+        let recursion = self.recursion.expect("only recursive functions recurse");
+        let levels = self.int(levels.into());
+        let cc = IntCC::UnsignedGreaterThanOrEqual;
+        let left = self.builder.ins().icmp(cc, recursion.depth, levels);
+        self.ensure(left, guard);
     }
 
     fn poll_recursion(&mut self, shared: clif::Value, guard: GuardId) {
