@@ -163,6 +163,7 @@ struct Inner {
     prototype: Prototype,
     guards: Vec<Guard>,
     stores: Vec<usize>,
+    loads: Vec<usize>,
     polls: bool,
     recursive: bool,
     ret_words: usize,
@@ -237,6 +238,7 @@ impl Compiled {
             prototype: function.prototype(),
             guards: function.guards.clone(),
             stores: function.stores(),
+            loads: function.loads(),
             polls: function.polls(),
             recursive: function.is_recursive(),
             ret_words: function.prototype().ret_words(),
@@ -399,6 +401,11 @@ impl Compiled {
     /// may have written already.
     pub fn stores(&self) -> &[usize] {
         &self.inner.stores
+    }
+
+    /// The parameters that are arrays of which it reads elements, by number.
+    pub fn loads(&self) -> &[usize] {
+        &self.inner.loads
     }
 
     /// Whether it calls itself.

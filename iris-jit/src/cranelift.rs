@@ -19,7 +19,7 @@ use cranelift_module::{FuncId, Linkage, Module};
 
 use crate::compiler::{CompileError, Compiled, Compiler, Entry};
 use crate::ir::Function;
-use crate::passes::{Proofs, proofs, with_calls_written_out};
+use crate::passes::{Proofs, proofs, with_calls_written_out, with_rounds_joined};
 use crate::verify::verify;
 
 pub(crate) use memory::CodeMemory;
@@ -151,9 +151,9 @@ impl Compiler for CraneliftCompiler {
     fn compile(&self, function: &Function) -> Result<Compiled, CompileError> {
         verify(function)?;
         check_size(function)?;
-        let written_out = with_calls_written_out(function);
-        debug_assert!(written_out.as_ref().is_none_or(|made| verify(made).is_ok()));
-        let (original, function) = (function, written_out.as_ref().unwrap_or(function));
+        let changed = with_calls_written_out(function).or_else(|| with_rounds_joined(function));
+        debug_assert!(changed.as_ref().is_none_or(|made| verify(made).is_ok()));
+        let (original, function) = (function, changed.as_ref().unwrap_or(function));
         let proofs = proofs(function);
         let mut builder = JITBuilder::with_isa(self.isa.clone(), symbols::libcall_names());
         builder.memory_provider(Box::new(SystemMemoryProvider::new()));

@@ -263,6 +263,7 @@ impl Frame<'_> {
             BinaryOp::FloatMod => floats(arith::float_mod),
             BinaryOp::FloatCopysign => floats(f64::copysign),
             BinaryOp::IntAddWrapping => ints(i64::wrapping_add),
+            BinaryOp::IntMulWrapping => ints(i64::wrapping_mul),
             BinaryOp::IntAnd => ints(|a, b| a & b),
             BinaryOp::IntOr => ints(|a, b| a | b),
             BinaryOp::IntXor => ints(|a, b| a ^ b),

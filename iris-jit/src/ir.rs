@@ -234,17 +234,27 @@ impl Function {
 
     /// The parameters that are arrays which the function writes to, by number.
     pub fn stores(&self) -> Vec<usize> {
+        self.params_in(|op| match op {
+            Op::Store(array, ..) => Some(array),
+            _ => None,
+        })
+    }
+
+    /// The parameters that are arrays of which the function reads elements, by number.
+    pub fn loads(&self) -> Vec<usize> {
+        self.params_in(|op| match op {
+            Op::Load(array, ..) => Some(array),
+            _ => None,
+        })
+    }
+
+    fn params_in(&self, array_of: fn(Op) -> Option<Val>) -> Vec<usize> {
         let insts = self.blocks.iter().flat_map(|block| &block.insts);
-        let stored: Vec<Val> = insts
-            .filter_map(|inst| match inst.op {
-                Op::Store(array, ..) => Some(array),
-                _ => None,
-            })
-            .collect();
+        let found: Vec<Val> = insts.filter_map(|inst| array_of(inst.op)).collect();
         let params = self.blocks.first().map(|entry| &entry.params[..]);
         let params = params.unwrap_or_default().iter().enumerate();
-        let written = params.filter(|(_, param)| stored.contains(param));
-        written.map(|(index, _)| index).collect()
+        let used = params.filter(|(_, param)| found.contains(param));
+        used.map(|(index, _)| index).collect()
     }
 
     /// Whether the function has a loop or a recursion, which poll.

@@ -11,7 +11,9 @@ mod interval;
 mod loops;
 mod proofs;
 mod ranges;
+mod recurrence;
 
 pub(crate) use inline::with_calls_written_out;
 pub(crate) use loops::Loops;
 pub(crate) use proofs::{Proof, Proofs, proofs};
+pub(crate) use recurrence::with_rounds_joined;

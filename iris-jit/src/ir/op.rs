@@ -132,6 +132,8 @@ ops! {
         FloatCopysign = "float.copysign",
         /// Sum modulo 2**64, where the front end knows that it fits.
         IntAddWrapping = "int.add_wrapping",
+        /// Product modulo 2**64.
+        IntMulWrapping = "int.mul_wrapping",
         /// Bitwise and.
         IntAnd = "int.and",
         /// Bitwise or.
@@ -293,7 +295,11 @@ impl BinaryOp {
             | Self::FloatFloorDiv
             | Self::FloatMod
             | Self::FloatCopysign => Type::F64,
-            Self::IntAddWrapping | Self::IntAnd | Self::IntOr | Self::IntXor => Type::I64,
+            Self::IntAddWrapping
+            | Self::IntMulWrapping
+            | Self::IntAnd
+            | Self::IntOr
+            | Self::IntXor => Type::I64,
             Self::BoolAnd | Self::BoolOr | Self::BoolXor => Type::Bool,
         }
     }

@@ -50,6 +50,7 @@ impl Emitter<'_> {
             BinaryOp::FloatDiv => ins.fdiv(a, b),
             BinaryOp::FloatCopysign => ins.fcopysign(a, b),
             BinaryOp::IntAddWrapping => ins.iadd(a, b),
+            BinaryOp::IntMulWrapping => ins.imul(a, b),
             BinaryOp::IntAnd | BinaryOp::BoolAnd => ins.band(a, b),
             BinaryOp::IntOr | BinaryOp::BoolOr => ins.bor(a, b),
             BinaryOp::IntXor | BinaryOp::BoolXor => ins.bxor(a, b),
