@@ -335,3 +335,10 @@ fn hostile_text_is_refused_without_a_crash() {
         "ordinary lengths compile"
     );
 }
+
+#[test]
+fn the_sum_of_nothing_is_the_bool_that_it_starts_with() {
+    let nothing = "sum((i for i in range(x)), x == 0)";
+    bails(nothing, &[Value::I64(0)]);
+    assert_eq!(eval(nothing, &[Value::I64(3)]), Ok(Value::I64(3)));
+}

@@ -88,6 +88,7 @@ impl Lowerer<'_> {
         body: impl Fn(&mut Self, &mut Reduction, Vec<Val>) -> Lowered<Vec<Val>>,
     ) -> Lowered<Operand> {
         let start = start.map(|start| self.scalar(start)).transpose()?;
+        let given = start;
         let start = match start {
             Some(start) if start.is_numpy() && start.ty == Type::Bool => {
                 let mend = "start with int()";
@@ -96,6 +97,8 @@ impl Lowerer<'_> {
             Some(start) if start.is_numpy() => Some(start),
             start => start.map(|start| self.number(start)),
         };
+        // The sum of nothing is the bool itself that it starts with.
+        let of_bool = given.is_some_and(|start| start.ty == Type::Bool);
         let (mark, locals) = (self.b.mark(), self.locals.clone());
         let (mut ty, mut maker) = match (fold, start) {
             (Fold::Sum, Some(start)) => (start.ty, start.maker),
@@ -104,6 +107,7 @@ impl Lowerer<'_> {
         };
         for _ in 0..3 {
             let mut reduction = self.reduction(fold, ty, maker, start);
+            reduction.counts |= of_bool;
             let totals = self.first_totals(&reduction, start);
             match body(self, &mut reduction, totals) {
                 Ok(totals) => {
@@ -121,6 +125,15 @@ impl Lowerer<'_> {
                     if fold == Fold::Sum && !zero && retyped {
                         let mend = "start with a float, as 0.0";
                         return refuse(at, "a sum of floats that starts with an int", mend);
+                    }
+                    if of_bool && by != Maker::Python {
+                        // A bool of NumPy's makes another of it.
+                        let mend = "start with an int, as 0";
+                        return refuse(
+                            at,
+                            "a sum of NumPy's numbers that starts with a bool",
+                            mend,
+                        );
                     }
                     self.b.rewind(&mark);
                     self.locals.clone_from(&locals);
@@ -534,8 +547,11 @@ impl Lowerer<'_> {
         match (reduction.ty, operand.ty) {
             (Type::I64, Type::I64) => {
                 let (op, kind) = (CheckedBinaryOp::IntAdd, GuardKind::Overflow);
-                let total = self.b.checked_binary(op, totals[0], operand.val, kind, at);
-                return Ok(vec![total]);
+                let mut next = vec![self.b.checked_binary(op, totals[0], operand.val, kind, at)];
+                if reduction.counts {
+                    next.push(self.boolean(true));
+                }
+                return Ok(next);
             }
             (Type::I64, ty) => return Err(Stop::Retype(ty, Maker::Python)),
             (_, Type::F64) => {}

@@ -18,7 +18,7 @@ struct Numpy {
     float64: Py<PyType>,
     int64: Py<PyType>,
     bool: Py<PyType>,
-    geterr: Py<PyAny>,
+    errors: Errors,
 }
 
 impl Numpy {
@@ -40,7 +40,7 @@ impl Numpy {
             float64: scalar("float64")?,
             int64: scalar("int64")?,
             bool: scalar("bool")?,
-            geterr: numpy.getattr("geterr")?.unbind(),
+            errors: Errors::of(&numpy)?,
         })
     }
 }
@@ -84,16 +84,54 @@ pub(super) fn check(py: Python<'_>, given: &[Given]) -> Result<(), Miss> {
         ));
     }
     // All else that NumPy may warn of ends native code; an underflow does not.
-    let settings = numpy.geterr.bind(py).call0().map_err(no_answer)?;
-    let silent = settings
-        .cast::<PyDict>()
-        .ok()
-        .and_then(|settings| settings.get_item("under").ok().flatten())
-        .is_some_and(|under| under.eq("ignore").unwrap_or(false));
-    if silent {
+    if numpy.errors.ignore_underflows(py).map_err(no_answer)? {
         Ok(())
     } else {
         Err(Miss::python("NumPy is told to report underflows"))
+    }
+}
+
+/// What `numpy.errstate` has set in this thread. The function for that takes a microsecond.
+struct Errors {
+    geterr: Py<PyAny>,
+    /// `NumPy` 2 keeps the settings in an object that is never changed, only replaced: this gives
+    /// the one in force.
+    current: Option<Py<PyAny>>,
+    /// One in which underflows are ignored, if one was met.
+    quiet: PyOnceLock<Py<PyAny>>,
+}
+
+impl Errors {
+    fn of(numpy: &Bound<'_, PyModule>) -> PyResult<Self> {
+        let current = || {
+            let umath = numpy.py().import("numpy._core.umath")?;
+            umath.getattr("_extobj_contextvar")?.getattr("get")
+        };
+        Ok(Self {
+            geterr: numpy.getattr("geterr")?.unbind(),
+            current: current().ok().map(Bound::unbind),
+            quiet: PyOnceLock::new(),
+        })
+    }
+
+    fn ignore_underflows(&self, py: Python<'_>) -> PyResult<bool> {
+        let current = self.current.as_ref().map(|get| get.bind(py).call0());
+        let current = current.transpose()?;
+        if let (Some(current), Some(quiet)) = (&current, self.quiet.get(py)) {
+            if current.is(quiet) {
+                return Ok(true);
+            }
+        }
+        let settings = self.geterr.bind(py).call0()?.cast_into::<PyDict>()?;
+        let under = settings.get_item("under")?;
+        let ignored = match under {
+            Some(under) => under.eq("ignore")?,
+            None => false,
+        };
+        if let (Some(current), true) = (current, ignored) {
+            let _ = self.quiet.set(py, current.unbind());
+        }
+        Ok(ignored)
     }
 }
 
