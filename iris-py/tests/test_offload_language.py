@@ -532,7 +532,8 @@ def test_numpy_arrays_map_to_numpy_arrays() -> None:
     assert result.tolist() == [3.0, 0.0]
     assert increment(np.array([1, 2], dtype="i2")).dtype == np.int64
     assert positive(np.array([1.0])).dtype == np.bool_
-    falls_back(total, np.array([1.0, 2.0]))
+    assert type(native(total, np.array([1.0, 2.0]))) is np.float64
+    falls_back(total, np.array([1.0, 2.0], dtype="f4"))
     assert native(total, memoryview(np.array([1.0, 2.0]))) == 3.0
     big_endian = np.array([1.0], dtype=">f8")
     assert outcome(polynomial, big_endian) is not None

@@ -62,7 +62,7 @@ def clipped(a):
 def bits(value):
     if isinstance(value, tuple):
         return tuple(map(bits, value))
-    return type(value), struct.pack("<d", value) if isinstance(value, float) else value
+    return type(value), struct.pack("<d", value) if isinstance(value, float) else repr(value)
 
 
 def both(function, *args):
@@ -217,7 +217,7 @@ class Doubled(np.ndarray):
     "numbers",
     [
         np.arange(3.0).view(Doubled),
-        np.matrix([[1.0, 2.0]]),
+        np.array([[1.0, 2.0]]).view(np.matrix),
         np.ma.masked_array([1.0, 2.0], [True, False]),
         np.array(1.0),
         np.arange(3.0).astype(">f8"),

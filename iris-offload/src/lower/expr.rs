@@ -89,16 +89,17 @@ impl Lowerer<'_> {
     }
 
     fn binary_expr(&mut self, op: hir::BinaryOp, a: &Expr, b: &Expr, at: Span) -> Lowered<Operand> {
-        let sums = matches!(
-            op,
-            hir::BinaryOp::Add | hir::BinaryOp::Sub | hir::BinaryOp::Mul
-        );
-        let (a, b) = if sums {
-            (self.term(a)?, self.term(b)?)
-        } else {
-            (self.scalar(a)?, self.scalar(b)?)
+        let (mut x, mut y) = (self.term(a)?, self.term(b)?);
+        let stays = match op {
+            hir::BinaryOp::Add | hir::BinaryOp::Sub | hir::BinaryOp::Mul => true,
+            hir::BinaryOp::Div => y.constant.is_some(),
+            _ => false,
         };
-        self.binary(op, a, b, at)
+        if !stays {
+            // What is not finite here may give a result that is.
+            (x, y) = (self.settled(x, a.span), self.settled(y, b.span));
+        }
+        self.binary(op, x, y, at)
     }
 
     fn complement(&mut self, operand: &Expr) -> Lowered<Operand> {

@@ -54,7 +54,12 @@ fn has_container(hir: &Hir, body: &[Stmt], params: &[usize]) -> bool {
                     .any(|clause| is_param(&clause.iter)),
                 ExprKind::Call(call) => {
                     let name = hir.free[call.callee.0].path();
-                    OF_CONTAINERS.contains(&name.as_str()) && call.args.iter().any(is_param)
+                    let of_container = match name.as_str() {
+                        // Of several arguments they compare numbers.
+                        "max" | "min" => call.args.len() == 1,
+                        name => OF_CONTAINERS.contains(&name),
+                    };
+                    of_container && call.args.iter().any(is_param)
                 }
                 _ => false,
             };

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use iris_jit::{Compiled, Interpreter, NativeCompiler};
-use iris_offload::{Bailout, Env, Program, Refusal, Signature, Type, Value};
+use iris_offload::{ArrayType, Bailout, Elem, Env, Program, Refusal, Signature, Type, Value};
 
 /// Compiles `def f` of `source` for these types, with `env`, in both back ends.
 pub(crate) fn compile_in(
@@ -43,6 +43,17 @@ pub(crate) fn expression(expr: &str, args: usize) -> String {
 /// The value of an expression of `x`, `y`, `z` in the standard environment.
 pub(crate) fn eval(expr: &str, args: &[Value]) -> Result<Value, Bailout> {
     call_in(&expression(expr, args.len()), args, &Env::standard())
+}
+
+/// The type of an array of `NumPy`'s.
+pub(crate) fn numpy_array(elem: Elem, ndim: u8) -> Type {
+    Type::Array(ArrayType {
+        elem,
+        ndim,
+        contiguous: true,
+        writable: true,
+        numpy: true,
+    })
 }
 
 /// The reason why an expression of `x`, `y`, `z` is refused for these types.

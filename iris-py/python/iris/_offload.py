@@ -100,6 +100,11 @@ def offload(
     called with arrays of one length runs for each element; the result is an array (of doubles,
     64-bit ints, or bytes for bools; NumPy's if an argument is), or ``out=`` if that is passed.
 
+    Elements of NumPy's arrays of ``float64``, ``int64`` and ``bool`` are NumPy's scalars in compiled
+    code, too, and so is what is computed with them. Where NumPy may warn (a float that becomes
+    infinite or NaN, an int that overflows, a zero divisor) the call runs as Python. Elements of
+    other dtypes do so, too; a ``memoryview`` of the array has Python's numbers.
+
     >>> import iris
     >>> @iris.offload
     ... def magnitude(x, y, z):
