@@ -171,3 +171,189 @@ fn resolved(ranges: &Ranges<'_>, value: Val, spot: Spot) -> Val {
         _ => value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::array::{ArrayType, Elem};
+    use crate::ir::{BinaryOp, FunctionBuilder, GuardKind, Place, Span};
+    use crate::types::{Type, Value};
+
+    const AT: Span = Span { line: 1, column: 1 };
+
+    fn array(elem: Elem) -> Type {
+        Type::Array(ArrayType {
+            elem,
+            ndim: 1,
+            contiguous: true,
+            writable: true,
+        })
+    }
+
+    fn checked(b: &mut FunctionBuilder, op: CheckedBinaryOp, x: Val, y: Val) -> Val {
+        b.checked_binary(op, x, y, GuardKind::Overflow, AT)
+    }
+
+    /// Whether the guard of each guarded instruction is found never to fire, in order.
+    fn never(b: FunctionBuilder) -> Vec<bool> {
+        let function = b.finish().expect("a test builds good functions");
+        let proofs = proofs(&function);
+        let mut found = Vec::new();
+        for (block, data) in function.blocks().iter().enumerate() {
+            for (at, inst) in data.insts.iter().enumerate() {
+                if inst.op.guard().is_some() && !matches!(inst.op, Op::Poll(_) | Op::Load(..)) {
+                    found.push(proofs.of(block, at).never);
+                }
+            }
+        }
+        found
+    }
+
+    /// A loop from `start` while the count is below a bound; `body` gives the next count.
+    fn looped(
+        b: &mut FunctionBuilder,
+        start: Val,
+        bound: Val,
+        body: impl FnOnce(&mut FunctionBuilder, Val) -> Val,
+    ) {
+        let head = b.create_block(&[Type::I64]);
+        b.jump(head, &[start]);
+        b.switch_to(head);
+        let count = b.block_params(head)[0];
+        let more = b.compare(Comparison::Lt, count, bound);
+        let (inside, exit) = (b.create_block(&[]), b.create_block(&[]));
+        b.branch(more, (inside, &[]), (exit, &[]));
+        b.switch_to(inside);
+        let next = body(b, count);
+        b.jump(head, &[next]);
+        b.switch_to(exit);
+        b.ret(count);
+    }
+
+    #[test]
+    fn a_count_below_a_bound_can_go_up_by_one_and_no_more() {
+        for (by, fine) in [(1, true), (2, false), (-1, true), (-2, false)] {
+            let mut b = FunctionBuilder::new("f", &[Type::I64; 2], Type::I64);
+            let (start, bound) = (b.param(0), b.param(1));
+            looped(&mut b, start, bound, |b, count| {
+                let by = b.constant(Value::I64(by));
+                checked(b, CheckedBinaryOp::IntAdd, count, by)
+            });
+            // From an unknown start downwards nothing is known.
+            assert_eq!(never(b), [fine && by > 0], "{by}");
+        }
+    }
+
+    #[test]
+    fn what_a_mask_leaves_bounds_a_product() {
+        let mut b = FunctionBuilder::new("f", &[Type::I64], Type::I64);
+        let x = b.param(0);
+        let (mask, by) = (b.constant(Value::I64(255)), b.constant(Value::I64(1000)));
+        let low = b.binary(BinaryOp::IntAnd, x, mask);
+        let product = checked(&mut b, CheckedBinaryOp::IntMul, low, by);
+        let other = checked(&mut b, CheckedBinaryOp::IntMul, x, by);
+        let sum = checked(&mut b, CheckedBinaryOp::IntAdd, product, other);
+        b.ret(sum);
+        assert_eq!(never(b), [true, false, false]);
+    }
+
+    #[test]
+    fn a_counter_overflows_in_no_lifetime_but_a_sum_may() {
+        for (start, by, fine) in [
+            (Some(0), 1, true),
+            (Some(0), 16, true),
+            (Some(0), -16, true),
+            (Some(0), 17, false),
+            (Some(1 << 33), 1, false),
+            (None, 1, false),
+        ] {
+            let mut b = FunctionBuilder::new("f", &[Type::I64, Type::Bool], Type::I64);
+            let first = match start {
+                Some(start) => b.constant(Value::I64(start)),
+                None => b.param(0),
+            };
+            let head = b.create_block(&[Type::I64]);
+            b.jump(head, &[first]);
+            b.switch_to(head);
+            let total = b.block_params(head)[0];
+            let (inside, exit) = (b.create_block(&[]), b.create_block(&[]));
+            b.branch(b.param(1), (inside, &[]), (exit, &[]));
+            b.switch_to(inside);
+            let by_val = b.constant(Value::I64(by));
+            let next = checked(&mut b, CheckedBinaryOp::IntAdd, total, by_val);
+            b.jump(head, &[next]);
+            b.switch_to(exit);
+            b.ret(total);
+            assert_eq!(never(b), [fine], "{start:?} {by}");
+        }
+    }
+
+    #[test]
+    fn an_index_is_inside_only_of_the_array_whose_length_bounds_it() {
+        let types = [array(Elem::F64), array(Elem::F64), Type::I64];
+        let mut b = FunctionBuilder::new("f", &types, Type::I64);
+        let (x, y, n) = (b.param(0), b.param(1), b.param(2));
+        let zero = b.constant(Value::I64(0));
+        let length = b.length(x, 0);
+        looped(&mut b, zero, length, |b, count| {
+            let one = b.constant(Value::I64(1));
+            b.index(x, 0, count, AT);
+            b.index(y, 0, count, AT);
+            let next = checked(b, CheckedBinaryOp::IntAdd, count, one);
+            b.index(x, 0, next, AT);
+            let before = checked(b, CheckedBinaryOp::IntSub, count, one);
+            b.index(x, 0, before, AT);
+            b.index(x, 0, n, AT);
+            next
+        });
+        assert_eq!(never(b), [true, false, true, false, true, false, false]);
+    }
+
+    #[test]
+    fn a_neighbor_is_inside_where_the_bound_leaves_room() {
+        for (room, fine) in [(1, true), (0, false)] {
+            let mut b = FunctionBuilder::new("f", &[array(Elem::F64)], Type::I64);
+            let x = b.param(0);
+            let (zero, room) = (b.constant(Value::I64(0)), b.constant(Value::I64(room)));
+            let length = b.length(x, 0);
+            let bound = checked(&mut b, CheckedBinaryOp::IntSub, length, room);
+            looped(&mut b, zero, bound, |b, count| {
+                let one = b.constant(Value::I64(1));
+                let next = checked(b, CheckedBinaryOp::IntAdd, count, one);
+                b.index(x, 0, next, AT);
+                next
+            });
+            assert_eq!(never(b), [true, true, fine]);
+        }
+    }
+
+    #[test]
+    fn a_store_fits_where_its_value_does() {
+        for (value, fine) in [(127, true), (-128, true), (128, false), (-129, false)] {
+            let mut b = FunctionBuilder::new("f", &[array(Elem::I8)], Type::I64);
+            let x = b.param(0);
+            let zero = b.constant(Value::I64(0));
+            let length = b.length(x, 0);
+            looped(&mut b, zero, length, |b, count| {
+                let (one, value) = (b.constant(Value::I64(1)), b.constant(Value::I64(value)));
+                b.store(x, Place::At(count), value, AT);
+                b.binary(BinaryOp::IntAddWrapping, count, one)
+            });
+            assert_eq!(never(b), [fine], "{value}");
+        }
+    }
+
+    #[test]
+    fn a_divisor_above_zero_needs_no_guard() {
+        for (least, fine) in [(1, true), (0, false), (-1, false)] {
+            let mut b = FunctionBuilder::new("f", &[Type::I64; 2], Type::I64);
+            let (x, y) = (b.param(0), b.param(1));
+            let least = b.constant(Value::I64(least));
+            let enough = b.compare(Comparison::Ge, y, least);
+            b.guard(enough, GuardKind::Domain, AT);
+            let quotient = checked(&mut b, CheckedBinaryOp::IntFloorDiv, x, y);
+            b.ret(quotient);
+            assert_eq!(never(b), [false, fine]);
+        }
+    }
+}

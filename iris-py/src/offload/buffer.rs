@@ -147,6 +147,12 @@ impl Buffer {
         )
     }
 
+    /// Whether the two have bytes in common, or may have.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let ((one, one_bytes), (two, two_bytes)) = (self.span(), other.span());
+        one.addr() < two.addr() + two_bytes && two.addr() < one.addr() + one_bytes
+    }
+
     /// A copy of all its bytes, to undo writes with.
     pub(crate) fn copy(&self) -> Vec<u8> {
         let (start, bytes) = self.span();

@@ -181,8 +181,21 @@ fn words_of(given: &[Given]) -> Vec<u64> {
     words
 }
 
-/// Calls code that may write to its arguments: if it gives up, what it wrote is undone, and the
-/// function can start over as Python.
+/// Whether a function reads of an array that it writes to. If it does not, what was written when it
+/// gives up need not be undone: starting over as Python writes the same again, and then the rest.
+fn is_read(code: &Compiled, given: &[Given], array: usize) -> bool {
+    let Given::Array(buffer) = &given[array] else {
+        return false;
+    };
+    code.loads().contains(&array)
+        || given.iter().enumerate().any(|(index, other)| match other {
+            Given::Array(other) => index != array && buffer.overlaps(other),
+            Given::Scalar(..) => false,
+        })
+}
+
+/// Calls code that may write to its arguments: if it gives up, what it wrote is undone where it reads
+/// that, too, and the function can start over as Python.
 pub(super) fn call_on_arrays<'py>(
     py: Python<'py>,
     code: &Compiled,
@@ -193,11 +206,11 @@ pub(super) fn call_on_arrays<'py>(
         .stores()
         .iter()
         .filter_map(|&index| match &given[index] {
-            Given::Scalar(..) | Given::Sequence(_) => None,
-            Given::Array(buffer) => Some((buffer, buffer.copy())),
+            Given::Array(buffer) if is_read(code, given, index) => Some((buffer, buffer.copy())),
+            _ => None,
         });
     let copies: Vec<_> = written.collect();
-    let may_release = copies.is_empty();
+    let may_release = code.stores().is_empty();
     let place = if pooled && may_release {
         Place::Worker
     } else {
