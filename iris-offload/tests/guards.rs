@@ -185,7 +185,7 @@ fn many_rounds_at_once_are_those_rounds() {
     assert_eq!(ints(source, &[42, 1000]), Ok(Value::I64(LCG_1000)));
 }
 
-/// By CPython 3.11.
+/// By `CPython` 3.11.
 const LCG_1000: i64 = 1_363_713_826;
 
 #[test]

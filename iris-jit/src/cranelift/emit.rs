@@ -280,9 +280,10 @@ impl Emitter<'_> {
         let is_header = self.counted.contains_key(&index);
         for (at, inst) in data.insts.iter().enumerate() {
             // What a counting loop's header does was done before it.
-            if !is_header && !(polls_by_bound && matches!(inst.op, Op::Poll(_))) {
-                self.inst(index, at, inst);
+            if is_header || (polls_by_bound && matches!(inst.op, Op::Poll(_))) {
+                continue;
             }
+            self.inst(index, at, inst);
         }
         match data
             .terminator

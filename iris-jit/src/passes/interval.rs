@@ -103,13 +103,14 @@ pub(crate) fn checked(op: CheckedBinaryOp, a: Interval, b: Interval) -> (Interva
         CheckedBinaryOp::IntFloorDiv if b.low > 0 => {
             (exact(corners(a, b, i128::div_euclid)).0, false)
         }
-        CheckedBinaryOp::IntFloorDiv => (Interval::ALL, division_fails(a, b)),
         CheckedBinaryOp::IntMod if b.low > 0 => {
             let fits = a.low >= 0 && a.high < b.low;
             let rest = Interval::new(0, b.high - 1);
             (if fits { a } else { rest }, false)
         }
-        CheckedBinaryOp::IntMod => (Interval::ALL, division_fails(a, b)),
+        CheckedBinaryOp::IntFloorDiv | CheckedBinaryOp::IntMod => {
+            (Interval::ALL, division_fails(a, b))
+        }
         CheckedBinaryOp::IntShl if a.low >= 0 => (Interval::new(a.low, i64::MAX), true),
         CheckedBinaryOp::IntShr => {
             let result = Interval::new(a.low.min(0), a.high.max(-1));

@@ -85,9 +85,8 @@ fn stepping(function: &Function, header: usize) -> Option<Stepping> {
         Some(Op::Const(Value::I64(value))) => Some(value),
         _ => None,
     };
-    let (count, bound) = match op_of(*cond)? {
-        Op::Compare(Comparison::Lt, count, bound) => (count, bound),
-        _ => return None,
+    let Op::Compare(Comparison::Lt, count, bound) = op_of(*cond)? else {
+        return None;
     };
     let is_of_loop = |value: Val| {
         let defined = |block: &BlockData| {

@@ -127,8 +127,8 @@ impl Emitter<'_> {
     pub(super) fn is_cheap_with_constant(&self, op: CheckedBinaryOp, a: Val, b: Val) -> bool {
         let of = |val| self.constants.get(val).copied();
         match (op, of(&a), of(&b)) {
-            (CheckedBinaryOp::IntAdd, Some(by), None) => by != 0,
-            (CheckedBinaryOp::IntAdd | CheckedBinaryOp::IntSub, None, Some(by)) => by != 0,
+            (CheckedBinaryOp::IntAdd, Some(by), None)
+            | (CheckedBinaryOp::IntAdd | CheckedBinaryOp::IntSub, None, Some(by)) => by != 0,
             (CheckedBinaryOp::IntMul, Some(by), None)
             | (CheckedBinaryOp::IntMul, None, Some(by)) => by > 1,
             _ => false,
@@ -182,7 +182,7 @@ impl Emitter<'_> {
     /// A product that fits, by a constant.
     fn times(&mut self, a: clif::Value, by: i64) -> clif::Value {
         // One address computation where there is one.
-        if let shift @ (1 | 2 | 3) = (by - 1).trailing_zeros()
+        if let shift @ (1..=3) = (by - 1).trailing_zeros()
             && by - 1 == 1 << shift
         {
             let count = self.int(i64::from(shift));
