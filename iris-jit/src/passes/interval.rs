@@ -250,7 +250,7 @@ mod tests {
                     assert!(!holds || a.where_compared(op, b).has(x), "{op:?} {x} {y}");
                 }
             }
-            for &op in [CheckedUnaryOp::IntNeg, CheckedUnaryOp::IntAbs].iter() {
+            for op in [CheckedUnaryOp::IntNeg, CheckedUnaryOp::IntAbs] {
                 let (range, fires) = checked_unary(op, a);
                 let result = match op {
                     CheckedUnaryOp::IntNeg => x.checked_neg(),
