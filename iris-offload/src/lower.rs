@@ -34,6 +34,7 @@ use loops::Frame;
 use numpy::Maker;
 use state::{Slot, State};
 
+pub(crate) use map::is_map;
 pub use while_call::ITERATION_CAP;
 
 /// Translates a function for arguments of these types.
@@ -55,7 +56,7 @@ pub fn lower(hir: &Hir, signature: &Signature, env: &Env) -> Result<Function, Re
             "pass every argument",
         ));
     }
-    let built = if map::is_map(hir, signature) {
+    let built = if is_map(hir, signature) {
         lower_map(hir, signature, env)?
     } else {
         lower_function(hir, types, env)?

@@ -4,7 +4,7 @@ use iris_jit::{CompileError, Compiled, Compiler};
 
 use crate::env::{Env, FreeName};
 use crate::hir::Hir;
-use crate::lower::lower;
+use crate::lower::{is_map, lower};
 use crate::parse::parse;
 use crate::refusal::Refusal;
 use crate::signature::Signature;
@@ -77,6 +77,12 @@ impl Program {
     /// The function after parsing.
     pub fn hir(&self) -> &Hir {
         &self.hir
+    }
+
+    /// Whether a call of these types is a map: it has arrays where the function computes with
+    /// numbers.
+    pub fn is_map(&self, signature: &Signature) -> bool {
+        is_map(&self.hir, signature)
     }
 
     /// Compiles the function for arguments of these types. The result holds the constants of

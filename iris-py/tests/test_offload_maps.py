@@ -175,3 +175,84 @@ def test_ctrl_c_ends_a_long_map(run_script: Run, tmp_path) -> None:
     )
     done = run_script(f"import runpy; runpy.run_path({str(path)!r})")
     assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+def planes(np, size, kind):
+    """The same elements, row by row, in different places of memory."""
+    grid = (np.arange(6 * size) % 97 / 8 + 1.125).astype(kind).reshape(2 * size, 3)
+    doubled = np.repeat(np.repeat(grid, 2, axis=0), 2, axis=1)
+    return [
+        grid,
+        np.asfortranarray(grid),
+        doubled[::2, ::2],
+        np.ascontiguousarray(grid[::-1])[::-1],
+        np.ascontiguousarray(grid[:, ::-1])[:, ::-1],
+        np.ascontiguousarray(grid.T).T,
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 1, 85, 400])
+@pytest.mark.parametrize("kind", ["f8", "f4", "i8", "u1"])
+def test_a_map_over_two_dimensions_has_the_same_shape(size, kind) -> None:
+    np = pytest.importorskip("numpy")
+    # Of ints the branches of `piecewise` have several types.
+    for function in (wave, polynomial, *([piecewise] if kind[0] == "f" else [])):
+        before = function.stats["native"]
+        for grid in planes(np, size, kind):
+            result = function(grid)
+            assert type(result) is np.ndarray and result.shape == grid.shape
+            expected = [function.py(x) for x in grid.ravel().tolist()]
+            if expected:
+                assert result.ravel().tolist() == expected
+        assert function.stats["native"] == before + 6, function.explain()
+
+
+def test_maps_over_two_dimensions_take_several_arrays_and_scalars() -> None:
+    np = pytest.importorskip("numpy")
+    grid = np.arange(12.0).reshape(3, 4)
+    result = turned(grid, grid[::-1])
+    assert result.shape == (3, 4)
+    pairs = zip(grid.ravel().tolist(), grid[::-1].ravel().tolist())
+    assert result.ravel().tolist() == [turned.py(x, y) for x, y in pairs]
+    assert shifted(np.arange(4).reshape(2, 2), 1).tolist() == [[-1, 2], [5, 8]]
+    bools = within(grid, 2.0, 5.0)
+    assert bools.dtype == np.bool_ and bools.shape == (3, 4)
+    out = np.empty((3, 4))
+    assert turned(grid, 0.5, out=out) is out
+    assert out.tolist() == turned(grid, 0.5).tolist()
+
+
+def test_a_map_over_two_dimensions_that_fails_runs_as_python_in_the_same_shape() -> None:
+    np = pytest.importorskip("numpy")
+
+    @iris.offload
+    def power(n):
+        return n**3
+
+    before = power.stats["python"]
+    result = power(np.array([[1, 2], [3, -4]]))
+    assert (result.dtype, result.tolist()) == (np.int64, [[1, 8], [27, -64]])
+    assert power.stats["python"] == before
+    with pytest.raises(OverflowError):
+        power(np.array([[1, 2], [3, 2**40]]))
+    with pytest.raises(ValueError, match="domain"):
+        wave(np.array([[1.0, -1.0]]))
+
+    @iris.offload(return_type="int")
+    def half(x):
+        return x / 2
+
+    halves = half(np.array([[2.0, 5.0], [-3.0, 0.0]]))
+    assert (halves.dtype, halves.tolist()) == (np.int64, [[1, 2], [-1, 0]])
+
+
+def test_arrays_of_other_shapes_are_no_map_over_two_dimensions() -> None:
+    np = pytest.importorskip("numpy")
+    grid = np.arange(6.0).reshape(2, 3)
+    for other in (grid.T, np.arange(3.0), np.arange(6.0)):
+        before = turned.stats["native"]
+        with pytest.raises(Exception):  # noqa: B017  (what math.cos says of an array)
+            turned(grid, other)
+        assert turned.stats["native"] == before
+    with pytest.raises(TypeError):
+        polynomial(memoryview(grid))

@@ -99,6 +99,7 @@ def offload(
     arrays are; iterators run as Python. A function of scalars that is
     called with arrays of one length runs for each element; the result is an array (of doubles,
     64-bit ints, or bytes for bools; NumPy's if an argument is), or ``out=`` if that is passed.
+    NumPy's arrays may have two dimensions, if all have one shape, which is that of the result.
 
     Elements of NumPy's arrays of ``float64``, ``int64`` and ``bool`` are NumPy's scalars in compiled
     code, too, and so is what is computed with them. Where NumPy may warn (a float that becomes
@@ -306,7 +307,7 @@ def _same_constant(one: object, other: object) -> bool:
 
 def _elementwise(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """A map, one element after the other, as Python."""
-    columns = [arg.tolist() if hasattr(arg, "tolist") else _listed(arg) for arg in args]
+    columns = [_listed(arg) for arg in args]
     size = next(len(column) for column in columns if isinstance(column, list))
     rows = zip(*(column if isinstance(column, list) else [column] * size for column in columns))
     results = [function(*row) for row in rows]
@@ -316,11 +317,18 @@ def _elementwise(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     if all(type(arg).__module__ != "numpy" for arg in args):
         return made
     numpy = sys.modules["numpy"]
-    return numpy.array(made, dtype={"B": "bool", "q": "int64", "d": "float64"}[code])
+    shape = next(arg.shape for arg in args if type(arg).__module__ == "numpy")
+    kind = {"B": "bool", "q": "int64", "d": "float64"}[code]
+    return numpy.array(made, dtype=kind).reshape(shape)
 
 
 def _listed(arg: Any) -> Any:
-    return list(arg) if isinstance(arg, (bytes, bytearray)) else arg
+    """The elements of an array, row by row; anything else as it is."""
+    if isinstance(arg, (bytes, bytearray)):
+        return list(arg)
+    if hasattr(arg, "ravel"):
+        arg = arg.ravel()
+    return arg.tolist() if hasattr(arg, "tolist") else arg
 
 
 def _into(out: Any, results: Any) -> Any:
@@ -338,7 +346,7 @@ def _into(out: Any, results: Any) -> Any:
 def _converted(results: Any, kind: str) -> Any:
     """The results of a map, each converted as ``return_type`` says."""
     convert: Callable[[Any], Any] = {"float": float, "int": int, "bool": bool}[kind]
-    made = array({"float": "d", "int": "q", "bool": "B"}[kind], map(convert, results.tolist()))
+    made = array({"float": "d", "int": "q", "bool": "B"}[kind], map(convert, _listed(results)))
     if isinstance(results, array):
         return made
     return type(results)(results.shape, {"float": "d", "int": "q", "bool": "?"}[kind], made)

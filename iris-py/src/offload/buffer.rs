@@ -7,7 +7,7 @@ use iris::offload::{ArrayRef, ArrayType, Elem, Type};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyType};
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyTuple, PyType};
 
 use super::numpy;
 
@@ -26,6 +26,8 @@ pub(crate) struct Buffer {
     view: Box<ffi::Py_buffer>,
     ty: ArrayType,
     flavor: Flavor,
+    /// Whether its rows are taken as one.
+    flat: bool,
 }
 
 impl Buffer {
@@ -52,6 +54,7 @@ impl Buffer {
                 numpy: false,
             },
             flavor,
+            flat: false,
         };
         buffer.ty = buffer.described()?;
         Some(buffer)
@@ -94,9 +97,24 @@ impl Buffer {
         self.flavor
     }
 
+    /// Takes the rows of an array without gaps as one.
+    pub(crate) fn flatten(&mut self) {
+        assert!(self.ty.contiguous, "rows follow each other");
+        self.flat = true;
+        self.ty.ndim = 1;
+    }
+
+    pub(crate) fn ty(&self) -> ArrayType {
+        self.ty
+    }
+
     /// Lengths of the dimensions; 1 for one that is not there.
     pub(crate) fn shape(&self) -> [usize; 2] {
         let mut shape = [1, 1];
+        if self.flat {
+            let bytes = self.view.len.unsigned_abs();
+            return [bytes / self.ty.elem.size(), 1];
+        }
         for (dim, length) in shape.iter_mut().enumerate().take(self.ty.ndim.into()) {
             // SAFETY: `described` has checked that there are `ndim` lengths.
             *length = unsafe { *self.view.shape.add(dim) }.unsigned_abs();
@@ -239,20 +257,21 @@ fn array_type(py: Python<'_>) -> Option<&Bound<'_, PyType>> {
     ARRAY.import(py, "array", "array").ok()
 }
 
-/// A new array for the results of a map, of the kind that the arguments are of.
-pub(crate) fn results(
-    py: Python<'_>,
+/// A new array of this shape for the results of a map, of the kind that the arguments are of.
+pub(crate) fn results<'py>(
+    py: Python<'py>,
     elem: Elem,
-    len: usize,
+    shape: &[usize],
     flavor: Flavor,
-) -> PyResult<Bound<'_, PyAny>> {
+) -> PyResult<Bound<'py, PyAny>> {
     if flavor == Flavor::Numpy {
         let dtype = match elem {
             Elem::I64 => "int64",
             Elem::Bool => "bool",
             _ => "float64",
         };
-        return py.import("numpy")?.call_method1("empty", (len, dtype));
+        let shape = PyTuple::new(py, shape)?;
+        return py.import("numpy")?.call_method1("empty", (shape, dtype));
     }
     let code = match elem {
         Elem::I64 => "q",
@@ -260,5 +279,5 @@ pub(crate) fn results(
         _ => "d",
     };
     let one = py.import("array")?.getattr("array")?.call1((code, [0]))?;
-    one.mul(len)
+    one.mul(shape.iter().product::<usize>())
 }

@@ -24,6 +24,14 @@ pub(super) enum Given {
 }
 
 impl Given {
+    pub(super) fn tag(&self) -> Type {
+        match self {
+            Self::Scalar(ty, _) => *ty,
+            Self::Array(buffer) => buffer.tag(),
+            Self::Sequence(sequence) => sequence.tag(),
+        }
+    }
+
     pub(super) fn is_sequence(&self) -> bool {
         matches!(self, Self::Sequence(_))
     }
@@ -169,6 +177,40 @@ pub(super) fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<G
     args.iter().enumerate().map(one).collect()
 }
 
+/// Makes the arrays of a map over two dimensions those of one over all elements, row by row; gives
+/// the shape of the results.
+pub(super) fn flattened(
+    py: Python<'_>,
+    args: &[*mut ffi::PyObject],
+    given: &mut [Given],
+) -> Result<[usize; 2], Miss> {
+    let mut shape = None;
+    for (given, &arg) in given.iter_mut().zip(args) {
+        let Given::Array(buffer) = given else {
+            continue;
+        };
+        if buffer.flavor() != Flavor::Numpy || buffer.ty().ndim != 2 {
+            return Err(Miss::python(
+                "a map over two dimensions of other arrays than NumPy's",
+            ));
+        }
+        if *shape.get_or_insert(buffer.shape()) != buffer.shape() {
+            return Err(Miss::python("arrays of different shapes"));
+        }
+        if !buffer.ty().contiguous {
+            // SAFETY: the interpreter passes live objects.
+            let object = unsafe { Bound::from_borrowed_ptr(py, arg) };
+            let copy = py
+                .import("numpy")
+                .and_then(|numpy| numpy.call_method1("ascontiguousarray", (object,)))
+                .map_err(Miss::Raised)?;
+            *buffer = Buffer::of(&copy).ok_or_else(|| Miss::python("no buffer of a copy"))?;
+        }
+        buffer.flatten();
+    }
+    Ok(shape.unwrap_or_default())
+}
+
 fn words_of(given: &[Given]) -> Vec<u64> {
     let mut words = Vec::new();
     for given in given {
@@ -233,10 +275,11 @@ pub(super) fn call_on_arrays<'py>(
 }
 
 /// A call of a map.
-pub(super) struct Map {
+pub(super) struct Map<'a> {
     /// What its results are.
     pub(super) elem: Elem,
-    pub(super) len: usize,
+    /// How many in each dimension.
+    pub(super) shape: &'a [usize],
     /// Whose array they get into.
     pub(super) flavor: Flavor,
     pub(super) place: Place,
@@ -247,13 +290,14 @@ pub(super) fn mapped<'py>(
     py: Python<'py>,
     code: &Compiled,
     given: &[Given],
-    call: &Map,
+    call: &Map<'_>,
 ) -> Result<(Result<Bound<'py, PyAny>, Miss>, Timed), Miss> {
-    let results = buffer::results(py, call.elem, call.len, call.flavor).map_err(Miss::Raised)?;
+    let results = buffer::results(py, call.elem, call.shape, call.flavor).map_err(Miss::Raised)?;
     let mut words = words_of(given);
-    let Some(bytes) = Buffer::of(&results) else {
+    let Some(mut bytes) = Buffer::of(&results) else {
         return Err(Miss::python("no buffer for the results"));
     };
+    bytes.flatten();
     words.extend(bytes.array().words());
     let begin = Instant::now();
     // SAFETY: the words are those of the arguments that the tags were made of, and of an array for

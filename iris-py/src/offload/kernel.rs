@@ -16,7 +16,9 @@ use pyo3::types::{PyDict, PyFloat, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::buffer::{Buffer, Flavor};
-use super::invoke::{End, Given, Map, Place, call_on_arrays, given, mapped, run, scalar};
+use super::invoke::{
+    End, Given, Map, Place, call_on_arrays, flattened, given, mapped, run, scalar,
+};
 use super::names::{Assumption, Scope};
 use super::premises::Premises;
 use super::quantum::{Recipe, Speculation, Trial};
@@ -460,13 +462,13 @@ impl Kernel {
         program: &Program,
         args: &[*mut ffi::PyObject],
     ) -> Result<Bound<'py, PyAny>, Miss> {
-        let given = given(py, args)?;
-        let tag = |given: &Given| match given {
-            Given::Scalar(ty, _) => *ty,
-            Given::Array(buffer) => buffer.tag(),
-            Given::Sequence(sequence) => sequence.tag(),
-        };
-        let tags: Vec<Type> = given.iter().map(tag).collect();
+        let mut given = given(py, args)?;
+        let mut tags: Vec<Type> = given.iter().map(Given::tag).collect();
+        let mut plane = None;
+        if self.is_plane_map(program, &tags) {
+            plane = Some(flattened(py, args, &mut given)?);
+            tags = given.iter().map(Given::tag).collect();
+        }
         let known = self.specialized(py, program, &tags)?;
         let Ok(code) = &known.code else {
             return Err(Miss::Python(None));
@@ -479,42 +481,51 @@ impl Kernel {
             })
         };
         let of_numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
-        match code.prototype().params.get(args.len()) {
-            Some(Type::Array(_)) if given.iter().any(Given::is_sequence) => Err(Miss::python(
-                "the function computes with a list or tuple as a whole (mend: for a result for \
-                 each element pass array.array)",
-            )),
-            Some(Type::Array(out)) => {
-                let len = buffers().next().map_or(0, |buffer| buffer.shape()[0]);
-                if buffers().any(|buffer| buffer.shape()[0] != len) {
-                    return Err(Miss::python("arrays of different lengths"));
-                }
-                let flavor = if of_numpy {
+        if let Some(Type::Array(out)) = code.prototype().params.get(args.len()) {
+            if given.iter().any(Given::is_sequence) {
+                return Err(Miss::python(
+                    "the function computes with a list or tuple as a whole (mend: for a result for \
+                     each element pass array.array)",
+                ));
+            }
+            let len = buffers().next().map_or(0, |buffer| buffer.shape()[0]);
+            if buffers().any(|buffer| buffer.shape()[0] != len) {
+                return Err(Miss::python("arrays of different lengths"));
+            }
+            let row = [len];
+            let call = Map {
+                elem: out.elem,
+                shape: plane.as_ref().map_or(&row[..], |plane| &plane[..]),
+                flavor: if of_numpy {
                     Flavor::Numpy
                 } else {
                     Flavor::Plain
-                };
-                let trial = self.trial(py, program, known, len);
-                let code = trial.as_ref().map_or(code, Trial::code);
-                let call = Map {
-                    elem: out.elem,
-                    len,
-                    flavor,
-                    place: self.place(true),
-                };
-                let (result, took) = mapped(py, code, &given, &call)?;
-                if let Some(trial) = trial {
-                    trial.end(took);
-                }
-                result
+                },
+                place: self.place(true),
+            };
+            let trial = self.trial(py, program, known, len);
+            let code = trial.as_ref().map_or(code, Trial::code);
+            let (result, took) = mapped(py, code, &given, &call)?;
+            if let Some(trial) = trial {
+                trial.end(took);
             }
-            _ => {
-                if of_numpy {
-                    numpy::check(py, &given)?;
-                }
-                call_on_arrays(py, code, &given, self.pooled)
-            }
+            return result;
         }
+        if of_numpy {
+            numpy::check(py, &given)?;
+        }
+        call_on_arrays(py, code, &given, self.pooled)
+    }
+
+    /// Whether a call is a map over arrays of two dimensions.
+    fn is_plane_map(&self, program: &Program, tags: &[Type]) -> bool {
+        let plane = |tag: &Type| tag.array().is_some_and(|array| array.ndim == 2);
+        // Code for two dimensions is that of a function that indexes them.
+        let indexes = || {
+            self.known()
+                .any(|known| known.tags == tags && known.code.is_ok())
+        };
+        tags.iter().any(plane) && !indexes() && program.is_map(&Signature::new(tags))
     }
 
     /// The variant that a map of so many elements is to run, if there are several.

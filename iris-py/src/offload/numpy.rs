@@ -117,10 +117,9 @@ impl Errors {
     fn ignore_underflows(&self, py: Python<'_>) -> PyResult<bool> {
         let current = self.current.as_ref().map(|get| get.bind(py).call0());
         let current = current.transpose()?;
-        if let (Some(current), Some(quiet)) = (&current, self.quiet.get(py)) {
-            if current.is(quiet) {
-                return Ok(true);
-            }
+        let known = current.as_ref().zip(self.quiet.get(py));
+        if known.is_some_and(|(current, quiet)| current.is(quiet)) {
+            return Ok(true);
         }
         let settings = self.geterr.bind(py).call0()?.cast_into::<PyDict>()?;
         let under = settings.get_item("under")?;
