@@ -473,7 +473,6 @@ impl Kernel {
         let Ok(code) = &known.code else {
             return Err(Miss::Python(None));
         };
-        self.check(py, known)?;
         let buffers = || {
             given.iter().filter_map(|given| match given {
                 Given::Scalar(..) | Given::Sequence(_) => None,
@@ -481,7 +480,13 @@ impl Kernel {
             })
         };
         let of_numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
-        if let Some(Type::Array(out)) = code.prototype().params.get(args.len()) {
+        let out = code.prototype().params.get(args.len());
+        if of_numpy && out.is_none() {
+            // It may run code of Python's, hence before what the code took for granted is checked.
+            numpy::check(py, &given)?;
+        }
+        self.check(py, known)?;
+        if let Some(Type::Array(out)) = out {
             if given.iter().any(Given::is_sequence) {
                 return Err(Miss::python(
                     "the function computes with a list or tuple as a whole (mend: for a result for \
@@ -510,9 +515,6 @@ impl Kernel {
                 trial.end(took);
             }
             return result;
-        }
-        if of_numpy {
-            numpy::check(py, &given)?;
         }
         call_on_arrays(py, code, &given, self.pooled)
     }
