@@ -187,6 +187,7 @@ mod tests {
             ndim: 1,
             contiguous: true,
             writable: true,
+            numpy: false,
         })
     }
 

@@ -232,7 +232,7 @@ fn is_read(code: &Compiled, given: &[Given], array: usize) -> bool {
     code.loads().contains(&array)
         || given.iter().enumerate().any(|(index, other)| match other {
             Given::Array(other) => index != array && buffer.overlaps(other),
-            Given::Scalar(..) => false,
+            Given::Scalar(..) | Given::Sequence(_) => false,
         })
 }
 
