@@ -27,11 +27,11 @@ def spawn_child_pool(
 
     >>> import iris
     >>> @iris.offload
-    ... def scaled(x, k):
-    ...     return x * k
+    ... def discounted(price, rate):
+    ...     return price * (1.0 - rate)
     >>> with iris.Runtime() as rt:
     ...     first, second = iris.spawn_child_pool(rt, rt.spawn(print), size=2)
-    ...     iris.unpack(rt.call(first, iris.pack(["scaled", [1.5, 4]])))
+    ...     iris.unpack(rt.call(first, iris.pack(["discounted", [8.0, 0.25]])))
     6.0
     """
     return rt.spawn_child_pool(parent, handler or _evaluate, size, budget, release_gil)
