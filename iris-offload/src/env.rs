@@ -146,6 +146,12 @@ impl Env {
         env
     }
 
+    /// Whether a name stands for a function whose body is translated with the caller's.
+    pub fn has_helpers(&self) -> bool {
+        let mut bindings = self.bindings.values();
+        bindings.any(|binding| matches!(binding, Binding::Function(_)))
+    }
+
     /// Says what a path (`K` or `math.sqrt`) stands for.
     pub fn bind(&mut self, path: impl Into<String>, binding: Binding) -> &mut Self {
         self.bindings.insert(path.into(), binding);

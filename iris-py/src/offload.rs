@@ -6,7 +6,7 @@
 //! [`premises`] are what code took for granted, [`buffer`] lends arrays to a call, [`sequence`] lists
 //! and tuples, [`running`] keeps a long one interruptible, [`pool`] has the workers of
 //! `strategy="actor"`, [`quantum`] chooses among variants of a map, [`helper`] finds the functions
-//! that a function calls, and [`result`] makes Python objects of what comes back.
+//! that a function calls, [`stack`] has room for the compiler, and [`result`] makes Python objects of what comes back.
 
 mod buffer;
 mod callable;
@@ -21,6 +21,7 @@ mod quantum;
 mod result;
 mod running;
 mod sequence;
+mod stack;
 
 use pyo3::prelude::*;
 

@@ -116,3 +116,26 @@ def test_a_global_that_changes_and_changes_back_is_noticed() -> None:
         assert scaled(6) == 12
     finally:
         del namespace["float"]
+
+
+@pytest.mark.parametrize("stack", [0, 64 << 10, 512 << 10])
+def test_a_deep_source_needs_no_deep_stack(run_script: Run, tmp_path, stack) -> None:
+    # Deep, and in less than the size that is worked on where the caller is.
+    deep = "-(" * 40 + "x" + ")" * 40
+    sums = "x" + " + x" * 150
+    ifs = "".join(f"{'  ' * n}if x > {n}:\n" for n in range(1, 40)) + "  " * 40 + "x = x + 1\n"
+    path = tmp_path / "deep.py"
+    path.write_text(
+        "import threading, iris\n"
+        f"@iris.offload\ndef f(x):\n    return {deep}\n"
+        f"@iris.offload\ndef g(x):\n    return {sums}\n"
+        f"@iris.offload\ndef h(x):\n{ifs}  return x\n"
+        "def run():\n"
+        "    assert (f(1), g(1), h(50)) == (1, 151, 51)\n"
+        f"threading.stack_size({stack})\n"
+        "thread = threading.Thread(target=run)\nthread.start()\nthread.join()\n"
+        "run()\n"
+        "assert all(one.stats == {'native': 2, 'python': 0} for one in (f, g, h)), f.explain()\n"
+    )
+    done = run_script(f"import runpy; runpy.run_path({str(path)!r})")
+    assert (done.returncode, done.stderr) == (0, "")

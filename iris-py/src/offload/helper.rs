@@ -6,8 +6,8 @@ use iris::offload::{Binding, Helper, Program, Refusal};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 
-use super::kernel::on_own_stack;
 use super::names::{Assumption, Scope, is_python_function};
+use super::stack::with_room;
 
 /// Most calls in each other; a recursion ends here.
 const MOST_DEPTH: usize = 8;
@@ -37,7 +37,7 @@ pub(crate) fn read(
     };
     let program = match refusal {
         Some(reason) => Err(Refusal::of_whole(reason, "compute it in the caller")),
-        None => on_own_stack(|| Program::parse(&source, &name, first_line)),
+        None => with_room(false, || Program::parse(&source, &name, first_line)),
     };
     let program = match program {
         Ok(program) => program,

@@ -1,11 +1,8 @@
 //! One function's compiled code, by call signature, and the rules for using it.
 
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-
-use std::thread;
 
 use iris::jit::NativeCompiler;
 use iris::offload::{Compiled, Env, Program, Refusal, Signature, Type, explain};
@@ -22,6 +19,7 @@ use super::invoke::{
 use super::names::{Assumption, Scope};
 use super::premises::Premises;
 use super::quantum::{Recipe, Speculation, Trial};
+use super::stack::{SMALL_SOURCE, with_room};
 use super::{helper, numpy, quantum, running};
 
 /// Arguments that fit into a call's own stack frame; functions with more run as Python.
@@ -146,8 +144,10 @@ impl Kernel {
     ) -> PyResult<Self> {
         let program = match refusal {
             Some(reason) => Err(format!("{name} runs as Python: {reason}\n")),
-            None => on_own_stack(|| Program::parse(&source, name, first_line))
-                .map_err(|refusal| format!("{name} runs as Python\n{}", refusal.render(&source))),
+            None => with_room(source.len() <= SMALL_SOURCE, || {
+                Program::parse(&source, name, first_line)
+            })
+            .map_err(|refusal| format!("{name} runs as Python\n{}", refusal.render(&source))),
         };
         Ok(Self {
             code_object: function.getattr("__code__")?.unbind(),
@@ -593,7 +593,8 @@ impl Kernel {
     fn specialize(&self, py: Python<'_>, program: &Program, tags: &[Type]) -> Specialization {
         let (env, assumptions) = self.environment(py, program);
         let signature = Signature::new(tags);
-        let code = on_own_stack(|| match NativeCompiler::new() {
+        let small = self.source.len() <= SMALL_SOURCE && !env.has_helpers();
+        let code = with_room(small, || match NativeCompiler::new() {
             Ok(compiler) => program.compile(&compiler, &signature, &env),
             Err(_) => program.compile(&iris::jit::Interpreter, &signature, &env),
         });
@@ -679,21 +680,6 @@ fn log(py: Python<'_>, lines: &str) {
     if let Err(error) = logged {
         error.write_unraisable(py, None);
     }
-}
-
-/// Runs `work`, which asks nothing of Python, on a thread with a stack of its own: the
-/// parser and the compiler recurse, and a thread of Python's may have as little as 32 KiB.
-pub(super) fn on_own_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    const STACK_BYTES: usize = 16 << 20;
-    thread::scope(|scope| {
-        let worker = thread::Builder::new()
-            .name("iris-jit".to_owned())
-            .stack_size(STACK_BYTES);
-        let worker = worker
-            .spawn_scoped(scope, work)
-            .expect("the system has a thread to give");
-        worker.join().unwrap_or_else(|panic| resume_unwind(panic))
-    })
 }
 
 /// Counts a call. The GIL keeps other writers out, so this is no read-modify-write.
