@@ -85,6 +85,7 @@ ops! {
     Xor = |a, b, _c| Some(a ^ b);
     Not = |a, _b, _c| Some(!a);
     AddWrapping = |a, b, _c| Some(a.wrapping_add(b));
+    MulWrapping = |a, b, _c| Some(a.wrapping_mul(b));
     BoolToInt = |a, _b, _c| Some(a & 1);
     IntToFloat = |a, _b, _c| Some(float(a).to_bits());
     FitsFloat = |a, _b, _c| Some(truth(arith::int_fits_float(int(a))));
@@ -117,6 +118,7 @@ pub(in crate::vector) fn select(level: Level) -> Kernel {
 pub(in crate::vector) fn int_binary(level: Level, op: BinaryOp) -> Option<Kernel> {
     Some(match op {
         BinaryOp::IntAddWrapping => at::<Map<AddWrapping, 2>>(level),
+        BinaryOp::IntMulWrapping => at::<Map<MulWrapping, 2>>(level),
         BinaryOp::IntAnd => at::<Map<And, 2>>(level),
         BinaryOp::IntOr => at::<Map<Or, 2>>(level),
         BinaryOp::IntXor => at::<Map<Xor, 2>>(level),
