@@ -12,6 +12,7 @@ use crate::libm;
 use crate::poll;
 use crate::types::{Type, Value};
 use crate::verify::verify;
+use crate::whole;
 use memory::Array;
 
 /// The portable adapter of [`Compiler`]: it "compiles" by keeping the IR.
@@ -247,6 +248,8 @@ impl Frame<'_> {
             UnaryOp::FloatIsInf => Value::Bool(self.float(a).is_infinite()),
             UnaryOp::FloatIsFinite => Value::Bool(self.float(a).is_finite()),
             UnaryOp::BoolNot => Value::Bool(!self.bool(a)),
+            UnaryOp::IntBitLength => Value::I64(whole::bit_length(self.int(a))),
+            UnaryOp::IntBitCount => Value::I64(whole::bit_count(self.int(a))),
         }
     }
 
@@ -278,6 +281,8 @@ impl Frame<'_> {
             CheckedUnaryOp::IntNeg => self.int(a).checked_neg(),
             CheckedUnaryOp::IntAbs => self.int(a).checked_abs(),
             CheckedUnaryOp::FloatToInt => arith::float_to_int(self.float(a)),
+            CheckedUnaryOp::IntSqrt => whole::isqrt(self.int(a)),
+            CheckedUnaryOp::IntFactorial => whole::factorial(self.int(a)),
         }
     }
 }
@@ -292,6 +297,11 @@ pub(crate) fn checked_binary(op: CheckedBinaryOp, a: i64, b: i64) -> Option<i64>
         CheckedBinaryOp::IntPow => arith::int_pow(a, b),
         CheckedBinaryOp::IntShl => arith::int_shl(a, b),
         CheckedBinaryOp::IntShr => arith::int_shr(a, b),
+        CheckedBinaryOp::IntGcd => whole::gcd(a, b),
+        CheckedBinaryOp::IntLcm => whole::lcm(a, b),
+        CheckedBinaryOp::IntComb => whole::comb(a, b),
+        CheckedBinaryOp::IntPerm => whole::perm(a, b),
+        CheckedBinaryOp::IntRound => whole::round(a, b),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod compiler;
 mod arith;
 mod libm;
 mod passes;
+mod whole;
 
 pub mod poll;
 

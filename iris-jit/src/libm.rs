@@ -1,7 +1,17 @@
 //! The process's own libm, the one that `CPython` calls: another build of the same functions may
-//! round differently, so neither Rust's nor Cranelift's versions will do.
+//! round differently, so neither Rust's nor Cranelift's versions will do. What `CPython` computes itself
+//! is computed here as it does.
 
 use crate::ir::{Math1, Math2};
+
+#[expect(clippy::float_cmp, reason = "exact values are asked for")]
+mod float;
+#[expect(clippy::float_cmp, reason = "exact values are asked for")]
+mod gamma;
+mod norm;
+mod process;
+#[expect(clippy::float_cmp, reason = "exact values are asked for")]
+mod round;
 
 mod sys {
     #[cfg_attr(all(unix, not(target_vendor = "apple")), link(name = "m"))]
@@ -17,11 +27,11 @@ mod sys {
         pub(super) safe fn exp2(x: f64) -> f64;
         pub(super) safe fn erfc(x: f64) -> f64;
         pub(super) safe fn erf(x: f64) -> f64;
-        pub(super) safe fn cbrt(x: f64) -> f64;
         pub(super) safe fn cosh(x: f64) -> f64;
         pub(super) safe fn exp(x: f64) -> f64;
         pub(super) safe fn expm1(x: f64) -> f64;
         pub(super) safe fn fmod(x: f64, y: f64) -> f64;
+        pub(super) safe fn ldexp(x: f64, by: i32) -> f64;
         pub(super) safe fn log(x: f64) -> f64;
         pub(super) safe fn log10(x: f64) -> f64;
         pub(super) safe fn log1p(x: f64) -> f64;
@@ -45,6 +55,10 @@ pub(crate) fn fmod(x: f64, y: f64) -> f64 {
     sys::fmod(x, y)
 }
 
+fn ldexp(x: f64, by: i32) -> f64 {
+    sys::ldexp(x, by)
+}
+
 /// The function of one argument behind an operation.
 pub(crate) fn function1(op: Math1) -> Fn1 {
     match op {
@@ -58,7 +72,7 @@ pub(crate) fn function1(op: Math1) -> Fn1 {
         Math1::Exp2 => sys::exp2,
         Math1::Erfc => sys::erfc,
         Math1::Erf => sys::erf,
-        Math1::Cbrt => sys::cbrt,
+        Math1::Cbrt => process::cbrt(),
         Math1::Cosh => sys::cosh,
         Math1::Exp => sys::exp,
         Math1::Expm1 => sys::expm1,
@@ -70,6 +84,11 @@ pub(crate) fn function1(op: Math1) -> Fn1 {
         Math1::Sinh => sys::sinh,
         Math1::Tan => sys::tan,
         Math1::Tanh => sys::tanh,
+        Math1::Gamma => gamma::gamma,
+        Math1::Lgamma => gamma::lgamma,
+        Math1::Mantissa => float::mantissa,
+        Math1::Exponent => float::exponent,
+        Math1::Ulp => float::ulp,
     }
 }
 
@@ -79,5 +98,10 @@ pub(crate) fn function2(op: Math2) -> Fn2 {
         Math2::Atan2 => sys::atan2,
         Math2::Fmod => sys::fmod,
         Math2::Pow => sys::pow,
+        Math2::Remainder => float::remainder,
+        Math2::Hypot => norm::hypot,
+        Math2::Nextafter => float::nextafter,
+        Math2::Scale => float::scale,
+        Math2::RoundDigits => round::round_digits,
     }
 }

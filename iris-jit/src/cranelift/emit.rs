@@ -146,6 +146,7 @@ fn declare_helpers(
 fn helper_signature(module: &JITModule, op: Op) -> Signature {
     let mut signature = module.make_signature();
     let (params, ret): (&[clif::Type], _) = match op {
+        Op::CheckedUnary(..) => (&[types::I64, types::I64], types::I32),
         Op::CheckedBinary(..) => (&[types::I64, types::I64, types::I64], types::I32),
         Op::Math1(..) => (&[types::F64], types::F64),
         _ => (&[types::F64, types::F64], types::F64),
@@ -522,10 +523,13 @@ impl Emitter<'_> {
                     self.builder.ins().icmp(int_cc(op), a, b)
                 }
             }
-            Op::CheckedUnary(op, a, guard) => self.checked_unary(op, self.get(a), guard),
-            Op::CheckedBinary(CheckedBinaryOp::IntPow, a, b, guard) => {
-                self.int_pow(op, self.get(a), self.get(b), guard)
+            Op::CheckedUnary(_, a, guard) if symbols::helper(op).is_some() => {
+                self.checked_call(op, &[self.get(a)], guard)
             }
+            Op::CheckedBinary(_, a, b, guard) if symbols::helper(op).is_some() => {
+                self.checked_call(op, &[self.get(a), self.get(b)], guard)
+            }
+            Op::CheckedUnary(op, a, guard) => self.checked_unary(op, self.get(a), guard),
             Op::CheckedBinary(
                 op @ (CheckedBinaryOp::IntFloorDiv | CheckedBinaryOp::IntMod),
                 a,

@@ -4,6 +4,8 @@
 //! prefix that no library uses, and code that refers to anything else is refused before it is
 //! linked: a name in user code can never become a call into libc.
 
+mod whole;
+
 use cranelift_codegen::ir::{ExternalName, LibCall};
 use cranelift_codegen::{Context, FinalizedRelocTarget};
 use cranelift_jit::JITModule;
@@ -11,7 +13,7 @@ use cranelift_module::{FuncId, Module};
 
 use crate::arith;
 use crate::compiler::CompileError;
-use crate::ir::{BinaryOp, CheckedBinaryOp, Function, Op};
+use crate::ir::{BinaryOp, Function, Op};
 use crate::libm;
 
 const PREFIX: &str = "iris_jit$";
@@ -27,10 +29,8 @@ pub(super) fn helper(op: Op) -> Option<(String, *const u8)> {
         Op::Binary(op @ BinaryOp::FloatMod, ..) => {
             (op.mnemonic(), float_mod as libm::Fn2 as *const u8)
         }
-        Op::CheckedBinary(op @ CheckedBinaryOp::IntPow, ..) => {
-            let pow: unsafe extern "C" fn(i64, i64, *mut i64) -> i32 = int_pow;
-            (op.mnemonic(), pow as *const u8)
-        }
+        Op::CheckedUnary(op, ..) => (op.mnemonic(), whole::unary(op)? as *const u8),
+        Op::CheckedBinary(op, ..) => (op.mnemonic(), whole::binary(op)? as *const u8),
         Op::Poll(_) | Op::Recurse(..) => return Some(poll_helper()),
         _ => return None,
     };
@@ -136,20 +136,6 @@ extern "C" fn float_mod(x: f64, y: f64) -> f64 {
 
 extern "C" fn poll() -> i32 {
     i32::from(crate::poll::go_on())
-}
-
-/// Writes the power and returns 1, or returns 0.
-///
-/// # Safety
-///
-/// `out` is writable.
-unsafe extern "C" fn int_pow(base: i64, exponent: i64, out: *mut i64) -> i32 {
-    let Some(power) = arith::int_pow(base, exponent) else {
-        return 0;
-    };
-    // SAFETY: by contract; `emit` passes a stack slot of the calling frame.
-    unsafe { *out = power };
-    1
 }
 
 #[cfg(test)]

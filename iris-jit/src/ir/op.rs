@@ -108,6 +108,10 @@ ops! {
         FloatIsInf = "float.is_inf",
         /// Whether neither NaN nor infinite.
         FloatIsFinite = "float.is_finite",
+        /// Bits of an i64's magnitude, without leading zeros.
+        IntBitLength = "int.bit_length",
+        /// Ones among the bits of an i64's magnitude.
+        IntBitCount = "int.bit_count",
         /// Logical complement.
         BoolNot = "bool.not",
     }
@@ -158,6 +162,10 @@ ops! {
         IntAbs = "int.abs",
         /// The integral part; none for NaN, infinities and beyond 64 bits.
         FloatToInt = "float.to_int",
+        /// The floor of the square root; none below zero.
+        IntSqrt = "int.sqrt",
+        /// The product of all from 1; none below zero.
+        IntFactorial = "int.factorial",
     }
 }
 
@@ -180,6 +188,16 @@ ops! {
         IntShl = "int.shl",
         /// Right shift with sign; none for negative counts.
         IntShr = "int.shr",
+        /// Greatest common divisor.
+        IntGcd = "int.gcd",
+        /// Least common multiple.
+        IntLcm = "int.lcm",
+        /// Ways to choose the second of the first; none for negative ones.
+        IntComb = "int.comb",
+        /// Ordered ways to choose the second of the first; none for negative ones.
+        IntPerm = "int.perm",
+        /// To so many digits behind the point: below zero, to a multiple of a power of ten.
+        IntRound = "int.round",
     }
 }
 
@@ -202,7 +220,7 @@ ops! {
 }
 
 ops! {
-    /// libm functions of one argument, by their C names.
+    /// libm functions of one argument, by their C names, and those that Python computes itself.
     Math1 {
         /// Arc cosine.
         Acos = "acos",
@@ -248,11 +266,21 @@ ops! {
         Tan = "tan",
         /// Hyperbolic tangent.
         Tanh = "tanh",
+        /// Gamma function, as Python computes it.
+        Gamma = "gamma",
+        /// Logarithm of the gamma function's magnitude, as Python computes it.
+        Lgamma = "lgamma",
+        /// The first part of `frexp`.
+        Mantissa = "mantissa",
+        /// The second part of `frexp`, as a float.
+        Exponent = "exponent",
+        /// Distance to the next float.
+        Ulp = "ulp",
     }
 }
 
 ops! {
-    /// libm functions of two arguments, by their C names.
+    /// libm functions of two arguments, by their C names, and those that Python computes itself.
     Math2 {
         /// Angle of the point (second, first).
         Atan2 = "atan2",
@@ -260,6 +288,17 @@ ops! {
         Fmod = "fmod",
         /// Power.
         Pow = "pow",
+        /// Remainder of the nearest quotient, ties to even.
+        Remainder = "remainder",
+        /// Length of a vector, as Python computes it from 3.10 on; NaN for subnormal numbers.
+        Hypot = "hypot",
+        /// The next float on the way to the second.
+        Nextafter = "nextafter",
+        /// The first times 2 to the second, a whole number.
+        Scale = "scale",
+        /// The first to so many digits behind the point, a whole number, as Python's `round`; NaN
+        /// where that is not computed.
+        RoundDigits = "round_digits",
     }
 }
 
@@ -270,7 +309,7 @@ impl UnaryOp {
             Self::BoolToInt => (Type::Bool, Type::I64),
             Self::IntToFloat => (Type::I64, Type::F64),
             Self::IntFitsFloat => (Type::I64, Type::Bool),
-            Self::IntNot => (Type::I64, Type::I64),
+            Self::IntNot | Self::IntBitLength | Self::IntBitCount => (Type::I64, Type::I64),
             Self::FloatNeg
             | Self::FloatAbs
             | Self::FloatSqrt
@@ -309,7 +348,7 @@ impl CheckedUnaryOp {
     /// Type of the operand; the result is an i64.
     pub fn operand(self) -> Type {
         match self {
-            Self::IntNeg | Self::IntAbs => Type::I64,
+            Self::IntNeg | Self::IntAbs | Self::IntSqrt | Self::IntFactorial => Type::I64,
             Self::FloatToInt => Type::F64,
         }
     }

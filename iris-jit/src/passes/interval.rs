@@ -116,7 +116,13 @@ pub(crate) fn checked(op: CheckedBinaryOp, a: Interval, b: Interval) -> (Interva
             let result = Interval::new(a.low.min(0), a.high.max(-1));
             (result, b.low < 0)
         }
-        CheckedBinaryOp::IntShl | CheckedBinaryOp::IntPow => (Interval::ALL, true),
+        CheckedBinaryOp::IntGcd
+        | CheckedBinaryOp::IntLcm
+        | CheckedBinaryOp::IntComb
+        | CheckedBinaryOp::IntPerm => (Interval::new(0, i64::MAX), true),
+        CheckedBinaryOp::IntShl | CheckedBinaryOp::IntPow | CheckedBinaryOp::IntRound => {
+            (Interval::ALL, true)
+        }
     }
 }
 
@@ -131,6 +137,8 @@ pub(crate) fn checked_unary(op: CheckedUnaryOp, a: Interval) -> (Interval, bool)
         CheckedUnaryOp::IntAbs if a.low >= 0 => (a, false),
         CheckedUnaryOp::IntAbs => exact([0, wide(a.high).abs().max(wide(a.low).abs())]),
         CheckedUnaryOp::FloatToInt => (Interval::ALL, true),
+        CheckedUnaryOp::IntSqrt => (Interval::new(0, i64::MAX), a.low < 0),
+        CheckedUnaryOp::IntFactorial => (Interval::new(1, i64::MAX), true),
     }
 }
 

@@ -31,6 +31,17 @@ impl Emitter<'_> {
             UnaryOp::FloatIsInf => self.compare_magnitude(FloatCC::Equal, a),
             UnaryOp::FloatIsFinite => self.compare_magnitude(FloatCC::LessThan, a),
             UnaryOp::BoolNot => self.not(a),
+            // The magnitude as unsigned: that of the least integer is right too.
+            UnaryOp::IntBitLength => {
+                let magnitude = self.builder.ins().iabs(a);
+                let zeros = self.builder.ins().clz(magnitude);
+                let all = self.int(64);
+                self.builder.ins().isub(all, zeros)
+            }
+            UnaryOp::IntBitCount => {
+                let magnitude = self.builder.ins().iabs(a);
+                self.builder.ins().popcnt(magnitude)
+            }
         }
     }
 
@@ -86,6 +97,9 @@ impl Emitter<'_> {
                 // The saturating form has no trap of its own.
                 self.builder.ins().fcvt_to_sint_sat(types::I64, a)
             }
+            CheckedUnaryOp::IntSqrt | CheckedUnaryOp::IntFactorial => {
+                unreachable!("`op` calls a helper")
+            }
         }
     }
 
@@ -117,7 +131,7 @@ impl Emitter<'_> {
             CheckedBinaryOp::IntShl | CheckedBinaryOp::IntShr => {
                 return self.int_shift(op, a, b, at);
             }
-            CheckedBinaryOp::IntPow => unreachable!("`op` calls a helper"),
+            _ => unreachable!("`op` calls a helper"),
         };
         self.refuse(overflow, at);
         result
@@ -285,17 +299,18 @@ impl Emitter<'_> {
         shifted
     }
 
-    pub(super) fn int_pow(
+    /// A helper that writes its result if there is one.
+    pub(super) fn checked_call(
         &mut self,
         op: Op,
-        a: clif::Value,
-        b: clif::Value,
+        args: &[clif::Value],
         at: GuardId,
     ) -> clif::Value {
         let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3);
         let slot = self.builder.create_sized_stack_slot(slot);
         let out = self.builder.ins().stack_addr(types::I64, slot, 0);
-        let status = self.call(op, &[a, b, out]);
+        let args: Vec<_> = args.iter().copied().chain([out]).collect();
+        let status = self.call(op, &args);
         let zero = self.builder.ins().iconst(types::I32, 0);
         let fine = self.builder.ins().icmp(IntCC::NotEqual, status, zero);
         self.ensure(fine, at);

@@ -5,9 +5,9 @@
 use std::marker::PhantomData;
 
 use super::{Args, Body, Extra, Kernel, Level, at};
-use crate::arith;
 use crate::ir::{BinaryOp, CheckedBinaryOp, CheckedUnaryOp, Comparison, UnaryOp};
 use crate::vector::simd::Simd;
+use crate::{arith, whole};
 
 /// An operation on words; `None` where a guard fails.
 trait Op {
@@ -106,6 +106,15 @@ ops! {
     Neg = |a, _b, _c| word(int(a).checked_neg());
     Abs = |a, _b, _c| word(int(a).checked_abs());
     ToInt = |a, _b, _c| word(arith::float_to_int(f64::from_bits(a)));
+    BitLength = |a, _b, _c| word(Some(whole::bit_length(int(a))));
+    BitCount = |a, _b, _c| word(Some(whole::bit_count(int(a))));
+    Sqrt = |a, _b, _c| word(whole::isqrt(int(a)));
+    Factorial = |a, _b, _c| word(whole::factorial(int(a)));
+    Gcd = |a, b, _c| word(whole::gcd(int(a), int(b)));
+    Lcm = |a, b, _c| word(whole::lcm(int(a), int(b)));
+    Comb = |a, b, _c| word(whole::comb(int(a), int(b)));
+    Perm = |a, b, _c| word(whole::perm(int(a), int(b)));
+    Round = |a, b, _c| word(whole::round(int(a), int(b)));
     Copysign = |a, b, _c| Some(f64::from_bits(a).copysign(f64::from_bits(b)).to_bits());
 }
 
@@ -136,11 +145,13 @@ pub(in crate::vector) fn bool_binary(level: Level, op: BinaryOp) -> Option<Kerne
     })
 }
 
-/// Conversions, and the complement of an integer.
+/// Conversions, and total operations on an integer.
 pub(in crate::vector) fn int_not(level: Level, op: UnaryOp) -> Option<Kernel> {
     Some(match op {
         UnaryOp::IntNot => at::<Map<Not, 1>>(level),
         UnaryOp::BoolToInt => at::<Map<BoolToInt, 1>>(level),
+        UnaryOp::IntBitLength => at::<Map<BitLength, 1>>(level),
+        UnaryOp::IntBitCount => at::<Map<BitCount, 1>>(level),
         UnaryOp::IntToFloat => at::<Map<IntToFloat, 1>>(level),
         UnaryOp::IntFitsFloat => at::<Map<FitsFloat, 1>>(level),
         _ => return None,
@@ -175,6 +186,11 @@ pub(in crate::vector) fn checked_binary(level: Level, op: CheckedBinaryOp) -> Ke
         CheckedBinaryOp::IntPow => at::<Map<Pow, 2>>(level),
         CheckedBinaryOp::IntShl => at::<Map<Shl, 2>>(level),
         CheckedBinaryOp::IntShr => at::<Map<Shr, 2>>(level),
+        CheckedBinaryOp::IntGcd => at::<Map<Gcd, 2>>(level),
+        CheckedBinaryOp::IntLcm => at::<Map<Lcm, 2>>(level),
+        CheckedBinaryOp::IntComb => at::<Map<Comb, 2>>(level),
+        CheckedBinaryOp::IntPerm => at::<Map<Perm, 2>>(level),
+        CheckedBinaryOp::IntRound => at::<Map<Round, 2>>(level),
     }
 }
 
@@ -184,6 +200,8 @@ pub(in crate::vector) fn checked_unary(level: Level, op: CheckedUnaryOp) -> Kern
         CheckedUnaryOp::IntNeg => at::<Map<Neg, 1>>(level),
         CheckedUnaryOp::IntAbs => at::<Map<Abs, 1>>(level),
         CheckedUnaryOp::FloatToInt => at::<Map<ToInt, 1>>(level),
+        CheckedUnaryOp::IntSqrt => at::<Map<Sqrt, 1>>(level),
+        CheckedUnaryOp::IntFactorial => at::<Map<Factorial, 1>>(level),
     }
 }
 
