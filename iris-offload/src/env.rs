@@ -1,6 +1,6 @@
 //! What the free names of a function stand for: asked of the binding, never guessed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use iris_jit::ir::Span;
@@ -50,6 +50,10 @@ pub enum Binding {
     Float(f64),
     /// `True` or `False`.
     Bool(bool),
+    /// `None`.
+    None,
+    /// A tuple (no subclass) of bindings that are values.
+    Tuple(Arc<[Binding]>),
     /// The function of this name of `iris.jit` that only compiled code gives a meaning.
     Intrinsic(String),
     /// A function written in Python.
@@ -76,9 +80,27 @@ pub struct Helper {
     pub program: Program,
     /// What its own free names stand for.
     pub env: Env,
-    /// Values of its last parameters where a call gives none, the last parameter's last. They
-    /// are bindings of values.
+    /// Values of its last parameters that can be given by position where a call gives none, the
+    /// last parameter's last. They are bindings of values.
     pub defaults: Vec<Binding>,
+    /// Values of its parameters that can be given by name only, where a call gives none.
+    pub keyword_defaults: Vec<(String, Binding)>,
+}
+
+impl Helper {
+    /// What a parameter is where a call does not give it.
+    pub(crate) fn default(&self, place: usize) -> Option<&Binding> {
+        let positional = self.program.params().len() - self.program.keyword_only();
+        if place >= positional {
+            let name = &self.program.params()[place];
+            let mut known = self.keyword_defaults.iter();
+            return known
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value);
+        }
+        let first = positional.checked_sub(self.defaults.len())?;
+        self.defaults.get(place.checked_sub(first)?)
+    }
 }
 
 /// The names of `iris.jit` that are no functions of numbers but ways to write a loop.
@@ -106,6 +128,11 @@ pub struct Env {
     bindings: HashMap<String, Binding>,
     /// Whether `sum` of floats is compensated, as from Python 3.12 on.
     pub compensated_sum: bool,
+    /// Version of Python, as (3, 13): some methods of numbers are younger than others.
+    pub python: (u8, u8),
+    /// Functions of `math`, by their names, that this crate would compute in other bits, see
+    /// [`selftest`](crate::selftest).
+    pub doubtful: HashSet<String>,
     /// Whether floats may be added in another order and powers computed as products and roots, so
     /// that results may differ from Python's in their last bits. That of the function that is
     /// compiled counts, not those of its helpers.
@@ -122,6 +149,7 @@ impl Env {
     /// for callers without an interpreter.
     pub fn standard() -> Self {
         let mut env = Self::new();
+        env.python = (3, 13);
         for name in BUILTINS {
             env.bind(name, Binding::Builtin(name.to_owned()));
         }
@@ -182,7 +210,7 @@ impl Env {
     }
 }
 
-const BUILTINS: [&str; 16] = [
+const BUILTINS: [&str; 17] = [
     "abs",
     "all",
     "any",
@@ -196,6 +224,7 @@ const BUILTINS: [&str; 16] = [
     "min",
     "pow",
     "range",
+    "reversed",
     "round",
     "sum",
     "zip",

@@ -24,8 +24,12 @@ pub struct Hir {
     pub params: usize,
     /// How many parameters, the first ones, cannot be given by name.
     pub positional_only: usize,
-    /// How many parameters have defaults: the last ones.
+    /// How many parameters, the last ones, can be given by name only.
+    pub keyword_only: usize,
+    /// How many of the parameters that can be given by position have defaults: the last of them.
     pub defaults: usize,
+    /// Parameters, as a set of bits, whose argument is `None`: the signature leaves them out.
+    pub nones: u32,
     /// Names that are bound in the function.
     pub locals: Vec<String>,
     /// Names that it uses without binding them, in the order of their first use.
@@ -34,6 +38,20 @@ pub struct Hir {
     pub body: Vec<Stmt>,
     /// Which locals are read again behind which statement.
     pub(crate) live: Liveness,
+}
+
+impl Hir {
+    /// The parameters that a signature has types for, as locals.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = usize> {
+        let nones = self.nones;
+        (0..self.params).filter(move |&param| !is_none(nones, param))
+    }
+}
+
+/// Whether the set has this parameter.
+pub(crate) fn is_none(nones: u32, param: usize) -> bool {
+    u32::try_from(param)
+        .is_ok_and(|param| nones.checked_shr(param).is_some_and(|bits| bits & 1 == 1))
 }
 
 /// A statement, by number: statements are numbered through a function, from 0.
@@ -110,6 +128,8 @@ pub enum StmtKind {
     Assert(Expr),
     /// Raises.
     Raise,
+    /// Unbinds local names.
+    Delete(Vec<LocalId>),
 }
 
 /// What an assignment binds.
@@ -172,6 +192,16 @@ pub enum ExprKind {
     None,
     /// A tuple.
     Tuple(Vec<Expr>),
+    /// A list that is only run over or searched.
+    List(Vec<Expr>),
+    /// `item in container`, or with true `item not in container`.
+    In(Box<Expr>, Box<Expr>, bool),
+    /// `a is b`, or with true `a is not b`.
+    Is(Box<Expr>, Box<Expr>, bool),
+    /// `base.name`, of what is no module.
+    Attribute(Box<Expr>, String),
+    /// `base.name(args)`, of what is no module.
+    Method(Box<Expr>, String, Vec<Expr>),
     /// `(local := value)`.
     Walrus(LocalId, Box<Expr>),
     /// `base[index]`.

@@ -7,7 +7,7 @@
 //!
 //! The entry point is [`Program`]: parse once, ask which free names the text uses, compile per
 //! call signature. Reading order: [`program`], [`parse`], [`hir`], [`mod@env`], [`lower`],
-//! [`refusal`], [`explain`].
+//! [`refusal`], [`explain`], [`selftest`].
 #![forbid(unsafe_code)]
 
 pub mod program;
@@ -27,6 +27,8 @@ pub mod lower;
 pub mod refusal;
 
 pub mod explain;
+
+pub mod selftest;
 
 pub use env::{Binding, Env, FreeName, Helper, INTRINSICS};
 pub use iris_jit::{

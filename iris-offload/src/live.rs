@@ -101,6 +101,8 @@ impl Liveness {
                 }
             }
             StmtKind::Raise => live = Set::default(),
+            // It matters whether they are bound.
+            StmtKind::Delete(locals) => locals.iter().for_each(|&local| live.insert(local)),
             StmtKind::Break => live = ends.on_break.clone(),
             StmtKind::Continue => live = ends.on_continue.clone(),
             StmtKind::If {
@@ -259,6 +261,7 @@ fn bound_by(body: &[Stmt], bound: &mut Set) {
                 bound_by(body, bound);
                 bound_by(otherwise, bound);
             }
+            StmtKind::Delete(locals) => locals.iter().for_each(|&local| bound.insert(local)),
             StmtKind::Pass
             | StmtKind::Return(None)
             | StmtKind::Break
@@ -294,12 +297,24 @@ pub(crate) fn walk(expr: &Expr, see: &mut impl FnMut(&Expr)) {
         | ExprKind::None
         | ExprKind::Local(_)
         | ExprKind::Free(_) => {}
-        ExprKind::Unary(_, a) | ExprKind::Not(a) | ExprKind::Walrus(_, a) => walk(a, see),
-        ExprKind::Binary(_, a, b) | ExprKind::Index(a, b) => {
+        ExprKind::Unary(_, a)
+        | ExprKind::Not(a)
+        | ExprKind::Walrus(_, a)
+        | ExprKind::Attribute(a, _) => walk(a, see),
+        ExprKind::Method(a, _, args) => {
+            walk(a, see);
+            for arg in args {
+                walk(arg, see);
+            }
+        }
+        ExprKind::Binary(_, a, b)
+        | ExprKind::Index(a, b)
+        | ExprKind::In(a, b, _)
+        | ExprKind::Is(a, b, _) => {
             walk(a, see);
             walk(b, see);
         }
-        ExprKind::And(all) | ExprKind::Or(all) | ExprKind::Tuple(all) => {
+        ExprKind::And(all) | ExprKind::Or(all) | ExprKind::Tuple(all) | ExprKind::List(all) => {
             for expr in all {
                 walk(expr, see);
             }

@@ -5,6 +5,7 @@
 //! follows is translated once for each combination of types (see `state`). Where a value has no
 //! native result the IR gets a guard.
 
+mod arguments;
 mod arith;
 mod array;
 mod call;
@@ -15,8 +16,12 @@ mod iterate;
 mod loops;
 mod map;
 mod math;
+mod math_exact;
+mod member;
+mod method;
 mod numpy;
 mod reduce;
+mod round;
 mod state;
 mod stmt;
 mod while_call;
@@ -44,13 +49,13 @@ pub use while_call::ITERATION_CAP;
 /// The first thing that is not compiled.
 pub fn lower(hir: &Hir, signature: &Signature, env: &Env) -> Result<Function, Refusal> {
     let types = signature.types();
-    if types.len() != hir.params {
+    let taken = hir.taken().count();
+    if types.len() != taken {
         return Err(Refusal::new(
             hir.span,
             format!(
-                "{} takes {} arguments, given {}",
+                "{} takes {taken} arguments, given {}",
                 hir.name,
-                hir.params,
                 types.len()
             ),
             "pass every argument",
@@ -80,9 +85,10 @@ fn lower_function(hir: &Hir, types: &[Type], env: &Env) -> Result<FunctionBuilde
             .iter()
             .all(|ty| ty.array().is_none())
             .then_some(result);
-        for (index, &ty) in types.iter().enumerate() {
+        lowerer.locals[..hir.params].fill(Slot::Bound(Datum::None));
+        for (index, (param, &ty)) in hir.taken().zip(types).enumerate() {
             let val = lowerer.b.param(index);
-            lowerer.locals[index] = Slot::Bound(Datum::of(val, ty));
+            lowerer.locals[param] = Slot::Bound(Datum::of(val, ty));
         }
         let done = lowerer.function();
         let b = lowerer.b;

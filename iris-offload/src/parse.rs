@@ -109,14 +109,14 @@ mod tests {
 
     #[test]
     fn a_refusal_in_indented_text_keeps_line_and_column() {
-        let source = "    @offload\n    def f(x):\n        \"\"\"Text\nleft of it.\"\"\"\n        y = x + [1]\n";
+        let source = "    @offload\n    def f(x):\n        \"\"\"Text\nleft of it.\"\"\"\n        y = x + {1: 2}\n";
         check_refusal(
             source,
             100,
             expect![[r"
-                not compiled: a list is not compiled
+                not compiled: a dict is not compiled
                     |
-                104 |         y = x + [1]
+                104 |         y = x + {1: 2}
                     |                 ^
                     = mend: compute with int, float and bool only
             "]],

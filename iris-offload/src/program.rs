@@ -53,12 +53,28 @@ impl Program {
         &self.hir.name
     }
 
-    /// Names of the parameters, in order. Each is positional; a signature has all of them.
+    /// Names of the parameters, in order; a signature has all of them, but for those that are
+    /// [`None`](Program::with_nones).
     pub fn params(&self) -> &[String] {
         &self.hir.locals[..self.hir.params]
     }
 
-    /// How many parameters, the last ones, have defaults. The caller fills them in.
+    /// The function for calls in which these parameters, as a set of bits, are `None`. Signatures
+    /// leave them out.
+    #[must_use]
+    pub fn with_nones(&self, nones: u32) -> Self {
+        let mut program = self.clone();
+        program.hir.nones = nones;
+        program
+    }
+
+    /// How many parameters, the last ones, can be given by name only.
+    pub fn keyword_only(&self) -> usize {
+        self.hir.keyword_only
+    }
+
+    /// How many of the parameters that can be given by position have defaults: the last of them.
+    /// The caller fills them in.
     pub fn defaults(&self) -> usize {
         self.hir.defaults
     }

@@ -361,3 +361,61 @@ fn a_function_may_have_no_parameters() {
     assert_eq!(eval("True", &[]), Ok(Value::Bool(true)));
     assert_eq!(eval("1e400", &[]), Ok(Value::F64(INF)));
 }
+
+#[test]
+fn whole_numbers_and_parts_of_floats() {
+    gives(
+        "math.comb(x, y)",
+        args![66_i64, 33_i64],
+        7_219_428_434_016_265_740_i64,
+    );
+    bails("math.comb(x, y)", args![68_i64, 34_i64], Overflow);
+    bails("math.comb(x, y)", args![-1_i64, 2_i64], Overflow);
+    gives("math.gcd(x, y, 6)", args![12_i64, -18_i64], 6_i64);
+    gives("math.lcm(x, y)", args![4_i64, 6_i64], 12_i64);
+    bails("math.isqrt(x)", args![-1_i64], Domain);
+    gives("math.factorial(x)", args![true], 1_i64);
+    gives("math.frexp(x)[1]", args![5e-324], -1073_i64);
+    gives("math.modf(x)[0]", args![-INF], -0.0);
+    bails("math.ldexp(x, y)", args![1.5, 5000_i64], Range);
+    gives("math.ldexp(x, y)", args![1.5, i64::MIN], 0.0);
+    gives("math.remainder(x, y)", args![5.0, 2.0], 1.0);
+    gives("math.nextafter(x, y)", args![0.0, -1.0], -5e-324);
+    bails("math.hypot(x, y)", args![3.0, NAN], NanResult);
+    gives("math.hypot(x, y)", args![INF, NAN], INF);
+    bails("math.gamma(x)", args![-3.0], Domain);
+    bails("math.gamma(x)", args![172.0], Range);
+    gives("math.isclose(x, y)", args![1.0, 1.0 + 1e-10], true);
+    gives("math.prod((x, y, 2))", args![3_i64, 4_i64], 24_i64);
+}
+
+#[test]
+fn rounding_to_digits_is_exact() {
+    gives("round(x, 2)", args![2.675], 2.67);
+    gives("round(x, 2)", args![0.125], 0.12);
+    gives(
+        "round(x, 2)",
+        args![70_368_744_177_664.0 + 0.125],
+        70_368_744_177_664.12,
+    );
+    gives("round(x, -2)", args![250.0], 200.0);
+    gives("round(x, 0)", args![-0.4], -0.0);
+    gives("round(x, y)", args![25_i64, -1_i64], 20_i64);
+    bails("round(x, -1)", args![i64::MAX], Overflow);
+    bails("round(x, -23)", args![1e30], Range);
+}
+
+#[test]
+fn membership_and_identity() {
+    gives("x in (1, 2.5, True)", args![2.5], true);
+    gives("x not in [1, 2]", args![3_i64], true);
+    bails("x in (x, 1.0)", args![NAN], GuardKind::Type);
+    gives("x in range(9, -9, -4)", args![-3_i64], true);
+    gives("x in range(5)", args![2.5], false);
+    gives("x is True", args![1_i64], false);
+    gives("x is not None", args![1_i64], true);
+    gives("(3, 5, 7)[x]", args![-1_i64], 7_i64);
+    bails("(3, 5, 7)[x]", args![3_i64], GuardKind::Index);
+    gives("max((), default=x)", args![2_i64], 2_i64);
+    gives("len(range(x, 0, -3))", args![10_i64], 4_i64);
+}

@@ -50,7 +50,7 @@ fn names_of_libc_are_never_called() {
         env.bind(name, Binding::Other("function".to_owned()));
         assert!(compile_in(&source, F, &env).is_err(), "{name}");
     }
-    for name in ["abort", "exit", "gamma", "y0", "factorial"] {
+    for name in ["abort", "exit", "tgamma", "y0", "fsum"] {
         assert_eq!(
             refusal(&format!("math.{name}(x)"), F),
             format!("math.{name} is not compiled")
@@ -75,16 +75,16 @@ fn nothing_behind_an_understood_prefix_is_dropped() {
         ),
         ("f'{x}'", "an f-string is not compiled"),
         ("(x, x) + x", "a tuple where a number is needed"),
-        ("[x]", "a list is not compiled"),
+        ("[x]", "a list that is kept is not compiled"),
         ("x + 1j", "a complex number is not compiled"),
         ("x @ x", "matrix multiplication is not compiled"),
-        ("pow(base=x, exp=2)", "a keyword argument of pow"),
+        ("abs(x=x)", "abs with x is not compiled"),
         (
             "sum([i for i in range(3)])",
             "a comprehension is not compiled",
         ),
         ("(i for i in range(3))", "a generator used as a value"),
-        ("sum([x]) + x", "a list is not compiled"),
+        ("sum({x}) + x", "a set is not compiled"),
         ("sum(x) + x", "a loop over a float"),
         (
             "1 + (x if x else None)",
@@ -92,12 +92,9 @@ fn nothing_behind_an_understood_prefix_is_dropped() {
         ),
         ("x[0]", "an index into a float"),
         ("x[0:1]", "a slice is not compiled"),
-        (
-            "x.real",
-            "a call or an attribute of a local name is not compiled",
-        ),
-        ("x is x", "a test of identity is not compiled"),
-        ("x in x", "a test of membership is not compiled"),
+        ("x.real", "real of a float is not compiled"),
+        ("x is x", "a test of identity of such values"),
+        ("x in x", "a test of membership in no container"),
         (
             "math.sqrt.real",
             "an attribute of an expression is not compiled",
@@ -122,15 +119,15 @@ fn nothing_behind_an_understood_prefix_is_dropped() {
         ("min(x, 1)", "min or max of different types"),
         ("min(x)", "a loop over a float"),
         ("min()", "min with 0 arguments is not compiled"),
-        ("round(x, 1)", "round with 2 arguments is not compiled"),
+        ("round(x, 1, 2)", "round with 3 arguments is not compiled"),
         ("int()", "int with 0 arguments is not compiled"),
         (
             "math.log(x, 2, 3)",
             "math.log with 3 arguments is not compiled",
         ),
         (
-            "math.hypot(x, x)",
-            "math.hypot has another algorithm from one Python to the next",
+            "math.hypot(x, x, x)",
+            "math.hypot with 3 arguments is not compiled",
         ),
         ("(yield x)", "await or yield is not compiled"),
     ] {
@@ -173,10 +170,13 @@ fn statements_beyond_the_language_are_refused() {
             "a nested def is not compiled",
         ),
         ("class G: pass\n    return x", "a class is not compiled"),
-        ("del x\n    return 1", "a del is not compiled"),
         (
-            "match x:\n        case _: return x",
-            "a match statement is not compiled",
+            "del x[0]\n    return 1",
+            "a del of what is no plain name is not compiled",
+        ),
+        (
+            "match x:\n        case [_, _]: return x",
+            "such a pattern is not compiled",
         ),
         (
             "if x: abs = 1\n    return abs(x)",
@@ -202,10 +202,6 @@ fn signatures_beyond_plain_parameters_are_refused() {
         (
             "def f(**x): return 1",
             "a starred parameter is not compiled",
-        ),
-        (
-            "def f(*, x): return 1",
-            "a keyword-only parameter is not compiled",
         ),
         ("async def f(x): return 1", "f is async"),
         ("def g(x): return 1", "the source has no def named f"),

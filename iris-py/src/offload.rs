@@ -15,6 +15,7 @@ mod invoke;
 mod kernel;
 mod names;
 mod numpy;
+mod placed;
 mod pool;
 mod premises;
 mod quantum;

@@ -269,8 +269,8 @@ def test_imported_names_and_bound_ones_keep_their_meaning() -> None:
 SCALE = 3
 
 
-def scaled(x, by=2, *, unused=None):
-    return x * by
+def scaled(x, by=2):
+    return [x * by][0]
 
 
 def shifted(x, by=2):

@@ -1,6 +1,6 @@
 //! Arrays: elements, lengths, stores.
 
-use iris_jit::ir::{Place, Span, Val};
+use iris_jit::ir::{self, Comparison, GuardKind, Place, Span, Val};
 use iris_jit::{ArrayType, Elem, Type};
 
 use super::numpy::is_known;
@@ -37,10 +37,9 @@ impl Lowerer<'_> {
                 self.load(array, place, at).map(Datum::Scalar)
             }
             Datum::Tuple(items) => {
-                let mend = "index a tuple with a constant";
-                let constant = self.value(index)?.constant_int();
-                let Some(at) = constant else {
-                    return refuse(index.span, "a computed index into a tuple", mend);
+                let place = self.value(index)?;
+                let Some(at) = place.constant_int() else {
+                    return self.choose(&items, place, index.span).map(Datum::Scalar);
                 };
                 let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
                 let from_start = if at < 0 { at + len } else { at };
@@ -49,7 +48,7 @@ impl Lowerer<'_> {
                     .and_then(|at| items.get(at));
                 match item {
                     Some(item) => Ok(item.clone()),
-                    None => self.diverge(iris_jit::ir::GuardKind::Index, index.span),
+                    None => self.diverge(GuardKind::Index, index.span),
                 }
             }
             Datum::Scalar(operand) => {
@@ -58,6 +57,57 @@ impl Lowerer<'_> {
             }
             Datum::None => refuse(base.span, "an index into None", "pass an array"),
         }
+    }
+
+    /// An item of a tuple of numbers of one type, by a computed index.
+    fn choose(&mut self, items: &[Datum], index: Operand, at: Span) -> Lowered<Operand> {
+        /// Most items: each is asked for.
+        const MOST_ITEMS: usize = 32;
+        let index = self.number(index);
+        let mut row = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Datum::Scalar(item)
+                    if row.first().is_none_or(|first: &Operand| {
+                        (first.ty, first.maker) == (item.ty, item.maker)
+                    }) =>
+                {
+                    row.push(*item);
+                }
+                _ => {
+                    let mend = "index it with a constant";
+                    return refuse(at, "a computed index into a tuple of several types", mend);
+                }
+            }
+        }
+        if index.ty != Type::I64 || row.len() > MOST_ITEMS {
+            let what = "such an index into a tuple";
+            return refuse(at, what, "pass an array, and an int to index it");
+        }
+        let Some(&first) = row.first() else {
+            return self.diverge(GuardKind::Index, at);
+        };
+        let len = self.int(i64::try_from(row.len()).unwrap_or(i64::MAX));
+        let least = self.int(-i64::try_from(row.len()).unwrap_or(i64::MAX));
+        let zero = self.int(0);
+        let above = self.b.compare(Comparison::Ge, index.val, least);
+        let below = self.b.compare(Comparison::Lt, index.val, len);
+        let within = self.b.binary(ir::BinaryOp::BoolAnd, above, below);
+        self.b.guard(within, GuardKind::Index, at);
+        let from_end = self.b.binary(ir::BinaryOp::IntAddWrapping, index.val, len);
+        let negative = self.b.compare(Comparison::Lt, index.val, zero);
+        let place = self.b.select(negative, from_end, index.val);
+        let mut chosen = first.val;
+        for (number, item) in (1..).zip(&row[1..]) {
+            let number = self.int(number);
+            let here = self.b.compare(Comparison::Eq, place, number);
+            chosen = self.b.select(here, item.val, chosen);
+        }
+        Ok(Operand {
+            val: chosen,
+            constant: None,
+            ..first
+        })
     }
 
     /// The place that an index means, within the array or the call bails out.
@@ -94,7 +144,14 @@ impl Lowerer<'_> {
 
     /// `len(array)`
     pub(super) fn length(&mut self, expr: &Expr) -> Lowered<Operand> {
-        match self.datum(expr)? {
+        if let Some(call) = self.range_call(expr) {
+            return self.range_length(call, expr.span);
+        }
+        let datum = match &expr.kind {
+            ExprKind::List(items) => self.tuple(items)?,
+            _ => self.datum(expr)?,
+        };
+        match datum {
             Datum::Array(array) => Ok(int(self.b.length(array, 0))),
             Datum::Tuple(items) => {
                 let len = i64::try_from(items.len()).unwrap_or(i64::MAX);
@@ -137,7 +194,7 @@ impl Lowerer<'_> {
     ) -> Lowered<()> {
         let ty = self.array_type(array);
         if !ty.writable {
-            return self.diverge(iris_jit::ir::GuardKind::Raise, at);
+            return self.diverge(GuardKind::Raise, at);
         }
         let val = match ty.elem {
             Elem::Bool if operand.ty == Type::Bool => operand.val,

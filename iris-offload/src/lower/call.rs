@@ -3,6 +3,7 @@
 use iris_jit::Type;
 use iris_jit::ir::{CheckedUnaryOp, Comparison, GuardKind, Span, UnaryOp};
 
+use super::arguments::{Params, binds};
 use super::reduce::Fold;
 use super::{Datum, Lowered, Lowerer, Operand, bool, float, int, refuse};
 use crate::env::Binding;
@@ -20,14 +21,17 @@ impl Lowerer<'_> {
         if binding == Binding::Recursion {
             return self.recursion(call, at).map(Datum::Scalar);
         }
+        match &binding {
+            Binding::MathFn(name) => return self.math(name, call, at),
+            Binding::Builtin(name) => return self.builtin(name, call, at),
+            _ => {}
+        }
         if !call.keywords.is_empty() {
             let what = format!("a keyword argument of {path}");
             return refuse(at, what, "pass it by position");
         }
         let args = call.args.as_slice();
         match binding {
-            Binding::MathFn(name) => self.math(&name, args, at).map(Datum::Scalar),
-            Binding::Builtin(name) => self.builtin(&name, args, at),
             Binding::Intrinsic(name) => match (name.as_str(), args) {
                 ("if_else", [test, then, otherwise]) => self.ternary(test, then, otherwise),
                 ("if_else", _) => refuse(
@@ -51,7 +55,13 @@ impl Lowerer<'_> {
             Binding::Int(_) | Binding::Float(_) | Binding::Bool(_) => {
                 refuse(at, format!("{path} is a number and cannot be called"), mend)
             }
-            Binding::Function(_) | Binding::Recursion => unreachable!("these are done"),
+            Binding::None | Binding::Tuple(_) => {
+                refuse(at, format!("{path} is a value and cannot be called"), mend)
+            }
+            Binding::Function(_)
+            | Binding::Recursion
+            | Binding::MathFn(_)
+            | Binding::Builtin(_) => unreachable!("these are done"),
             Binding::Other(ty) => refuse(
                 at,
                 format!("a call of {path}, of type {ty}, is not compiled"),
@@ -60,7 +70,40 @@ impl Lowerer<'_> {
         }
     }
 
-    fn builtin(&mut self, name: &str, args: &[Expr], at: Span) -> Lowered<Datum> {
+    fn builtin(&mut self, name: &str, call: &Call, at: Span) -> Lowered<Datum> {
+        match name {
+            "round" => return self.round(call, at).map(Datum::Scalar),
+            "pow" => {
+                let params = Params {
+                    names: &["base", "exp", "mod"],
+                    required: 2,
+                    positional: 2,
+                };
+                return match self.operands(call, params, name, at)?[..] {
+                    [Some(x), Some(y), None] => {
+                        self.binary(BinaryOp::Pow, x, y, at).map(Datum::Scalar)
+                    }
+                    _ => refuse(at, "pow with a modulus is not compiled", "write x ** y % z"),
+                };
+            }
+            _ => {}
+        }
+        if let ("min" | "max", [items]) = (name, &call.args[..]) {
+            let better = if name == "min" {
+                Comparison::Lt
+            } else {
+                Comparison::Gt
+            };
+            return self.extreme_of(better, items, call, at).map(Datum::Scalar);
+        }
+        let (args, start) = match (name, &call.keywords[..]) {
+            ("sum", [(keyword, start)]) if keyword == "start" => (&call.args[..], Some(start)),
+            (_, []) => (&call.args[..], None),
+            (_, [(keyword, _), ..]) => {
+                let what = format!("{name} with {keyword} is not compiled");
+                return refuse(at, what, "pass it by position, or write it as a loop");
+            }
+        };
         let scalar = match (name, args) {
             ("abs", [x]) => {
                 let x = self.term(x)?;
@@ -78,17 +121,6 @@ impl Lowerer<'_> {
                 let x = self.scalar(x)?;
                 self.round_to_int(UnaryOp::FloatTrunc, x.plain(), at)
             }
-            ("round", [x]) => {
-                let x = self.scalar(x)?;
-                if x.is_numpy() && x.ty == Type::Bool {
-                    return refuse(at, "round of numpy.bool", "convert it with int()");
-                }
-                self.round_to_int(UnaryOp::FloatRound, x.plain(), at)
-            }
-            ("pow", [x, y]) => {
-                let (x, y) = (self.scalar(x)?, self.scalar(y)?);
-                self.binary(BinaryOp::Pow, x, y, at)?
-            }
             ("divmod", [x, y]) => {
                 let (x, y) = (self.scalar(x)?, self.scalar(y)?);
                 return self.divmod(x, y, at);
@@ -100,10 +132,10 @@ impl Lowerer<'_> {
             ("max", [first, rest @ ..]) if !rest.is_empty() => {
                 self.extreme(Comparison::Gt, first, rest)?
             }
-            ("min", [items]) => self.fold(Fold::Extreme(Comparison::Lt), items, None, at)?,
-            ("max", [items]) => self.fold(Fold::Extreme(Comparison::Gt), items, None, at)?,
-            ("sum", [items]) => self.fold(Fold::Sum, items, None, at)?,
-            ("sum", [items, start]) => self.fold(Fold::Sum, items, Some(start), at)?,
+            ("sum", [items]) => self.fold(Fold::Sum, items, start, at)?,
+            ("sum", [items, start]) if call.keywords.is_empty() => {
+                self.fold(Fold::Sum, items, Some(start), at)?
+            }
             ("any", [items]) => self.fold(Fold::Any, items, None, at)?,
             ("all", [items]) => self.fold(Fold::All, items, None, at)?,
             _ => return refuse_builtin(name, args.len(), at),
@@ -121,6 +153,32 @@ impl Lowerer<'_> {
         }
         let (op, kind) = (CheckedUnaryOp::IntAbs, GuardKind::Overflow);
         Ok(int(self.b.checked_unary(op, x.val, kind, at)))
+    }
+
+    /// `min` or `max` of items, with or without a default.
+    fn extreme_of(
+        &mut self,
+        better: Comparison,
+        items: &Expr,
+        call: &Call,
+        at: Span,
+    ) -> Lowered<Operand> {
+        match &call.keywords[..] {
+            [] => self.fold(Fold::Extreme(better, None), items, None, at),
+            [(name, default)] if name == "default" && !binds(default) => {
+                // None, as a default, is an answer of another type.
+                let default = match self.datum(default)? {
+                    Datum::Scalar(default) => Some(default),
+                    _ => None,
+                };
+                self.fold(Fold::Extreme(better, default), items, None, at)
+            }
+            _ => refuse(
+                at,
+                "min or max with a key is not compiled",
+                "compare in a loop",
+            ),
+        }
     }
 
     /// `min` or `max`: a later operand replaces the best one only if it is strictly better, so the
@@ -165,13 +223,13 @@ impl Lowerer<'_> {
 
 fn refuse_builtin(name: &str, args: usize, at: Span) -> Lowered<Datum> {
     match name {
-        "abs" | "all" | "any" | "bool" | "divmod" | "float" | "int" | "len" | "round" | "pow"
-        | "min" | "max" | "sum" => refuse(
+        "abs" | "all" | "any" | "bool" | "divmod" | "float" | "int" | "len" | "min" | "max"
+        | "sum" => refuse(
             at,
             format!("{name} with {args} arguments is not compiled"),
-            "pass one number (divmod and pow: two; min and max: two or more)",
+            "pass one number (divmod: two; min and max: two or more)",
         ),
-        "range" | "enumerate" | "zip" => refuse(
+        "range" | "enumerate" | "zip" | "reversed" => refuse(
             at,
             format!("{name} outside of a loop is not compiled"),
             "loop over it",

@@ -39,8 +39,8 @@ impl Lowerer<'_> {
             }
             ExprKind::Compare(first, links) if links.len() > 1 => Ok(self.chain(first, links)?.0),
             _ => {
-                let operand = self.scalar(expr)?;
-                Ok(self.split(operand))
+                let datum = self.datum(expr)?;
+                self.split_datum(&datum, expr.span)
             }
         }
     }
@@ -60,6 +60,22 @@ impl Lowerer<'_> {
             }
         }
         Ok(ways)
+    }
+
+    /// The same of any value: None is false, and so is the empty tuple.
+    pub(super) fn split_datum(&mut self, datum: &Datum, at: Span) -> Lowered<Ways> {
+        let truth = match datum {
+            Datum::Scalar(operand) => return Ok(self.split(*operand)),
+            Datum::None => false,
+            Datum::Tuple(items) => !items.is_empty(),
+            Datum::Array(_) => return Err(super::expr::not_a_number(datum, at)),
+        };
+        let here = vec![self.state()];
+        Ok(if truth {
+            (here, Vec::new())
+        } else {
+            (Vec::new(), here)
+        })
     }
 
     /// The current path by the truth of a value.

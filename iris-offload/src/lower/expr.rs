@@ -7,6 +7,7 @@ use super::state::{Arm, Kind, name};
 use super::{Datum, Lowered, Lowerer, Operand, Slot, Stop, bool, refuse};
 use crate::env::Binding;
 use crate::hir::{self, CompareOp, Expr, ExprKind, FreeId, LocalId};
+use crate::refusal::Refusal;
 
 /// Which operand decides a chain of `and` or `or`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Lowerer<'_> {
     pub(super) fn value(&mut self, expr: &Expr) -> Lowered<Operand> {
         match self.datum(expr)? {
             Datum::Scalar(operand) if !operand.is_numpy() => Ok(operand),
-            other => refuse_number(&other, expr.span),
+            other => Err(not_a_number(&other, expr.span)),
         }
     }
 
@@ -42,7 +43,17 @@ impl Lowerer<'_> {
             ExprKind::Tuple(items) => return self.tuple(items),
             ExprKind::Local(local) => return self.local(*local, expr.span),
             ExprKind::Walrus(local, value) => return self.walrus(*local, value),
-            ExprKind::Free(free) => self.free(*free, expr.span)?,
+            ExprKind::Free(free) => return self.free(*free, expr.span),
+            ExprKind::In(item, container, negated) => {
+                self.member(item, container, *negated, expr.span)?
+            }
+            ExprKind::Is(a, b, negated) => self.identity(a, b, *negated, expr.span)?,
+            ExprKind::Method(base, name, args) => self.method(base, name, args, expr.span)?,
+            ExprKind::Attribute(base, name) => return self.attribute(base, name, expr.span),
+            ExprKind::List(_) => {
+                let mend = "use a tuple, or an array that is passed in";
+                return refuse(expr.span, "a list that is kept is not compiled", mend);
+            }
             ExprKind::Unary(op, operand) => self.unary_expr(*op, operand, expr.span)?,
             ExprKind::Binary(op, a, b) => self.binary_expr(*op, a, b, expr.span)?,
             ExprKind::Not(operand) if Self::is_plain(operand) => self.complement(operand)?,
@@ -72,7 +83,7 @@ impl Lowerer<'_> {
     // One function for each kind of expression that nests: `datum` recurses, and all that it holds
     // in one frame counts at each level.
 
-    fn tuple(&mut self, items: &[Expr]) -> Lowered<Datum> {
+    pub(super) fn tuple(&mut self, items: &[Expr]) -> Lowered<Datum> {
         let items = items.iter().map(|item| self.datum(item));
         Ok(Datum::Tuple(items.collect::<Lowered<_>>()?))
     }
@@ -103,13 +114,36 @@ impl Lowerer<'_> {
     }
 
     fn complement(&mut self, operand: &Expr) -> Lowered<Operand> {
-        let operand = self.scalar(operand)?;
+        let operand = match self.datum(operand)? {
+            Datum::Scalar(operand) => operand,
+            Datum::None => return Ok(self.constant(Value::Bool(true))),
+            Datum::Tuple(items) => return Ok(self.constant(Value::Bool(items.is_empty()))),
+            array @ Datum::Array(_) => return Err(not_a_number(&array, operand.span)),
+        };
+        if let Some(truth) = operand.constant_truth() {
+            return Ok(self.constant(Value::Bool(!truth)));
+        }
         let truth = self.truth_of(operand);
         Ok(bool(self.b.unary(UnaryOp::BoolNot, truth)))
     }
 
     fn link(&mut self, op: CompareOp, left: &Expr, right: &Expr) -> Lowered<Operand> {
-        let (a, b) = (self.scalar(left)?, self.scalar(right)?);
+        let (a, b) = (self.datum(left)?, self.datum(right)?);
+        let (a, b) = match (op, a, b) {
+            (_, Datum::Scalar(a), Datum::Scalar(b)) => (a, b),
+            // None equals itself and no number of Python's.
+            (Comparison::Eq | Comparison::Ne, Datum::None, Datum::None) => {
+                return Ok(self.constant(Value::Bool(op == Comparison::Eq)));
+            }
+            (Comparison::Eq | Comparison::Ne, Datum::None, Datum::Scalar(number))
+            | (Comparison::Eq | Comparison::Ne, Datum::Scalar(number), Datum::None)
+                if !number.is_numpy() =>
+            {
+                return Ok(self.constant(Value::Bool(op == Comparison::Ne)));
+            }
+            (_, Datum::Scalar(_), other) => return Err(not_a_number(&other, right.span)),
+            (_, other, _) => return Err(not_a_number(&other, left.span)),
+        };
         Ok(self.compared(op, a, b, right.span))
     }
 
@@ -143,7 +177,7 @@ impl Lowerer<'_> {
         self.b.compare(Comparison::Ne, operand.val, zero)
     }
 
-    fn local(&mut self, local: LocalId, span: Span) -> Lowered<Datum> {
+    pub(super) fn local(&mut self, local: LocalId, span: Span) -> Lowered<Datum> {
         match &self.locals[local.0] {
             Slot::Bound(datum) => Ok(datum.clone()),
             Slot::Unbound => self.diverge(GuardKind::Unbound, span),
@@ -159,13 +193,30 @@ impl Lowerer<'_> {
         }
     }
 
-    fn free(&mut self, free: FreeId, span: Span) -> Lowered<Operand> {
+    /// The datum of a binding that is a value.
+    pub(super) fn bound_value(&mut self, binding: &Binding) -> Option<Datum> {
+        let value = match binding {
+            Binding::Int(value) => Value::I64(*value),
+            Binding::Float(value) => Value::F64(*value),
+            Binding::Bool(value) => Value::Bool(*value),
+            Binding::None => return Some(Datum::None),
+            Binding::Tuple(items) => {
+                let items = items.iter().map(|item| self.bound_value(item));
+                return Some(Datum::Tuple(items.collect::<Option<_>>()?));
+            }
+            _ => return None,
+        };
+        Some(Datum::Scalar(self.constant(value)))
+    }
+
+    fn free(&mut self, free: FreeId, span: Span) -> Lowered<Datum> {
         let name = &self.hir.free[free.0];
         let path = name.path();
-        match self.env.resolve(name) {
-            Binding::Int(value) => Ok(self.constant(Value::I64(value))),
-            Binding::Float(value) => Ok(self.constant(Value::F64(value))),
-            Binding::Bool(value) => Ok(self.constant(Value::Bool(value))),
+        let binding = self.env.resolve(name);
+        if let Some(datum) = self.bound_value(&binding) {
+            return Ok(datum);
+        }
+        match binding {
             Binding::Unbound => refuse(
                 span,
                 format!("{path} is not defined"),
@@ -189,8 +240,9 @@ impl Lowerer<'_> {
             Binding::Other(ty) => refuse(
                 span,
                 format!("{path} is no number but of type {ty}"),
-                "use a global int, float or bool, or pass it in",
+                "use a global number or a tuple of numbers, or pass it in",
             ),
+            _ => unreachable!("values are done"),
         }
     }
 
@@ -224,18 +276,18 @@ impl Lowerer<'_> {
         let (last, rest) = operands.split_last().expect("a chain has operands");
         let mut arms = Vec::new();
         for expr in rest {
-            let operand = match self.scalar(expr) {
-                Ok(operand) => operand,
+            let value = match self.datum(expr) {
+                Ok(value) => value,
                 Err(Stop::Diverged) if !arms.is_empty() => return self.join_arms(arms),
                 Err(stop) => return Err(stop),
             };
-            let (yes, no) = self.split(operand);
+            let (yes, no) = self.split_datum(&value, expr.span)?;
             let (go_on, done) = match by {
                 Decides::False => (yes, no),
                 Decides::True => (no, yes),
             };
             for state in done {
-                let (value, span) = (Datum::Scalar(operand), expr.span);
+                let (value, span) = (value.clone(), expr.span);
                 arms.push(Arm { state, value, span });
             }
             let Some(state) = self.merge(go_on).pop() else {
@@ -269,8 +321,9 @@ impl Lowerer<'_> {
     }
 }
 
+/// The refusal of what is used as a number.
 #[cold]
-pub(super) fn refuse_number(datum: &Datum, at: Span) -> Lowered<Operand> {
+pub(super) fn not_a_number(datum: &Datum, at: Span) -> Stop {
     let kind = Kind::of_datum(datum);
     let what = match &kind {
         Kind::None => "None".to_owned(),
@@ -278,12 +331,10 @@ pub(super) fn refuse_number(datum: &Datum, at: Span) -> Lowered<Operand> {
         Kind::Numpy(_) => format!("a {}", name(&kind)),
         kind => format!("an {}", name(kind)),
     };
-    refuse(
-        at,
-        format!("{what} where a number is needed"),
-        match &kind {
-            Kind::Numpy(_) => "convert with float(), int() or bool()",
-            _ => "compute with int, float and bool only",
-        },
-    )
+    let what = what + " where a number is needed";
+    let mend = match &kind {
+        Kind::Numpy(_) => "convert with float(), int() or bool()",
+        _ => "compute with int, float and bool only",
+    };
+    Refusal::new(at, what, mend).into()
 }

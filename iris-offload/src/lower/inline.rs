@@ -4,10 +4,11 @@ use std::mem::{replace, take};
 
 use iris_jit::ir::Span;
 
+use super::arguments::binds;
 use super::state::{Arm, Slot, State};
 use super::{Datum, Lowered, Lowerer, Operand, Stop, refuse};
 use crate::env::{Binding, Env, Helper};
-use crate::hir::{Call, Hir};
+use crate::hir::{Call, Expr, Hir};
 use crate::signature::python_name;
 
 /// Most calls in each other.
@@ -92,12 +93,30 @@ impl<'a> Lowerer<'a> {
         };
         self.recursive = true;
         let params = self.hir.params;
-        if !call.keywords.is_empty() || call.args.len() != params || !self.calls.is_empty() {
-            let mend = "give each parameter one argument by position";
+        let mend = "give each parameter one argument";
+        let keywords = self.hir.params - self.hir.keyword_only;
+        if self.hir.nones != 0 || !self.calls.is_empty() || call.args.len() > keywords {
             return refuse(at, "a recursion with other arguments", mend);
         }
+        let mut placed: Vec<Option<&Expr>> = call.args.iter().map(Some).collect();
+        placed.resize(params, None);
+        let first_named = self.hir.positional_only;
+        for (name, arg) in &call.keywords {
+            let place = self.hir.locals[..params]
+                .iter()
+                .position(|param| param == name);
+            match place {
+                Some(place) if place >= first_named && placed[place].is_none() && !binds(arg) => {
+                    placed[place] = Some(arg);
+                }
+                _ => return refuse(at, "a recursion with other arguments", mend),
+            }
+        }
         let mut args = Vec::with_capacity(params);
-        for (index, arg) in call.args.iter().enumerate() {
+        for (index, arg) in placed.into_iter().enumerate() {
+            let Some(arg) = arg else {
+                return refuse(at, "a recursion that leaves arguments out", mend);
+            };
             let operand = self.value(arg)?;
             let param = self.b.type_of(self.b.param(index));
             if operand.ty != param {
@@ -134,7 +153,7 @@ impl<'a> Lowerer<'a> {
                 "give each parameter one argument, by position or by its name",
             )
         };
-        if call.args.len() > params.len() {
+        if call.args.len() > params.len() - helper.program.keyword_only() {
             return mismatch(format!(
                 "a call of {} with too many arguments",
                 helper.program.name()
@@ -153,13 +172,9 @@ impl<'a> Lowerer<'a> {
                 _ => return mismatch(format!("a call of {} with {name}", helper.program.name())),
             }
         }
-        let first_default = params.len().saturating_sub(helper.defaults.len());
         let mut args = Vec::with_capacity(params.len());
         for (place, datum) in found.into_iter().enumerate() {
-            let default = place
-                .checked_sub(first_default)
-                .map(|at| &helper.defaults[at]);
-            args.push(match (datum, default) {
+            args.push(match (datum, helper.default(place)) {
                 (Some(datum), _) => datum,
                 (None, Some(default)) => self.default(default, at)?,
                 (None, None) => {
@@ -175,12 +190,9 @@ impl<'a> Lowerer<'a> {
     }
 
     fn default(&mut self, default: &Binding, at: Span) -> Lowered<Datum> {
-        use iris_jit::Value;
-        Ok(Datum::Scalar(match default {
-            Binding::Int(value) => self.constant(Value::I64(*value)),
-            Binding::Float(value) => self.constant(Value::F64(*value)),
-            Binding::Bool(value) => self.constant(Value::Bool(*value)),
-            _ => return refuse(at, "a default that is no number", "pass the argument"),
-        }))
+        match self.bound_value(default) {
+            Some(datum) => Ok(datum),
+            None => refuse(at, "a default that is no number", "pass the argument"),
+        }
     }
 }

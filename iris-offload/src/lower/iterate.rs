@@ -1,5 +1,7 @@
 //! What loops run over: ranges, arrays, and `enumerate` and `zip` of them.
 
+use std::rc::Rc;
+
 use iris_jit::ir::{BinaryOp, CheckedBinaryOp, Comparison, GuardKind, Place, Span, Val};
 use iris_jit::{Type, Value};
 
@@ -30,9 +32,35 @@ enum Source {
         stop: Val,
     },
     Array(Val),
+    /// From the last element to the first.
+    Backwards(Val),
+    /// So few that each has code of its own: there is no position.
+    Row(Rc<[Datum]>),
     /// The counter that the items get, and whether it is the position itself.
     Enumerate(Box<Items>, Counter),
     Zip(Vec<Items>),
+}
+
+impl Items {
+    /// The items, where each gets code of its own.
+    pub(super) fn row(&self) -> Option<&Rc<[Datum]>> {
+        match &self.source {
+            Source::Row(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    fn of_row(row: Rc<[Datum]>) -> Self {
+        let (source, start) = (Source::Row(row), Vec::new());
+        Self { source, start }
+    }
+}
+
+/// The arguments of a `range`, the step of 1 if it has none.
+pub(super) struct Bounds {
+    pub(super) start: Val,
+    pub(super) stop: Val,
+    pub(super) step: Operand,
 }
 
 #[derive(Clone, Copy)]
@@ -65,9 +93,19 @@ impl Lowerer<'_> {
                     "pass it a start only",
                 ),
             },
+            ("reversed", [inner]) if positional => self.reversed(inner, iter.span),
             ("zip", [_, ..]) if positional => {
                 let parts = call.args.iter().map(|part| self.items(part));
                 let parts = parts.collect::<Lowered<Vec<_>>>()?;
+                let rows = parts.iter().filter_map(Items::row);
+                let rows: Vec<_> = rows.cloned().collect();
+                if rows.len() == parts.len() {
+                    return Ok(Items::of_row(zipped(&rows)));
+                }
+                if !rows.is_empty() {
+                    let mend = "zip arrays and ranges, or tuples alone";
+                    return refuse(iter.span, "a zip of tuples and other things", mend);
+                }
                 let start = parts.iter().flat_map(|part| part.start.clone()).collect();
                 Ok(Items {
                     source: Source::Zip(parts),
@@ -79,16 +117,23 @@ impl Lowerer<'_> {
     }
 
     fn array_items(&mut self, iter: &Expr) -> Lowered<Items> {
-        let mend = "loop over range(..), an array, or enumerate or zip of them";
-        let array = match self.datum(iter)? {
+        let mend = "loop over range(..), an array, a tuple, or enumerate or zip of them";
+        let datum = match &iter.kind {
+            ExprKind::List(items) => self.tuple(items)?,
+            ExprKind::Generator(_) => {
+                let what = "a loop over a generator expression";
+                return refuse(iter.span, what, "write it as a loop");
+            }
+            _ => self.datum(iter)?,
+        };
+        let array = match datum {
             Datum::Array(array) => array,
+            Datum::Tuple(row) => return Ok(Items::of_row(row)),
             Datum::Scalar(operand) => {
                 let what = format!("a loop over {}", with_article(operand.ty));
                 return refuse(iter.span, what, mend);
             }
-            Datum::Tuple(_) | Datum::None => {
-                return refuse(iter.span, "such a loop is not compiled", mend);
-            }
+            Datum::None => return refuse(iter.span, "a loop over None", mend),
         };
         if self.array_type(array).ndim != 1 {
             return refuse(
@@ -102,7 +147,80 @@ impl Lowerer<'_> {
         Ok(Items { source, start })
     }
 
-    fn range(&mut self, call: &Call, at: Span) -> Lowered<Items> {
+    /// `reversed(inner)`
+    fn reversed(&mut self, inner: &Expr, at: Span) -> Lowered<Items> {
+        if let Some(call) = self.range_call(inner) {
+            return self.range_backwards(call, at);
+        }
+        if matches!(&inner.kind, ExprKind::Call(_) | ExprKind::Generator(_)) {
+            let mend = "reverse a range, an array or a tuple";
+            return refuse(inner.span, "reversed of a computed iterator", mend);
+        }
+        let items = self.array_items(inner)?;
+        match items.source {
+            Source::Row(row) => Ok(Items::of_row(row.iter().rev().cloned().collect())),
+            Source::Array(array) => {
+                let (len, minus_one) = (self.b.length(array, 0), self.int(-1));
+                let last = self.b.binary(BinaryOp::IntAddWrapping, len, minus_one);
+                let source = Source::Backwards(array);
+                let start = vec![last];
+                Ok(Items { source, start })
+            }
+            _ => unreachable!("`array_items` makes rows and arrays"),
+        }
+    }
+
+    fn range_backwards(&mut self, call: &Call, at: Span) -> Lowered<Items> {
+        let Bounds { start, stop, step } = self.bounds(call)?;
+        let (sub, overflow) = (CheckedBinaryOp::IntSub, GuardKind::Overflow);
+        match step.constant_int() {
+            Some(0) => self.diverge(GuardKind::Raise, at),
+            Some(step @ (1 | -1)) => {
+                let by = self.int(step);
+                // An empty range stays empty, as both ends move alike.
+                let last = self.b.checked_binary(sub, stop, by, overflow, at);
+                let before = self.b.checked_binary(sub, start, by, overflow, at);
+                Ok(Items {
+                    source: Source::Range {
+                        stop: before,
+                        step: -step,
+                    },
+                    start: vec![last],
+                })
+            }
+            _ => {
+                let (rounds, bounds) = self.rounds_of(start, stop, step, at);
+                let (mul, add) = (CheckedBinaryOp::IntMul, CheckedBinaryOp::IntAdd);
+                let minus_one = self.int(-1);
+                let steps = self.b.binary(BinaryOp::IntAddWrapping, rounds, minus_one);
+                let way = self.b.checked_binary(mul, steps, step.val, overflow, at);
+                let last = self.b.checked_binary(add, start, way, overflow, at);
+                let zero = self.int(0);
+                let step = self.b.checked_binary(sub, zero, step.val, overflow, at);
+                Ok(Items {
+                    source: Source::Rounds {
+                        rounds,
+                        step,
+                        bounds,
+                        stop,
+                    },
+                    start: vec![zero, last],
+                })
+            }
+        }
+    }
+
+    /// `len(range(..))`
+    pub(super) fn range_length(&mut self, call: &Call, at: Span) -> Lowered<Operand> {
+        let Bounds { start, stop, step } = self.bounds(call)?;
+        if step.constant_int() == Some(0) {
+            return self.diverge(GuardKind::Raise, at);
+        }
+        Ok(int(self.rounds_of(start, stop, step, at).0))
+    }
+
+    /// The arguments of a range.
+    pub(super) fn bounds(&mut self, call: &Call) -> Lowered<Bounds> {
         let mut values = Vec::with_capacity(3);
         for arg in &call.args {
             let value = self.scalar(arg)?;
@@ -125,9 +243,14 @@ impl Lowerer<'_> {
             [stop] => (zero, stop, one),
             [start, stop] => (start, stop, one),
             [start, stop, step] => (start, stop, step),
-            _ => unreachable!("`items` counts the arguments"),
+            _ => unreachable!("the caller counts the arguments"),
         };
         let (start, stop) = (start.val, stop.val);
+        Ok(Bounds { start, stop, step })
+    }
+
+    fn range(&mut self, call: &Call, at: Span) -> Lowered<Items> {
+        let Bounds { start, stop, step } = self.bounds(call)?;
         match step.constant_int() {
             Some(0) => self.diverge(GuardKind::Raise, at),
             Some(step @ (1 | -1)) => Ok(Items {
@@ -189,6 +312,9 @@ impl Lowerer<'_> {
             }
             None => self.constant(Value::I64(0)),
         };
+        if let Some(row) = items.row().cloned() {
+            return self.enumerated(&row, first, inner.span);
+        }
         let mut start = items.start.clone();
         let counter = if let (Source::Array(_), Some(0)) = (&items.source, first.constant_int()) {
             Counter::Position
@@ -198,6 +324,25 @@ impl Lowerer<'_> {
         };
         let source = Source::Enumerate(Box::new(items), counter);
         Ok(Items { source, start })
+    }
+
+    /// `enumerate` of a row.
+    fn enumerated(&mut self, row: &[Datum], first: Operand, at: Span) -> Lowered<Items> {
+        let mut pairs = Vec::with_capacity(row.len());
+        let (mut count, one) = (first, self.constant(Value::I64(1)));
+        for (index, item) in row.iter().enumerate() {
+            if index > 0 {
+                count = match first.constant_int() {
+                    Some(first) => {
+                        let index = i64::try_from(index).unwrap_or(i64::MAX);
+                        self.constant(Value::I64(first.saturating_add(index)))
+                    }
+                    None => self.binary(crate::hir::BinaryOp::Add, count, one, at)?,
+                };
+            }
+            pairs.push(Datum::Tuple([Datum::Scalar(count), item.clone()].into()));
+        }
+        Ok(Items::of_row(pairs.into()))
     }
 
     /// Whether there is an item at a position.
@@ -210,6 +355,11 @@ impl Lowerer<'_> {
                 let len = self.b.length(*array, 0);
                 self.b.compare(Comparison::Lt, at[0], len)
             }
+            Source::Backwards(_) => {
+                let zero = self.int(0);
+                self.b.compare(Comparison::Ge, at[0], zero)
+            }
+            Source::Row(_) => unreachable!("a row has no position"),
             Source::Enumerate(inner, _) => self.more_items(inner, at),
             Source::Zip(parts) => {
                 let mut all: Option<Val> = None;
@@ -243,7 +393,10 @@ impl Lowerer<'_> {
                 }
                 Datum::Scalar(int(at[1]))
             }
-            Source::Array(array) => Datum::Scalar(self.load(*array, Place::At(at[0]), span)?),
+            Source::Array(array) | Source::Backwards(array) => {
+                Datum::Scalar(self.load(*array, Place::At(at[0]), span)?)
+            }
+            Source::Row(_) => unreachable!("a row has no position"),
             Source::Enumerate(inner, counter) => {
                 let count = match counter {
                     Counter::Position => at[0],
@@ -270,6 +423,8 @@ impl Lowerer<'_> {
         match &items.source {
             Source::Range { step, .. } => vec![self.step_on(at[0], *step)],
             Source::Array(_) => vec![self.step_on(at[0], 1)],
+            Source::Backwards(_) => vec![self.step_on(at[0], -1)],
+            Source::Row(_) => unreachable!("a row has no position"),
             Source::Rounds { step, .. } => {
                 // Behind the last item it may wrap: nobody looks at it there.
                 let value = self.b.binary(BinaryOp::IntAddWrapping, at[1], *step);
@@ -301,4 +456,11 @@ impl Lowerer<'_> {
         let step = self.int(step);
         self.b.binary(BinaryOp::IntAddWrapping, at, step)
     }
+}
+
+/// `zip` of rows: as many as the shortest has.
+fn zipped(rows: &[Rc<[Datum]>]) -> Rc<[Datum]> {
+    let shortest = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+    let tuple = |at: usize| Datum::Tuple(rows.iter().map(|row| row[at].clone()).collect());
+    (0..shortest).map(tuple).collect()
 }

@@ -7,7 +7,7 @@
 use iris_jit::ir::{Block, GuardKind, Span, Val};
 
 use super::state::{Kind, State, slot_values};
-use super::{Lowered, Lowerer, Stop, refuse};
+use super::{Datum, Lowered, Lowerer, Stop, refuse};
 use crate::hir::{Expr, Stmt, StmtId, Target};
 
 /// Most headers of one loop.
@@ -65,6 +65,10 @@ impl Lowerer<'_> {
         otherwise: &[Stmt],
     ) -> Lowered<Vec<State>> {
         let items = self.items(iter)?;
+        if let Some(row) = items.row() {
+            let row = row.clone();
+            return self.for_each(stmt, target, &row, body, otherwise);
+        }
         let start = items.start.clone();
         let round = |this: &mut Self, at: &[Val]| {
             let more = this.more_items(&items, at);
@@ -93,6 +97,45 @@ impl Lowerer<'_> {
             Ok(Round { exits, backs })
         };
         self.rounds(stmt, start, otherwise, round)
+    }
+
+    /// A loop over a few items, each with the body for itself.
+    fn for_each(
+        &mut self,
+        stmt: &Stmt,
+        target: &Target,
+        row: &[Datum],
+        body: &[Stmt],
+        otherwise: &[Stmt],
+    ) -> Lowered<Vec<State>> {
+        self.frames.push(Frame::default());
+        let mut states = vec![self.state()];
+        for item in row {
+            let mut next = Vec::new();
+            for state in states {
+                self.resume(state);
+                let bound = self.bind(target, item.clone(), stmt.span);
+                match bound.and_then(|()| self.body(body)) {
+                    Ok(ends) => next.extend(ends),
+                    Err(Stop::Diverged) => {}
+                    Err(stop) => return Err(stop),
+                }
+            }
+            next.append(&mut self.frame().continues);
+            Self::forget(&mut next, &self.hir.live.round[stmt.id.0]);
+            states = self.merge(next);
+            if states.len() > MOST_VERSIONS {
+                let what = "the types of local names change from round to round";
+                let mend = "give each name one type before the loop";
+                return refuse(stmt.span, what, mend);
+            }
+        }
+        let mut ends = self.frames.pop().expect("pushed above").breaks;
+        for state in states {
+            self.resume(state);
+            ends.extend(self.body(otherwise)?);
+        }
+        Ok(ends)
     }
 
     /// The paths to the next round, from the end of the body and from `continue`.

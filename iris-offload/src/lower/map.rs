@@ -5,20 +5,30 @@ use iris_jit::{ArrayType, Elem, Shape, Type};
 
 use super::state::{Kind, name};
 use super::{Datum, Lowered, Lowerer, Stop, refuse};
-use crate::hir::{Expr, ExprKind, Hir, LocalId, Stmt, StmtKind, Target};
+use crate::hir::{Expr, ExprKind, Hir, LocalId, Stmt, StmtKind, Target, is_none};
 use crate::live::walk;
 use crate::signature::Signature;
 
 /// Builtins whose arguments are containers.
-const OF_CONTAINERS: [&str; 6] = ["all", "any", "enumerate", "len", "sum", "zip"];
+const OF_CONTAINERS: [&str; 9] = [
+    "all",
+    "any",
+    "enumerate",
+    "len",
+    "math.fsum",
+    "math.prod",
+    "reversed",
+    "sum",
+    "zip",
+];
 
 /// Whether a call of these types is a map: it has arrays where the function computes with numbers.
 /// Arrays that the function does not look at make no map.
 pub(crate) fn is_map(hir: &Hir, signature: &Signature) -> bool {
-    let types = signature.types().iter().enumerate();
+    let types = hir.taken().zip(signature.types());
     let arrays: Vec<usize> = types
         .filter(|(_, ty)| ty.array().is_some())
-        .map(|(index, _)| index)
+        .map(|(param, _)| param)
         .collect();
     let reads = |&param: &usize| hir.live.entry.contains(param);
     arrays.iter().any(reads) && !has_container(hir, &hir.body, &arrays)
@@ -47,19 +57,20 @@ fn has_container(hir: &Hir, body: &[Stmt], params: &[usize]) -> bool {
         let mut found = false;
         walk(expr, &mut |expr| {
             found |= match &expr.kind {
-                ExprKind::Index(base, _) => is_param(base),
+                ExprKind::Index(base, _)
+                | ExprKind::In(_, base, _)
+                | ExprKind::Is(base, ..)
+                | ExprKind::Attribute(base, _) => is_param(base),
                 ExprKind::Generator(generator) => generator
                     .clauses
                     .iter()
                     .any(|clause| is_param(&clause.iter)),
                 ExprKind::Call(call) => {
                     let name = hir.free[call.callee.0].path();
-                    let of_container = match name.as_str() {
-                        // Of several arguments they compare numbers.
-                        "max" | "min" => call.args.len() == 1,
-                        name => OF_CONTAINERS.contains(&name),
-                    };
-                    of_container && call.args.iter().any(is_param)
+                    if let ("min" | "max", [items]) = (name.as_str(), &call.args[..]) {
+                        return found |= is_param(items);
+                    }
+                    OF_CONTAINERS.contains(&name.as_str()) && call.args.iter().any(is_param)
                 }
                 _ => false,
             };
@@ -104,6 +115,7 @@ fn has_container(hir: &Hir, body: &[Stmt], params: &[usize]) -> bool {
                 || has_container(hir, otherwise, params)
         }
         StmtKind::Pass
+        | StmtKind::Delete(_)
         | StmtKind::Return(None)
         | StmtKind::Break
         | StmtKind::Continue
@@ -131,8 +143,14 @@ impl Lowerer<'_> {
         self.b.ret_shape(Shape::None, &[]);
 
         self.b.switch_to(body);
-        let mut args = Vec::with_capacity(signature.types().len());
-        for (index, ty) in signature.types().iter().enumerate() {
+        let mut args = Vec::with_capacity(hir.params);
+        let mut types = signature.types().iter().enumerate();
+        for param in 0..hir.params {
+            if is_none(hir.nones, param) {
+                args.push(Datum::None);
+                continue;
+            }
+            let (index, ty) = types.next().expect("`lower` counts the types");
             let param = self.b.param(index);
             args.push(match ty {
                 // A map is that of the elements as Python's numbers, whoever made the array.

@@ -9,8 +9,8 @@ use iris_jit::ir::{
     BinaryOp, CheckedUnaryOp, Comparison, GuardKind, Math1, Math2, Span, UnaryOp, Val,
 };
 
-use super::{Lowered, Lowerer, Operand, bool, float, int, refuse};
-use crate::hir::Expr;
+use super::{Datum, Lowered, Lowerer, Operand, bool, float, int, refuse};
+use crate::hir::{Call, Expr};
 
 /// How `CPython` computes a function of `math`.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ enum MathFn {
 
 /// Which results of a function may be errors; the other guards would never fire.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Errors {
+pub(super) enum Errors {
     None,
     /// NaN may mean an error.
     Domain,
@@ -47,6 +47,8 @@ fn math_fn(name: &str) -> Option<MathFn> {
     Some(match name {
         "acos" => MathFn::Libm(Math1::Acos, Errors::Domain),
         "acosh" => MathFn::Libm(Math1::Acosh, Errors::Domain),
+        "cbrt" => MathFn::Libm(Math1::Cbrt, Errors::None),
+        "exp2" => MathFn::Libm(Math1::Exp2, Errors::Range),
         "asin" => MathFn::Libm(Math1::Asin, Errors::Domain),
         "asinh" => MathFn::Libm(Math1::Asinh, Errors::None),
         "atan" => MathFn::Libm(Math1::Atan, Errors::None),
@@ -85,14 +87,33 @@ fn math_fn(name: &str) -> Option<MathFn> {
 
 impl Lowerer<'_> {
     /// A call of `math.<name>`.
-    pub(super) fn math(&mut self, name: &str, args: &[Expr], at: Span) -> Lowered<Operand> {
+    pub(super) fn math(&mut self, name: &str, call: &Call, at: Span) -> Lowered<Datum> {
+        if self.env.doubtful.contains(name) {
+            let what = format!("math.{name} gives other bits in this Python");
+            return refuse(at, what, "compute it in the caller and pass the result");
+        }
+        if let Some(datum) = self.math_exact(name, call, at)? {
+            return Ok(datum);
+        }
         let Some(function) = math_fn(name) else {
-            let why = match name {
-                "hypot" => "math.hypot has another algorithm from one Python to the next".into(),
-                _ => format!("math.{name} is not compiled"),
-            };
-            return refuse(at, why, "compute it in the caller and pass the result");
+            let what = format!("math.{name} is not compiled");
+            return refuse(at, what, "compute it in the caller and pass the result");
         };
+        if !call.keywords.is_empty() {
+            let what = format!("a keyword argument of math.{name}");
+            return refuse(at, what, "pass it by position");
+        }
+        self.math_fn(name, function, &call.args, at)
+            .map(Datum::Scalar)
+    }
+
+    fn math_fn(
+        &mut self,
+        name: &str,
+        function: MathFn,
+        args: &[Expr],
+        at: Span,
+    ) -> Lowered<Operand> {
         if let ("log", [x, base]) = (name, args) {
             return self.log_of_base(x, base, at);
         }
@@ -178,7 +199,7 @@ impl Lowerer<'_> {
             .checked_unary(CheckedUnaryOp::FloatToInt, rounded, kind, at))
     }
 
-    fn libm(&mut self, op: Math1, errors: Errors, x: Val, at: Span) -> Val {
+    pub(super) fn libm(&mut self, op: Math1, errors: Errors, x: Val, at: Span) -> Val {
         let result = self.b.math1(op, x);
         if matches!(errors, Errors::Domain | Errors::Both) {
             self.guard_domain1(result, x, at);
@@ -212,11 +233,7 @@ impl Lowerer<'_> {
             _ => Math2::Pow,
         };
         let result = self.b.math2(op, x, y);
-        let nan = self.b.unary(UnaryOp::FloatIsNan, result);
-        let x_number = self.b.compare(Comparison::Eq, x, x);
-        let y_number = self.b.compare(Comparison::Eq, y, y);
-        let numbers = self.b.binary(BinaryOp::BoolAnd, x_number, y_number);
-        self.guard_not_both(nan, numbers, GuardKind::Domain, at);
+        self.guard_domain2(result, x, y, at);
         if op == Math2::Pow {
             // 0 ** -inf raises up to Python 3.10 and is inf later.
             let zero = self.float(0.0);
@@ -226,6 +243,15 @@ impl Lowerer<'_> {
             self.guard_range2(result, x, y, at);
         }
         result
+    }
+
+    /// Bails out if the result is NaN although neither argument is.
+    pub(super) fn guard_domain2(&mut self, result: Val, x: Val, y: Val, at: Span) {
+        let nan = self.b.unary(UnaryOp::FloatIsNan, result);
+        let x_number = self.b.compare(Comparison::Eq, x, x);
+        let y_number = self.b.compare(Comparison::Eq, y, y);
+        let numbers = self.b.binary(BinaryOp::BoolAnd, x_number, y_number);
+        self.guard_not_both(nan, numbers, GuardKind::Domain, at);
     }
 
     /// Bails out if the result is infinite although both arguments are finite.

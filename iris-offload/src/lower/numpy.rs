@@ -81,7 +81,7 @@ impl Lowerer<'_> {
     pub(super) fn term(&mut self, expr: &Expr) -> Lowered<Operand> {
         match self.unsettled(expr)? {
             Datum::Scalar(operand) => Ok(operand),
-            other => super::expr::refuse_number(&other, expr.span),
+            other => Err(super::expr::not_a_number(&other, expr.span)),
         }
     }
 

@@ -4,6 +4,7 @@
 use iris_jit::Type;
 use iris_jit::ir::{BinaryOp, Block, CheckedBinaryOp, Comparison, GuardKind, Span, UnaryOp, Val};
 
+use super::arguments::binds;
 use super::numpy::Maker;
 use super::state::{Kind, State};
 use super::{Datum, Lowered, Lowerer, Operand, Slot, Stop, bool, refuse};
@@ -15,13 +16,16 @@ use crate::signature::with_article;
 const FAST_PARTS: usize = 4;
 
 /// What is done with each element.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Fold {
     Sum,
     Any,
     All,
-    /// `min` and `max`, by the comparison in which a better element stands to the best one.
-    Extreme(Comparison),
+    /// `min` and `max`, by the comparison in which a better element stands to the best one, and
+    /// what they give without any element.
+    Extreme(Comparison, Option<Operand>),
+    /// `math.prod`
+    Product,
 }
 
 /// The end of a path through a loop, with its running totals.
@@ -51,7 +55,9 @@ pub(super) struct Reduction {
 #[derive(Clone, Copy)]
 enum Element<'e> {
     Of(&'e Expr),
-    Itself(&'e Expr),
+    Itself,
+    /// Whether it equals this, which is not NaN.
+    Equals(Operand),
 }
 
 impl Lowerer<'_> {
@@ -73,7 +79,7 @@ impl Lowerer<'_> {
                     }
                     end
                 }
-                _ => this.one_loop(reduction, items, &[], &[], Element::Itself(items), totals),
+                _ => this.one_loop(reduction, items, &[], &[], Element::Itself, totals),
             }
         })
     }
@@ -87,22 +93,18 @@ impl Lowerer<'_> {
         at: Span,
         body: impl Fn(&mut Self, &mut Reduction, Vec<Val>) -> Lowered<Vec<Val>>,
     ) -> Lowered<Operand> {
-        let start = start.map(|start| self.scalar(start)).transpose()?;
+        let start = start.map(|start| self.start(fold, start)).transpose()?;
         let given = start;
-        let start = match start {
-            Some(start) if start.is_numpy() && start.ty == Type::Bool => {
-                let mend = "start with int()";
-                return refuse(at, "a sum that starts with numpy.bool", mend);
-            }
-            Some(start) if start.is_numpy() => Some(start),
-            start => start.map(|start| self.number(start)),
-        };
+        let start = start.map(|start| match start.maker {
+            Maker::Python => self.number(start),
+            _ => start,
+        });
         // The sum of nothing is the bool itself that it starts with.
         let of_bool = given.is_some_and(|start| start.ty == Type::Bool);
         let (mark, locals) = (self.b.mark(), self.locals.clone());
         let (mut ty, mut maker) = match (fold, start) {
-            (Fold::Sum, Some(start)) => (start.ty, start.maker),
-            (Fold::Sum | Fold::Extreme(_), _) => (Type::I64, Maker::Python),
+            (Fold::Sum | Fold::Product, Some(start)) => (start.ty, start.maker),
+            (Fold::Sum | Fold::Product | Fold::Extreme(..), _) => (Type::I64, Maker::Python),
             (Fold::Any | Fold::All, _) => (Type::Bool, Maker::Python),
         };
         for _ in 0..3 {
@@ -120,11 +122,17 @@ impl Lowerer<'_> {
                     return Ok(self.total(&reduction, &totals, at));
                 }
                 Err(Stop::Retype(wanted, by)) => {
-                    let zero = start.is_none_or(|start| start.constant_int() == Some(0));
-                    let retyped = start.is_none_or(|start| start.ty != wanted);
-                    if fold == Fold::Sum && !zero && retyped {
+                    let neutral = match fold {
+                        Fold::Product => 1,
+                        _ => 0,
+                    };
+                    let starts_otherwise = start.is_some_and(|start| {
+                        start.constant_int() != Some(neutral) && start.ty != wanted
+                    });
+                    if starts_otherwise {
                         let mend = "start with a float, as 0.0";
-                        return refuse(at, "a sum of floats that starts with an int", mend);
+                        let what = "a sum or product of floats that starts with an int";
+                        return refuse(at, what, mend);
                     }
                     if of_bool && by != Maker::Python {
                         // A bool of NumPy's makes another of it.
@@ -149,8 +157,27 @@ impl Lowerer<'_> {
         )
     }
 
+    /// What a sum or a product starts from.
+    fn start(&mut self, fold: Fold, start: &Expr) -> Lowered<Operand> {
+        if binds(start) {
+            // Python computes it behind what it runs over.
+            let mend = "assign in a statement of its own";
+            return refuse(start.span, "an assignment in the start of a sum", mend);
+        }
+        let operand = self.scalar(start)?;
+        if operand.is_numpy() && matches!(fold, Fold::Product) {
+            return refuse_product(operand, start.span);
+        }
+        if operand.is_numpy() && operand.ty == Type::Bool {
+            let mend = "start with int()";
+            return refuse(start.span, "a sum that starts with numpy.bool", mend);
+        }
+        Ok(operand)
+    }
+
     fn reduction(&self, fold: Fold, ty: Type, maker: Maker, start: Option<Operand>) -> Reduction {
-        let float_sum = fold == Fold::Sum && ty == Type::F64;
+        let float_sum = matches!(fold, Fold::Sum) && ty == Type::F64;
+        let float_product = matches!(fold, Fold::Product) && ty == Type::F64;
         let starts_so = start.is_some_and(|start| (start.ty, start.maker) == (ty, maker));
         Reduction {
             fold,
@@ -168,8 +195,10 @@ impl Lowerer<'_> {
                 && !self.fast_math,
             counts: match fold {
                 // The sum of nothing is what it starts with.
-                Fold::Sum => (float_sum || maker != Maker::Python) && !starts_so,
-                Fold::Extreme(_) => true,
+                Fold::Sum | Fold::Product => {
+                    (float_sum || float_product || maker != Maker::Python) && !starts_so
+                }
+                Fold::Extreme(..) => true,
                 Fold::Any | Fold::All => false,
             },
             exits: Vec::new(),
@@ -182,12 +211,14 @@ impl Lowerer<'_> {
         let mut totals = vec![match (reduction.fold, reduction.ty) {
             (Fold::All, _) => self.boolean(true),
             (_, Type::Bool | Type::Array(_)) => self.boolean(false),
-            (_, Type::I64) => match start {
-                Some(start) => start.val,
-                None => self.int(0),
+            (fold, Type::I64) => match (start, fold) {
+                (Some(start), _) => start.val,
+                (None, Fold::Product) => self.int(1),
+                (None, _) => self.int(0),
             },
-            (_, Type::F64) => match start {
-                Some(start) if start.ty == Type::F64 => start.val,
+            (fold, Type::F64) => match (start, fold) {
+                (Some(start), _) if start.ty == Type::F64 => start.val,
+                (_, Fold::Product) => self.float(1.0),
                 _ => self.float(0.0),
             },
         }];
@@ -208,7 +239,16 @@ impl Lowerer<'_> {
         if reduction.counts {
             let seen = totals[totals.len() - 1];
             let kind = match reduction.fold {
-                Fold::Sum => GuardKind::Type,
+                Fold::Extreme(_, Some(default))
+                    if (default.ty, default.maker) == (reduction.ty, reduction.maker) =>
+                {
+                    return Operand {
+                        val: self.b.select(seen, totals[0], default.val),
+                        constant: None,
+                        ..default
+                    };
+                }
+                Fold::Sum | Fold::Product | Fold::Extreme(_, Some(_)) => GuardKind::Type,
                 _ => GuardKind::Raise,
             };
             self.b.guard(seen, kind, at);
@@ -232,7 +272,7 @@ impl Lowerer<'_> {
             val = self.b.select(counts, corrected, val);
         }
         let total = Operand::of(val, reduction.ty).made_by(reduction.maker);
-        if total.is_numpy() && reduction.fold == Fold::Sum && total.ty == Type::F64 {
+        if total.is_numpy() && matches!(reduction.fold, Fold::Sum) && total.ty == Type::F64 {
             // What is not finite has stayed so from the round on that made it.
             let maker = Maker::NumpyUnsettled;
             return Operand { maker, ..total };
@@ -263,6 +303,10 @@ impl Lowerer<'_> {
         totals: Vec<Val>,
     ) -> Lowered<Vec<Val>> {
         let items = self.items(iter)?;
+        if let Some(row) = items.row() {
+            let row = row.clone();
+            return self.one_row(reduction, &row, iter.span, clause, rest, element, totals);
+        }
         let own = items.start.len();
         let args: Vec<Val> = items.start.iter().copied().chain(totals).collect();
         let head = self.header(&args);
@@ -274,12 +318,8 @@ impl Lowerer<'_> {
         self.b.switch_to(body);
         reduction.latches.push(Vec::new());
         let item = self.item(&items, at, iter.span);
-        let done = item.and_then(|item| match clause {
-            [clause] => {
-                self.bind(&clause.target, item, iter.span)?;
-                self.filtered(reduction, clause, rest, element, totals)
-            }
-            _ => self.contribute_item(reduction, item, iter.span, totals),
+        let done = item.and_then(|item| {
+            self.one_item(reduction, item, iter.span, clause, rest, element, totals)
         });
         match done {
             Ok(()) | Err(Stop::Diverged) => {}
@@ -295,6 +335,70 @@ impl Lowerer<'_> {
         }
         self.b.switch_to(exit);
         Ok(totals.to_vec())
+    }
+
+    /// The same over so few items that each has code of its own.
+    #[expect(clippy::too_many_arguments, reason = "one_loop's, and the items")]
+    fn one_row(
+        &mut self,
+        reduction: &mut Reduction,
+        row: &[Datum],
+        at: Span,
+        clause: &[Clause],
+        rest: &[Clause],
+        element: Element<'_>,
+        mut totals: Vec<Val>,
+    ) -> Lowered<Vec<Val>> {
+        for item in row {
+            reduction.open_loop();
+            let item = item.clone();
+            match self.one_item(reduction, item, at, clause, rest, element, &totals) {
+                Ok(()) | Err(Stop::Diverged) => {}
+                Err(stop) => return Err(stop),
+            }
+            let latches = reduction.close_loop();
+            if latches.is_empty() {
+                return Err(Stop::Diverged);
+            }
+            totals = self.join_edges(latches);
+        }
+        Ok(totals)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one_loop's, and the item")]
+    fn one_item(
+        &mut self,
+        reduction: &mut Reduction,
+        item: Datum,
+        at: Span,
+        clause: &[Clause],
+        rest: &[Clause],
+        element: Element<'_>,
+        totals: &[Val],
+    ) -> Lowered<()> {
+        if let [clause] = clause {
+            self.bind(&clause.target, item, at)?;
+            return self.filtered(reduction, clause, rest, element, totals);
+        }
+        let item = match (element, item) {
+            (Element::Equals(wanted), Datum::Scalar(item)) => {
+                Datum::Scalar(bool(self.compare(Comparison::Eq, item, wanted, at)))
+            }
+            (_, item) => item,
+        };
+        self.contribute_item(reduction, item, at, totals)
+    }
+
+    /// Whether an array has an element that equals `wanted`, which is not NaN.
+    pub(super) fn any_equal(
+        &mut self,
+        items: &Expr,
+        wanted: Operand,
+        at: Span,
+    ) -> Lowered<Operand> {
+        self.folded(Fold::Any, None, at, |this, reduction, totals| {
+            this.one_loop(reduction, items, &[], &[], Element::Equals(wanted), totals)
+        })
     }
 
     /// A block with parameters for these values, entered with them, and current.
@@ -326,7 +430,8 @@ impl Lowerer<'_> {
             return Ok(());
         }
         match element {
-            Element::Of(expr) | Element::Itself(expr) => self.contribute(reduction, expr, totals),
+            Element::Of(expr) => self.contribute(reduction, expr, totals),
+            Element::Itself | Element::Equals(_) => unreachable!("a clause has an element"),
         }
     }
 
@@ -461,7 +566,7 @@ impl Lowerer<'_> {
                 };
                 return self.contribute_operand(reduction, operand, expr.span, totals);
             }
-            Fold::Extreme(_) => {
+            Fold::Product | Fold::Extreme(..) => {
                 let operand = self.scalar(expr)?;
                 return self.contribute_operand(reduction, operand, expr.span, totals);
             }
@@ -491,7 +596,7 @@ impl Lowerer<'_> {
     fn decide(&mut self, reduction: &mut Reduction, states: Vec<State>) {
         for state in states {
             self.resume(state);
-            let settled = self.boolean(reduction.fold == Fold::Any);
+            let settled = self.boolean(matches!(reduction.fold, Fold::Any));
             reduction.exits.push((self.b.current(), vec![settled]));
         }
     }
@@ -515,7 +620,8 @@ impl Lowerer<'_> {
                 return Ok(());
             }
             Fold::Sum => self.add_to_total(reduction, operand, at, totals)?,
-            Fold::Extreme(better) => {
+            Fold::Product => self.times_total(reduction, operand, at, totals)?,
+            Fold::Extreme(better, _) => {
                 if (operand.ty, operand.maker) != (reduction.ty, reduction.maker) {
                     return Err(Stop::Retype(operand.ty, operand.maker));
                 }
@@ -615,6 +721,35 @@ impl Lowerer<'_> {
         Ok(next)
     }
 
+    fn times_total(
+        &mut self,
+        reduction: &Reduction,
+        operand: Operand,
+        at: Span,
+        totals: &[Val],
+    ) -> Lowered<Vec<Val>> {
+        if operand.is_numpy() {
+            return refuse_product(operand, at);
+        }
+        let operand = self.number(operand);
+        let mut next = vec![match (reduction.ty, operand.ty) {
+            (Type::I64, Type::I64) => {
+                let (op, kind) = (CheckedBinaryOp::IntMul, GuardKind::Overflow);
+                self.b.checked_binary(op, totals[0], operand.val, kind, at)
+            }
+            (Type::I64, ty) => return Err(Stop::Retype(ty, Maker::Python)),
+            (_, Type::F64) => self.b.binary(BinaryOp::FloatMul, totals[0], operand.val),
+            (_, ty) => {
+                let what = format!("a product of floats with {} in it", with_article(ty));
+                return refuse(at, what, "convert each element with float()");
+            }
+        }];
+        if reduction.counts {
+            next.push(self.boolean(true));
+        }
+        Ok(next)
+    }
+
     /// Neumaier's sum of what each addition rounds away, in `CPython`'s order of operations.
     fn compensation(&mut self, total: Val, x: Val, sum: Val, so_far: Val) -> Val {
         let total_abs = self.b.unary(UnaryOp::FloatAbs, total);
@@ -685,4 +820,10 @@ impl Reduction {
     pub(super) fn close_loop(&mut self) -> Vec<Edge> {
         self.latches.pop().expect("opened before")
     }
+}
+
+#[cold]
+fn refuse_product<T>(operand: Operand, at: Span) -> Lowered<T> {
+    let what = format!("a product with {}", operand.type_name());
+    refuse(at, what, "convert with float() or int()")
 }

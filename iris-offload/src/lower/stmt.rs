@@ -122,6 +122,12 @@ impl Lowerer<'_> {
                 return Ok(holds);
             }
             StmtKind::Raise => return self.diverge(GuardKind::Raise, stmt.span),
+            StmtKind::Delete(locals) => {
+                for &local in locals {
+                    self.local(local, stmt.span)?;
+                    self.locals[local.0] = Slot::Unbound;
+                }
+            }
         }
         Ok(vec![self.state()])
     }

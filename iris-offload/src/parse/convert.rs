@@ -1,6 +1,7 @@
 //! The parser's tree to ours. Each construct is either understood in full or refused.
 
 mod expr;
+mod matching;
 mod walrus;
 
 use rustpython_parser::ast;
@@ -50,7 +51,9 @@ pub(super) fn function(text: &Text<'_>, def: &ast::StmtFunctionDef) -> Result<Hi
         span,
         params,
         positional_only: def.args.posonlyargs.len(),
+        keyword_only: def.args.kwonlyargs.len(),
         defaults,
+        nones: 0,
         locals,
         free,
         body,
@@ -88,6 +91,13 @@ fn bound_names(body: &[ast::Stmt], bind: &mut impl FnMut(&str)) {
             ast::Stmt::If(stmt) => {
                 bound_names(&stmt.body, bind);
                 bound_names(&stmt.orelse, bind);
+            }
+            ast::Stmt::Delete(stmt) => stmt.targets.iter().for_each(|t| target_names(t, bind)),
+            ast::Stmt::Match(stmt) => {
+                for case in &stmt.cases {
+                    matching::pattern_names(&case.pattern, bind);
+                    bound_names(&case.body, bind);
+                }
             }
             _ => {}
         }
@@ -144,19 +154,13 @@ impl Converter<'_> {
         if let Some(star) = args.vararg.as_ref().or(args.kwarg.as_ref()) {
             return self.refuse(star.as_ref(), "a starred parameter", "name each parameter");
         }
-        if let Some(arg) = args.kwonlyargs.first() {
-            let mend = "make the parameter positional";
-            return self.refuse(&arg.def, "a keyword-only parameter", mend);
-        }
-        let params = args.posonlyargs.iter().chain(&args.args);
-        let mut defaults = 0;
-        for param in params {
+        let positional = args.posonlyargs.iter().chain(&args.args);
+        for param in positional.clone().chain(&args.kwonlyargs) {
             self.check_name(param.def.arg.as_str(), &param.def)?;
             self.bind(param.def.arg.as_str());
             self.params += 1;
-            defaults += usize::from(param.default.is_some());
         }
-        Ok(defaults)
+        Ok(positional.filter(|param| param.default.is_some()).count())
     }
 
     fn bind(&mut self, name: &str) {
@@ -265,6 +269,8 @@ impl Converter<'_> {
             ast::Stmt::Assert(stmt) => StmtKind::Assert(self.expr(&stmt.test)?),
             ast::Stmt::Raise(_) => StmtKind::Raise,
             ast::Stmt::Expr(stmt) => StmtKind::Expr(self.expr(&stmt.value)?),
+            ast::Stmt::Delete(stmt) => self.delete(stmt)?,
+            ast::Stmt::Match(stmt) => self.match_stmt(stmt)?,
             other => return self.refuse_stmt(other),
         })
     }
@@ -292,6 +298,18 @@ impl Converter<'_> {
             body: self.loop_body(&stmt.body)?,
             otherwise: self.body(&stmt.orelse)?,
         })
+    }
+
+    fn delete(&mut self, stmt: &ast::StmtDelete) -> Result<StmtKind, Refusal> {
+        let mut locals = Vec::with_capacity(stmt.targets.len());
+        for target in &stmt.targets {
+            let Target::Local(local) = self.target(target)? else {
+                let mend = "delete plain names only";
+                return self.refuse(target, "a del of what is no plain name", mend);
+            };
+            locals.push(local);
+        }
+        Ok(StmtKind::Delete(locals))
     }
 
     fn augment(&mut self, assign: &ast::StmtAugAssign) -> Result<StmtKind, Refusal> {
@@ -353,7 +371,6 @@ impl Converter<'_> {
             ast::Stmt::ClassDef(_) => ("a class", "define it at the top level"),
             ast::Stmt::AsyncFor(_) => ("an async loop", "use a plain for"),
             ast::Stmt::With(_) | ast::Stmt::AsyncWith(_) => ("a with statement", in_caller),
-            ast::Stmt::Match(_) => ("a match statement", "use if, elif and else"),
             ast::Stmt::Try(_) | ast::Stmt::TryStar(_) => ("a try statement", in_caller),
             ast::Stmt::Import(_) | ast::Stmt::ImportFrom(_) => {
                 ("an import", "import at the top of the file")
@@ -362,7 +379,6 @@ impl Converter<'_> {
                 "a global or nonlocal statement",
                 "pass the value in and return it",
             ),
-            ast::Stmt::Delete(_) => ("a del", "leave the name bound"),
             _ => ("this statement", in_caller),
         };
         self.refuse(stmt, what, mend)

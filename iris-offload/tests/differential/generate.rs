@@ -137,18 +137,20 @@ pub(crate) struct Writer<'a> {
     arrays: Vec<String>,
     /// Whether `g` and `h` are there to be called.
     helpers: bool,
+    /// Whether `match` is understood.
+    matches: bool,
     fresh: usize,
     loops: usize,
     statements: usize,
 }
 
 /// A program whose first `arrays` of three parameters are arrays, used as such.
-pub(crate) fn program(rng: &mut Rng, arrays: usize) -> String {
+pub(crate) fn program(rng: &mut Rng, arrays: usize, matches: bool) -> String {
     let helpers = rng.one_in(3);
     let mut source = String::new();
     if helpers {
         source += &helper(rng, "g", "a, b");
-        source += &helper(rng, "h", "a, b=2, /, c=True");
+        source += &helper(rng, "h", "a, b=2, /, c=True, *, k=None");
     }
     let params = ["x", "y", "z"].map(str::to_owned);
     let mut writer = Writer {
@@ -157,6 +159,7 @@ pub(crate) fn program(rng: &mut Rng, arrays: usize) -> String {
         names: params[arrays..].to_vec(),
         arrays: params[..arrays].to_vec(),
         helpers,
+        matches,
         fresh: 0,
         loops: 0,
         statements: 0,
@@ -176,6 +179,7 @@ pub(crate) fn expression(rng: &mut Rng) -> String {
         names: ["x", "y", "z"].map(str::to_owned).to_vec(),
         arrays: Vec::new(),
         helpers: false,
+        matches: false,
         fresh: 0,
         loops: 0,
         statements: 0,
@@ -197,10 +201,15 @@ fn helper(rng: &mut Rng, name: &str, params: &str) -> String {
         names: vec!["a".to_owned(), "b".to_owned()],
         arrays: Vec::new(),
         helpers: false,
+        matches: false,
         fresh: 0,
         loops: 0,
         statements: 6,
     };
+    if params.contains("k=") {
+        writer.line(1, "if k is not None and k not in (a, 3):");
+        writer.line(2, "b = k");
+    }
     writer.block(1);
     let value = writer.expr(2);
     let _ = writeln!(writer.source, "    return {value}");
@@ -248,7 +257,12 @@ impl Writer<'_> {
     fn statement(&mut self, indent: usize) {
         self.statements += 1;
         let nested = indent < 4 && self.statements < 14;
-        match self.rng.below(18) {
+        match self.rng.below(21) {
+            18 if nested => self.match_statement(indent),
+            19 if indent == 1 && self.names.len() > 3 => {
+                let name = self.names.pop().unwrap();
+                self.line(indent, &format!("del {name}"));
+            }
             0..=3 => {
                 let value = self.expr(2);
                 let target = self.target();
@@ -326,6 +340,98 @@ impl Writer<'_> {
         }
     }
 
+    /// A tuple or a list that is written down.
+    fn row(&mut self, depth: usize) -> String {
+        let items: Vec<_> = (0..self.rng.below(4)).map(|_| self.expr(depth)).collect();
+        match (&items[..], self.rng.below(2)) {
+            ([one], 0) => format!("({one},)"),
+            (items, 0) => format!("({})", items.join(", ")),
+            (items, _) => format!("[{}]", items.join(", ")),
+        }
+    }
+
+    fn match_statement(&mut self, indent: usize) {
+        if !self.matches {
+            return self.branch(indent);
+        }
+        let (known, subject) = (self.names.len(), self.expr(1));
+        self.line(indent, &format!("match {subject}:"));
+        for _ in 0..=self.rng.below(3) {
+            let pattern = self
+                .rng
+                .pick(&[
+                    "0",
+                    "1",
+                    "-2",
+                    "0.5",
+                    "True",
+                    "None",
+                    "1 | 2.0",
+                    "3 | False",
+                    "math.pi",
+                ])
+                .to_owned();
+            let guard = if self.rng.one_in(4) {
+                format!(" if {}", self.test())
+            } else {
+                String::new()
+            };
+            self.line(indent + 1, &format!("case {pattern}{guard}:"));
+            self.block(indent + 2);
+        }
+        if self.rng.one_in(3) {
+            let (name, test) = (self.target(), self.test());
+            self.line(indent + 1, &format!("case {name} if {test}:"));
+            self.block(indent + 2);
+        }
+        if self.rng.one_in(2) {
+            self.line(indent + 1, "case _:");
+            self.block(indent + 2);
+        }
+        self.names.truncate(known);
+    }
+
+    /// A test of membership or of identity.
+    fn membership(&mut self) -> String {
+        let item = self.expr(1);
+        let word = self.rng.pick(&["in", "not in"]);
+        match self.rng.below(6) {
+            0 => format!("({item} {word} {})", self.range()),
+            1 | 2 if !self.arrays.is_empty() => format!("({item} {word} {})", self.array()),
+            3 => {
+                let what = self.rng.pick(&["None", "True", "False"]);
+                format!("({item} {} {what})", self.rng.pick(&["is", "is not"]))
+            }
+            _ => format!("({item} {word} {})", self.row(1)),
+        }
+    }
+
+    /// A call of a function that Python computes itself.
+    fn exact(&mut self, depth: usize) -> String {
+        let sub = self.rng.below(depth);
+        let (a, b) = (self.expr(sub), self.expr(sub));
+        let (n, k) = (
+            self.name(),
+            self.rng.pick(&["0", "1", "2", "3", "-1", "-2", "7"]),
+        );
+        match self.rng.below(14) {
+            0 => format!("round({a}, {k})"),
+            1 => format!("round({a}, int({n}) % 25 - 6)"),
+            2 => format!("math.gcd(int({a}), {k})"),
+            3 => format!("math.lcm(int({n}), {k})"),
+            4 => format!("math.comb(int({n}), {k})"),
+            5 => format!("math.perm(int({n}), {k})"),
+            6 => format!("math.ldexp({a}, {k})"),
+            7 => format!("math.frexp({a})[{}]", self.rng.below(2)),
+            8 => format!("math.modf({a})[{}]", self.rng.below(2)),
+            9 => format!("math.isclose({a}, {b}, rel_tol=0.25, abs_tol={n})"),
+            10 => format!("math.dist(({a}, {n}), ({b}, 1))"),
+            11 => format!("(({a}) * 1.0).is_integer()"),
+            12 => format!("int({n}).{}()", self.rng.pick(&["bit_length", "bit_count"])),
+            _ => format!("len({})", self.range()),
+        }
+    }
+
     /// Short enough that `CPython` is done soon.
     fn range(&mut self) -> String {
         let small = ["0", "1", "2", "5", "-3", "7"];
@@ -349,10 +455,22 @@ impl Writer<'_> {
 
     fn for_loop(&mut self, indent: usize) {
         let known = self.names.len();
-        let head = if !self.arrays.is_empty() && self.rng.one_in(2) {
+        let head = if self.rng.one_in(5) {
+            let row = self.row(1);
+            match self.rng.below(3) {
+                0 => format!(
+                    "for {}, {} in enumerate({row})",
+                    self.target(),
+                    self.target()
+                ),
+                1 => format!("for {} in reversed({row})", self.target()),
+                _ => format!("for {} in {row}", self.target()),
+            }
+        } else if !self.arrays.is_empty() && self.rng.one_in(2) {
             let (a, b) = (self.array(), self.array());
             let (i, v) = (self.target(), self.target());
-            match self.rng.below(4) {
+            match self.rng.below(5) {
+                4 => format!("for {v} in reversed({a})"),
                 0 => format!("for {i}, {v} in enumerate({a})"),
                 1 => format!("for {i}, {v} in zip({a}, {b})"),
                 2 => format!("for {i} in range(len({a}))"),
@@ -360,6 +478,11 @@ impl Writer<'_> {
             }
         } else {
             let range = self.range();
+            let range = if self.rng.one_in(4) {
+                format!("reversed({range})")
+            } else {
+                range
+            };
             format!("for {} in {range}", self.target())
         };
         self.line(indent, &format!("{head}:"));
@@ -393,7 +516,21 @@ impl Writer<'_> {
     }
 
     fn reduction(&mut self) -> String {
-        let fold = self.rng.pick(&["sum", "sum", "any", "all", "max", "min"]);
+        let folds = ["sum", "sum", "any", "all", "max", "min", "math.prod"];
+        let fold = self.rng.pick(&folds);
+        if self.rng.one_in(5) {
+            let row = self.row(2);
+            return match self.rng.below(3) {
+                0 => format!("max({row}, default={})", self.leaf()),
+                1 => format!("{fold}(reversed({row}))"),
+                _ => format!("{fold}({row})"),
+            };
+        }
+        if fold.starts_with('m') && fold != "math.prod" && self.rng.one_in(4) {
+            let (range, default) = (self.range(), self.leaf());
+            let element = self.name();
+            return format!("{fold}(({element} for e in {range}), default={default})");
+        }
         let (items, item) = if !self.arrays.is_empty() && self.rng.one_in(2) {
             let array = self.array();
             if self.rng.one_in(3) {
@@ -433,8 +570,9 @@ impl Writer<'_> {
 
     fn test(&mut self) -> String {
         let (a, b) = (self.expr(1), self.expr(1));
-        match self.rng.below(5) {
+        match self.rng.below(6) {
             0 => a,
+            5 => self.membership(),
             1 => format!("{a} < {b} and not {b}"),
             _ => format!("{a} {} {b}", self.rng.pick(&ORDER)),
         }
@@ -481,6 +619,9 @@ impl Writer<'_> {
         let (a, b, c) = (sub(), sub(), sub());
         let arith = ["+", "-", "*", "/", "//", "%", "**", "+", "-", "*"];
         let bits = ["<<", ">>", "&", "|", "^"];
+        if self.rng.one_in(12) {
+            return self.exact(depth);
+        }
         let rng = &mut *self.rng;
         if rng.1 && rng.below(4) > 0 {
             return match rng.below(8) {
@@ -516,13 +657,23 @@ impl Writer<'_> {
                 format!("{}({a})", rng.pick(&names))
             }
             14 => {
-                let names = ["pow", "atan2", "fmod", "copysign", "log"];
+                let names = [
+                    "pow",
+                    "atan2",
+                    "fmod",
+                    "copysign",
+                    "log",
+                    "hypot",
+                    "remainder",
+                    "nextafter",
+                    "isclose",
+                ];
                 format!("math.{}({a}, {b})", rng.pick(&names))
             }
             15 if self.helpers => match rng.below(3) {
                 0 => format!("g({a}, {b})"),
                 1 => format!("g(b={a}, a={b})"),
-                _ => format!("h({a}, c={b})"),
+                _ => format!("h({a}, c={b}, k={})", self.rng.pick(&["None", "2", "x"])),
             },
             16 if !self.arrays.is_empty() => {
                 let array = self.array();
@@ -531,10 +682,10 @@ impl Writer<'_> {
             }
             _ => {
                 let names = [
-                    "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "cos", "cosh",
-                    "degrees", "erf", "erfc", "exp", "expm1", "fabs", "floor", "isfinite", "isinf",
-                    "isnan", "log", "log10", "log1p", "log2", "radians", "sin", "sinh", "sqrt",
-                    "tan", "tanh", "trunc",
+                    "cbrt", "exp2", "ulp", "gamma", "lgamma", "acos", "acosh", "asin", "asinh",
+                    "atan", "atanh", "ceil", "cos", "cosh", "degrees", "erf", "erfc", "exp",
+                    "expm1", "fabs", "floor", "isfinite", "isinf", "isnan", "log", "log10",
+                    "log1p", "log2", "radians", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
                 ];
                 format!("math.{}({a})", rng.pick(&names))
             }

@@ -138,10 +138,20 @@ impl Counts {
 }
 
 /// The environment of a program, with its helpers.
-fn env_of(source: &str, compensated: bool) -> Env {
+fn env_of(source: &str, version: (u8, u8)) -> Env {
     let standard = || {
         let mut env = Env::standard();
-        env.compensated_sum = compensated;
+        env.compensated_sum = version >= (3, 12);
+        env.python = version;
+        let mut doubt = |function: &str, since| {
+            if version < since {
+                env.doubtful.insert(function.to_owned());
+            }
+        };
+        doubt("hypot", (3, 10));
+        doubt("dist", (3, 10));
+        doubt("cbrt", (3, 11));
+        doubt("exp2", (3, 11));
         env
     };
     let mut env = standard();
@@ -154,6 +164,7 @@ fn env_of(source: &str, compensated: bool) -> Env {
                 program,
                 env: standard(),
                 defaults,
+                keyword_defaults: vec![("k".to_owned(), Binding::None)],
             };
             env.bind(name, Binding::Function(Arc::new(helper)));
         }
@@ -162,7 +173,7 @@ fn env_of(source: &str, compensated: bool) -> Env {
 }
 
 /// Compiles and calls random programs; gives the checker's input, and the case behind each line.
-fn generate(programs: u64, seed: u64, compensated: bool) -> (String, Vec<Case>) {
+fn generate(programs: u64, seed: u64, version: (u8, u8)) -> (String, Vec<Case>) {
     let (blocks, cranelift) = (
         NativeCompiler::new().unwrap(),
         CraneliftCompiler::new().unwrap(),
@@ -179,13 +190,13 @@ fn generate(programs: u64, seed: u64, compensated: bool) -> (String, Vec<Case>) 
         let source = if map {
             expression(&mut rng)
         } else {
-            program(&mut rng, arrays)
+            program(&mut rng, arrays, version >= (3, 10))
         };
         let types = rng.signature(if map { arrays.max(1) } else { arrays });
         let parsed = Program::parse(&source, "f", 1)
             .unwrap_or_else(|refusal| panic!("{}", refusal.render(&source)));
         let signature = Signature::new(types.clone());
-        let env = env_of(&source, compensated);
+        let env = env_of(&source, version);
         // Maps in blocks, and now and then as machine code.
         let compiler: &dyn Compiler = if counts.tried % 5 == 0 {
             &cranelift
@@ -313,11 +324,11 @@ fn call(native: &Compiled, oracle: &Compiled, case: Case) -> Result<String, Bail
 }
 
 /// The mismatch of a case, if it has one.
-fn mismatch(python: &str, case: &Case, compensated: bool) -> Option<String> {
+fn mismatch(python: &str, case: &Case, version: (u8, u8)) -> Option<String> {
     let program = Program::parse(&case.source, "f", 1).ok()?;
     let (signature, env) = (
         Signature::new(case.types.clone()),
-        env_of(&case.source, compensated),
+        env_of(&case.source, version),
     );
     let oracle = program.compile(&Interpreter, &signature, &env).ok()?;
     let (blocks, cranelift) = (NativeCompiler::new().ok()?, CraneliftCompiler::new().ok()?);
@@ -331,8 +342,8 @@ fn mismatch(python: &str, case: &Case, compensated: bool) -> Option<String> {
 
 /// A smaller program with a mismatch: lines are left out, each with the block that it opens, as
 /// long as the rest still answers wrongly.
-fn shrink(python: &str, mut case: Case, compensated: bool) -> String {
-    let mut found = mismatch(python, &case, compensated);
+fn shrink(python: &str, mut case: Case, version: (u8, u8)) -> String {
+    let mut found = mismatch(python, &case, version);
     let mut at = 0;
     while at < case.source.lines().count() {
         let lines: Vec<&str> = case.source.lines().collect();
@@ -346,7 +357,7 @@ fn shrink(python: &str, mut case: Case, compensated: bool) -> String {
             source: rest.join("\n") + "\n",
             ..case.clone()
         };
-        match mismatch(python, &smaller, compensated) {
+        match mismatch(python, &smaller, version) {
             Some(text) => (case, found) = (smaller, Some(text)),
             None => at += 1,
         }
@@ -354,13 +365,14 @@ fn shrink(python: &str, mut case: Case, compensated: bool) -> String {
     found.unwrap_or_else(|| "the mismatch did not come back".to_owned())
 }
 
-/// Whether this interpreter's `sum` is compensated; `None` if there is no such interpreter.
-fn compensates(python: &str) -> Option<bool> {
-    let script = "import sys; print(sys.version_info >= (3, 12))";
+/// The version of this interpreter; `None` if there is no such interpreter.
+fn version_of(python: &str) -> Option<(u8, u8)> {
+    let script = "import sys; print(*sys.version_info[:2])";
     // A shim may exist without an interpreter behind it.
     let output = Command::new(python).args(["-c", script]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then_some(text.trim() == "True")
+    let (major, minor) = text.trim().split_once(' ')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// What the checker prints.
@@ -388,18 +400,18 @@ fn random_programs_answer_as_cpython_does() {
     );
     let pythons = std::env::var("IRIS_DIFF_PYTHONS").unwrap_or_else(|_| "python3".to_owned());
     for python in pythons.split(',') {
-        let compensated = compensates(python);
-        let (lines, cases) = generate(programs, seed, compensated.unwrap_or(false));
-        if compensated.is_none() {
+        let version = version_of(python);
+        let (lines, cases) = generate(programs, seed, version.unwrap_or((3, 13)));
+        let Some(version) = version else {
             println!("no {python} here: compared the back ends only");
             continue;
-        }
+        };
         let calls = lines.lines().count();
         let found = check(python, &lines);
         let mut mismatches = found.lines().filter(|line| line.starts_with('M'));
         if let Some(first) = mismatches.next() {
             let number: usize = first.split(' ').nth(1).unwrap().parse().unwrap();
-            let smaller = shrink(python, cases[number].clone(), compensated == Some(true));
+            let smaller = shrink(python, cases[number].clone(), version);
             let count = 1 + mismatches.count();
             let smaller = smaller.replace("\\n", "\n");
             panic!("seed {seed}: {python}: {count} of {calls} differ; made smaller:\n{smaller}");
@@ -410,7 +422,7 @@ fn random_programs_answer_as_cpython_does() {
 
 #[test]
 fn the_checker_notices_wrong_values_and_types() {
-    if compensates("python3").is_none() {
+    if version_of("python3").is_none() {
         return;
     }
     let line = |result: &str| format!("def f(x):\\n    return x + 1\tcall\ti:1\t{result}\t\n");

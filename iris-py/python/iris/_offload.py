@@ -89,10 +89,14 @@ def offload(
     - ``stats``: ``{"native": calls, "python": calls}``;
     - ``explain()``: back end and guards for each signature, and why calls ran as Python.
 
-    Compiled are functions of ``float``, ``int`` (of 64 bits), ``bool`` and arrays: arithmetic,
-    comparisons, conditions, loops over ``range``, arrays, ``enumerate`` and ``zip``, ``sum``,
-    ``any`` and ``all`` of generators, elements of arrays (read and written), small tuples, calls of
-    ``math``, of the builtins for numbers, of plain Python functions, and the names of ``iris.jit``.
+    Compiled are functions of ``float``, ``int`` (of 64 bits), ``bool``, ``None`` and arrays:
+    arithmetic, comparisons, ``in``, ``is None``, conditions, ``match`` of numbers, loops over
+    ``range``, arrays, tuples that are written down, ``enumerate``, ``zip`` and ``reversed``,
+    ``sum``, ``min``, ``max``, ``any``, ``all`` and ``math.prod`` of them and of generators,
+    elements of arrays (read and written), small tuples, global numbers and tuples of them, calls
+    of ``math`` (all but ``fsum``; ``hypot`` and ``dist`` of two), of the builtins for numbers, of
+    plain Python functions, and the names of ``iris.jit``. Parameters may be keyword-only and have
+    defaults.
 
     Arrays are ``array.array``, ``memoryview``, ``bytes`` and NumPy's. Lists and tuples whose elements
     are all ``float``, all ``int`` or all ``bool`` are copied (some 3 ns an element) and then read as
@@ -305,12 +309,13 @@ def _same_constant(one: object, other: object) -> bool:
     return type(one) is type(other) and repr(one) == repr(other)
 
 
-def _elementwise(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    """A map, one element after the other, as Python."""
+def _elementwise(function: Callable[..., Any], args: tuple[Any, ...], named: list[str]) -> Any:
+    """A map, one element after the other, as Python; the last arguments by these names."""
+    first = len(args) - len(named)
     columns = [_listed(arg) for arg in args]
     size = next(len(column) for column in columns if isinstance(column, list))
     rows = zip(*(column if isinstance(column, list) else [column] * size for column in columns))
-    results = [function(*row) for row in rows]
+    results = [function(*row[:first], **dict(zip(named, row[first:]))) for row in rows]
     kinds = set(map(type, results))
     code = "B" if kinds == {bool} else "q" if kinds == {int} else "d"
     made = array(code, results)

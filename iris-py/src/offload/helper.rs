@@ -6,7 +6,7 @@ use iris::offload::{Binding, Helper, Program, Refusal};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 
-use super::names::{Assumption, Scope, is_python_function};
+use super::names::{Assumption, Scope, entry, is_python_function, plain_dict};
 use super::stack::with_room;
 
 /// Most calls in each other; a recursion ends here.
@@ -36,6 +36,10 @@ pub(crate) fn read(
         refusal
     };
     let program = match refusal {
+        Some(reason) if depth == MOST_DEPTH => {
+            let mend = "write it as a loop, or as one function that calls itself";
+            Err(Refusal::of_whole(reason, mend))
+        }
         Some(reason) => Err(Refusal::of_whole(reason, "compute it in the caller")),
         None => with_room(false, || Program::parse(&source, &name, first_line)),
     };
@@ -52,17 +56,19 @@ pub(crate) fn read(
         code: code.unbind(),
         defaults: defaults.clone().unbind(),
     });
+    let keyword_defaults = keyword_defaults(&function, &program, assumptions)?;
     let scope = Scope::of(&original(&function)?, &jit_names)?;
     let (env, more) = scope.resolve(program.free_names(), depth + 1)?;
     assumptions.extend(more);
     let defaults = match defaults.cast_into::<PyTuple>() {
-        Ok(values) => values.iter().map(|value| number(&value)).collect(),
+        Ok(values) => values.iter().map(|value| constant(&value)).collect(),
         Err(_) => Vec::new(),
     };
     Ok(Some(Binding::Function(Arc::new(Helper {
         program,
         env,
         defaults,
+        keyword_defaults,
     }))))
 }
 
@@ -97,7 +103,42 @@ pub(crate) fn original<'py>(function: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
     Ok(written.unwrap_or_else(|| function.clone()))
 }
 
-fn number(value: &Bound<'_, PyAny>) -> Binding {
+/// The defaults of parameters that can be given by name only: what the function's dict of them has
+/// now, which may change in place.
+fn keyword_defaults(
+    function: &Bound<'_, PyAny>,
+    program: &Program,
+    assumptions: &mut Vec<Assumption>,
+) -> PyResult<Vec<(String, Binding)>> {
+    if program.keyword_only() == 0 {
+        return Ok(Vec::new());
+    }
+    let dict = function.getattr("__kwdefaults__")?;
+    assumptions.push(Assumption::KeywordDefaults {
+        function: function.clone().unbind(),
+        dict: dict.clone().unbind(),
+    });
+    if dict.is_none() {
+        return Ok(Vec::new());
+    }
+    let dict = plain_dict(dict)?;
+    let names = &program.params()[program.params().len() - program.keyword_only()..];
+    let mut defaults = Vec::new();
+    for name in names {
+        if let Some(value) = entry(&dict, name, assumptions)? {
+            defaults.push((name.clone(), constant(&value)));
+        }
+    }
+    Ok(defaults)
+}
+
+/// A value that compiled code may hold: a number, `None`, or a short tuple of them.
+pub(crate) fn constant(value: &Bound<'_, PyAny>) -> Binding {
+    /// Most items of a tuple: each is a constant in the code.
+    const MOST_ITEMS: usize = 256;
+    if value.is_none() {
+        return Binding::None;
+    }
     if let Ok(value) = value.cast_exact::<PyBool>() {
         return Binding::Bool(value.is_true());
     }
@@ -109,5 +150,21 @@ fn number(value: &Bound<'_, PyAny>) -> Binding {
     {
         return Binding::Int(value);
     }
+    if let Ok(tuple) = value.cast_exact::<PyTuple>()
+        && tuple.len() <= MOST_ITEMS
+    {
+        let items: Vec<_> = tuple.iter().map(|item| scalar(&item)).collect();
+        if items.iter().all(|item| !matches!(item, Binding::Other(_))) {
+            return Binding::Tuple(items.into());
+        }
+    }
     Binding::Other(crate::error::type_name(value))
+}
+
+/// An item of a tuple: no tuple itself.
+fn scalar(value: &Bound<'_, PyAny>) -> Binding {
+    match constant(value) {
+        Binding::Tuple(_) => Binding::Other(crate::error::type_name(value)),
+        scalar => scalar,
+    }
 }

@@ -147,7 +147,7 @@ pub(super) unsafe fn run<'py>(
     object.map_err(|_| End::Other(Miss::python("out of memory")))
 }
 
-/// The arguments of a call that are scalars, arrays and sequences.
+/// The arguments of a call that are scalars, arrays and sequences: all but `None`.
 pub(super) fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<Given>, Miss> {
     let one = |(index, &arg): (usize, &*mut ffi::PyObject)| {
         // SAFETY: the interpreter passes live objects.
@@ -174,7 +174,12 @@ pub(super) fn given(py: Python<'_>, args: &[*mut ffi::PyObject]) -> Result<Vec<G
             ))
         })
     };
-    args.iter().enumerate().map(one).collect()
+    // SAFETY: `None` lives for ever; it is only compared with.
+    let none = unsafe { ffi::Py_None() };
+    let args = args.iter().enumerate();
+    args.filter(|(_, arg)| !std::ptr::eq(**arg, none))
+        .map(one)
+        .collect()
 }
 
 /// Makes the arrays of a map over two dimensions those of one over all elements, row by row; gives

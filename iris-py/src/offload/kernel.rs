@@ -20,7 +20,7 @@ use super::names::{Assumption, Scope};
 use super::premises::Premises;
 use super::quantum::{Recipe, Speculation, Trial};
 use super::stack::{SMALL_SOURCE, with_room};
-use super::{helper, numpy, quantum, running};
+use super::{helper, numpy, placed, quantum, running};
 
 /// Arguments that fit into a call's own stack frame; functions with more run as Python.
 const MOST_PARAMS: usize = 16;
@@ -79,7 +79,10 @@ impl ReturnType {
 
 /// The code for one call signature, or why there is none.
 struct Specialization {
+    /// Types of the arguments that are not `None`.
     tags: Vec<Type>,
+    /// Which are `None`, as a set of bits.
+    nones: u32,
     code: Result<Compiled, Refusal>,
     premises: Premises,
     /// Made by the first call that may choose; `None` if there is but one variant.
@@ -284,9 +287,10 @@ impl Kernel {
                     .iter()
                     .map(|&arg| unsafe { Bound::from_borrowed_ptr(py, arg) });
                 let args = PyTuple::new(py, args.collect::<Vec<_>>())?;
+                let named = self.keyword_only(args.len());
                 let elementwise = py.import("iris._offload")?.getattr("_elementwise")?;
                 elementwise
-                    .call1((self.function.bind(py), args))
+                    .call1((self.function.bind(py), args, named))
                     .and_then(|result| self.convert(result))
                     .map(Some)
             }
@@ -304,40 +308,37 @@ impl Kernel {
             self.record(None);
             return Ok(None);
         };
-        let (params, count) = (program.params(), args.len() - keywords.len());
-        let mut placed = vec![std::ptr::null_mut(); params.len()];
-        let mut out = None;
-        let mut fits = count <= params.len();
-        if fits {
-            placed[..count].copy_from_slice(&args[..count]);
-        }
-        for (keyword, &arg) in keywords.iter().zip(&args[count..]) {
-            let name = keyword.extract::<String>()?;
-            match params.iter().position(|param| *param == name) {
-                Some(at) if at >= program.positional_only() && placed[at].is_null() => {
-                    placed[at] = arg;
-                }
-                None if name == "out" => out = Some(arg),
-                _ => fits = false,
-            }
-        }
-        // Only trailing arguments may be left to their defaults.
-        let given = placed.iter().take_while(|arg| !arg.is_null()).count();
-        if !fits || placed[given..].iter().any(|arg| !arg.is_null()) {
-            self.record(Some(
-                "the call leaves out arguments before others".to_owned(),
-            ));
-            return Ok(None);
-        }
-        let Some(out) = out else {
-            return self.try_native(py, &placed[..given]);
+        let named = match placed::by_name(self.function.bind(py), program, args, keywords)? {
+            Ok(named) => named,
+            Err(miss) => return self.missed(py, &[], miss),
         };
-        self.try_into_out(py, &placed[..given], out)
+        let args = &named.placed.args;
+        match named.out {
+            None => self.try_all(py, program, args),
+            Some(out) => self.try_into_out(py, program, args, out),
+        }
+    }
+
+    /// A call with an argument for each parameter.
+    fn try_all<'py>(
+        &self,
+        py: Python<'py>,
+        program: &Program,
+        args: &[*mut ffi::PyObject],
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.native_of_all(py, program, args) {
+            Ok(result) => {
+                bump(&self.native);
+                self.convert(result).map(Some)
+            }
+            Err(miss) => self.missed(py, args, miss),
+        }
     }
 
     fn try_into_out<'py>(
         &self,
         py: Python<'py>,
+        program: &Program,
         args: &[*mut ffi::PyObject],
         out: *mut ffi::PyObject,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -350,7 +351,7 @@ impl Kernel {
             self.record(Some("out= without an array among the arguments".to_owned()));
             return Ok(None);
         }
-        let Some(results) = self.try_native(py, args)? else {
+        let Some(results) = self.try_all(py, program, args)? else {
             return Ok(None);
         };
         // SAFETY: as above.
@@ -385,6 +386,17 @@ impl Kernel {
         }
     }
 
+    /// Names of the parameters that take the last of so many arguments by name only: of a call by
+    /// position, none.
+    fn keyword_only(&self, args: usize) -> &[String] {
+        match &self.program {
+            Ok(program) if program.params().len() == args => {
+                &program.params()[args - program.keyword_only()..]
+            }
+            _ => &[],
+        }
+    }
+
     fn native_result<'py>(
         &self,
         py: Python<'py>,
@@ -393,27 +405,42 @@ impl Kernel {
         let Ok(program) = &self.program else {
             return Err(Miss::Python(None));
         };
-        let count = program.params().len();
-        if count > MOST_PARAMS || args.len() > count {
-            return Err(Miss::python(
-                "the call gives more arguments than there are parameters",
-            ));
+        if args.len() != program.params().len() || program.keyword_only() > 0 {
+            let placed = placed::by_position(self.function.bind(py), program, args)?;
+            return self.native_of_all(py, program, &placed.args);
         }
-        if args.len() < count {
-            let mut all = args.to_vec();
-            self.fill_in(py, program, &mut all)?;
-            return self.native_result(py, &all);
+        self.native_of_all(py, program, args)
+    }
+
+    /// A call with an argument for each parameter.
+    #[inline]
+    fn native_of_all<'py>(
+        &self,
+        py: Python<'py>,
+        program: &Program,
+        args: &[*mut ffi::PyObject],
+    ) -> Result<Bound<'py, PyAny>, Miss> {
+        if args.len() > MOST_PARAMS {
+            return Err(Miss::python(format!(
+                "the function has more than {MOST_PARAMS} parameters"
+            )));
         }
         let mut words = [0_u64; MOST_PARAMS + 2];
         let mut tags = [Type::I64; MOST_PARAMS];
+        let (mut count, mut nones) = (0, 0_u32);
         for (index, &arg) in args.iter().enumerate() {
             // SAFETY: the interpreter passes live objects.
             let Some((tag, word)) = (unsafe { scalar(arg) }) else {
+                if is_none(arg) {
+                    nones |= 1 << index;
+                    continue;
+                }
                 return self.with_arrays(py, program, args);
             };
-            (tags[index], words[index]) = (tag, word);
+            (tags[count], words[count]) = (tag, word);
+            count += 1;
         }
-        let known = self.specialized(py, program, &tags[..count])?;
+        let known = self.specialized(py, program, &tags[..count], nones)?;
         let Ok(code) = &known.code else {
             return Err(Miss::Python(None));
         };
@@ -432,29 +459,6 @@ impl Kernel {
         }
     }
 
-    /// Adds the defaults of the parameters that a call leaves out.
-    #[cold]
-    fn fill_in(
-        &self,
-        py: Python<'_>,
-        program: &Program,
-        args: &mut Vec<*mut ffi::PyObject>,
-    ) -> Result<(), Miss> {
-        let missing = || Miss::python("the call does not give each parameter an argument");
-        let defaults = self.function.bind(py).getattr("__defaults__").ok();
-        let defaults = defaults.and_then(|defaults| defaults.cast_into::<PyTuple>().ok());
-        let defaults = defaults.ok_or_else(missing)?;
-        let left_out = program.params().len() - args.len();
-        let first = defaults.len().checked_sub(left_out).ok_or_else(missing)?;
-        for at in first..defaults.len() {
-            let value = defaults.get_item(at).map_err(|_| missing())?;
-            // The function's tuple of defaults holds it; this thread runs nothing of Python's
-            // between here and the reading of its value.
-            args.push(value.as_ptr());
-        }
-        Ok(())
-    }
-
     /// A call with arrays among its arguments.
     fn with_arrays<'py>(
         &self,
@@ -462,14 +466,17 @@ impl Kernel {
         program: &Program,
         args: &[*mut ffi::PyObject],
     ) -> Result<Bound<'py, PyAny>, Miss> {
+        let taken: Vec<_> = args.iter().copied().filter(|&arg| !is_none(arg)).collect();
+        let nones = args.iter().enumerate().filter(|(_, arg)| is_none(**arg));
+        let nones = nones.fold(0, |bits, (index, _)| bits | 1 << index);
         let mut given = given(py, args)?;
         let mut tags: Vec<Type> = given.iter().map(Given::tag).collect();
         let mut plane = None;
-        if self.is_plane_map(program, &tags) {
-            plane = Some(flattened(py, args, &mut given)?);
+        if self.is_plane_map(program, &tags, nones) {
+            plane = Some(flattened(py, &taken, &mut given)?);
             tags = given.iter().map(Given::tag).collect();
         }
-        let known = self.specialized(py, program, &tags)?;
+        let known = self.specialized(py, program, &tags, nones)?;
         let Ok(code) = &known.code else {
             return Err(Miss::Python(None));
         };
@@ -480,7 +487,7 @@ impl Kernel {
             })
         };
         let of_numpy = buffers().any(|buffer| buffer.flavor() == Flavor::Numpy);
-        let out = code.prototype().params.get(args.len());
+        let out = code.prototype().params.get(given.len());
         if of_numpy && out.is_none() {
             // It may run code of Python's, hence before what the code took for granted is checked.
             numpy::check(py, &given)?;
@@ -520,14 +527,21 @@ impl Kernel {
     }
 
     /// Whether a call is a map over arrays of two dimensions.
-    fn is_plane_map(&self, program: &Program, tags: &[Type]) -> bool {
+    fn is_plane_map(&self, program: &Program, tags: &[Type], nones: u32) -> bool {
         let plane = |tag: &Type| tag.array().is_some_and(|array| array.ndim == 2);
         // Code for two dimensions is that of a function that indexes them.
         let indexes = || {
             self.known()
-                .any(|known| known.tags == tags && known.code.is_ok())
+                .any(|known| known.tags == tags && known.nones == nones && known.code.is_ok())
         };
-        tags.iter().any(plane) && !indexes() && program.is_map(&Signature::new(tags))
+        let is_map = || {
+            let signature = Signature::new(tags);
+            match nones {
+                0 => program.is_map(&signature),
+                _ => program.with_nones(nones).is_map(&signature),
+            }
+        };
+        tags.iter().any(plane) && !indexes() && is_map()
     }
 
     /// The variant that a map of so many elements is to run, if there are several.
@@ -544,7 +558,7 @@ impl Kernel {
         let speculation = known.speculation.get().or_else(|| {
             let code = known.code.as_ref().ok()?;
             let made = Speculation::of(code, || Recipe {
-                program: program.clone(),
+                program: program.with_nones(known.nones),
                 signature: Signature::new(&known.tags[..]),
                 env: self.environment(py, program).0,
             });
@@ -570,17 +584,18 @@ impl Kernel {
         py: Python<'_>,
         program: &Program,
         tags: &[Type],
+        nones: u32,
     ) -> Result<&Specialization, Miss> {
         for slot in &self.specializations {
             let known = slot.get().unwrap_or_else(|| {
                 // Not `get_or_init`: resolving names may let go of the GIL, and a thread
                 // that waited here with the GIL would never get out. Who is second throws
                 // its own work away.
-                let made = self.specialize(py, program, tags);
+                let made = self.specialize(py, program, tags, nones);
                 drop(slot.set(made));
                 slot.get().expect("it was set by this or another thread")
             });
-            if known.tags == tags {
+            if known.tags == tags && known.nones == nones {
                 return Ok(known);
             }
         }
@@ -590,7 +605,19 @@ impl Kernel {
     }
 
     #[cold]
-    fn specialize(&self, py: Python<'_>, program: &Program, tags: &[Type]) -> Specialization {
+    fn specialize(
+        &self,
+        py: Python<'_>,
+        program: &Program,
+        tags: &[Type],
+        nones: u32,
+    ) -> Specialization {
+        let with_nones;
+        let mut program = program;
+        if nones != 0 {
+            with_nones = program.with_nones(nones);
+            program = &with_nones;
+        }
         let (env, assumptions) = self.environment(py, program);
         let signature = Signature::new(tags);
         let small = self.source.len() <= SMALL_SOURCE && !env.has_helpers();
@@ -600,6 +627,7 @@ impl Kernel {
         });
         let made = Specialization {
             tags: tags.to_vec(),
+            nones,
             code,
             premises: Premises::new(py, assumptions),
             speculation: OnceLock::new(),
@@ -621,6 +649,15 @@ impl Kernel {
 
     /// What became of one signature.
     fn lines(&self, program: &Program, known: &Specialization) -> String {
+        let mut lines = self.lines_of_types(program, known);
+        let params = program.params().iter().enumerate();
+        for (_, name) in params.filter(|(index, _)| known.nones >> index & 1 == 1) {
+            lines.extend(["  with ", name, " = None\n"]);
+        }
+        lines
+    }
+
+    fn lines_of_types(&self, program: &Program, known: &Specialization) -> String {
         match &known.code {
             Ok(compiled) => {
                 let mut lines = explain::compiled(compiled);
@@ -680,6 +717,12 @@ fn log(py: Python<'_>, lines: &str) {
     if let Err(error) = logged {
         error.write_unraisable(py, None);
     }
+}
+
+#[inline]
+fn is_none(value: *mut ffi::PyObject) -> bool {
+    // SAFETY: `None` lives for ever; it is only compared with.
+    std::ptr::eq(value, unsafe { ffi::Py_None() })
 }
 
 /// Counts a call. The GIL keeps other writers out, so this is no read-modify-write.

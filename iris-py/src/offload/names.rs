@@ -1,12 +1,14 @@
 //! What the names in a function mean to the running interpreter, and whether they still do.
 
+use std::collections::BTreeMap;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
-use iris::offload::{Binding, Env, FreeName, INTRINSICS};
+use iris::offload::{Binding, Env, FreeName, INTRINSICS, selftest};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyModule, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyInt, PyModule, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 /// Where names of one function are looked up.
@@ -36,6 +38,11 @@ pub(crate) enum Assumption {
     PlainModule { module: Py<PyModule> },
     /// The cell holds this object.
     Cell { cell: Py<PyAny>, value: Py<PyAny> },
+    /// A function that is called has this dict of defaults.
+    KeywordDefaults {
+        function: Py<PyAny>,
+        dict: Py<PyAny>,
+    },
     /// A function that is called has this code and these defaults.
     Function {
         function: Py<PyAny>,
@@ -66,6 +73,10 @@ impl Assumption {
                 .bind(py)
                 .getattr("cell_contents")
                 .is_ok_and(|now| ptr::eq(now.as_ptr(), value.as_ptr())),
+            Self::KeywordDefaults { function, dict } => {
+                let now = function.bind(py).getattr("__kwdefaults__");
+                now.is_ok_and(|now| now.is(dict))
+            }
             Self::Function {
                 function,
                 code,
@@ -92,6 +103,10 @@ impl Assumption {
                 visit.call(cell)?;
                 visit.call(value)
             }
+            Self::KeywordDefaults { function, dict } => {
+                visit.call(function)?;
+                visit.call(dict)
+            }
             Self::Function {
                 function,
                 code,
@@ -110,7 +125,9 @@ impl Assumption {
             Self::Entry { key, .. } => key.bind(py).to_string(),
             Self::PlainModule { .. } => "a module's class".to_owned(),
             Self::Cell { .. } => "a closure variable".to_owned(),
-            Self::Function { function, .. } => function.bind(py).to_string(),
+            Self::Function { function, .. } | Self::KeywordDefaults { function, .. } => {
+                function.bind(py).to_string()
+            }
         }
     }
 }
@@ -169,7 +186,9 @@ impl<'py> Scope<'py> {
     ) -> PyResult<(Env, Vec<Assumption>)> {
         let py = self.math.py();
         let mut env = Env::new();
-        env.compensated_sum = py.version_info() >= (3, 12);
+        let version = py.version_info();
+        env.compensated_sum = version >= (3, 12);
+        env.python = (version.major, version.minor);
         let mut assumptions = Vec::new();
         for name in names {
             if name.attribute.is_none() && self.jit_names.contains(&name.name) {
@@ -193,9 +212,37 @@ impl<'py> Scope<'py> {
                     None => Binding::Other(crate::error::type_name(value)),
                 },
             };
+            if let Binding::MathFn(function) = &binding
+                && selftest::is_asked(function)
+                && self.is_doubtful(function)?
+            {
+                env.doubtful.insert(function.clone());
+            }
             env.bind(name.path(), binding);
         }
         Ok((env, assumptions))
+    }
+
+    /// Whether a function of `math` gives other bits than compiled code would; asked once.
+    fn is_doubtful(&self, function: &str) -> PyResult<bool> {
+        static KNOWN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+        let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&doubtful) = known().get(function) {
+            return Ok(doubtful);
+        }
+        let py = self.math.py();
+        let name = if function == "dist" {
+            "hypot"
+        } else {
+            function
+        };
+        let python = self.math.getattr(name)?;
+        let doubtful = selftest::differs(function, |args| {
+            let result = python.call1(PyTuple::new(py, args).ok()?).ok()?;
+            result.extract::<f64>().ok()
+        });
+        known().insert(function.to_owned(), doubtful);
+        Ok(doubtful)
     }
 
     /// What the value of a name means: functions written in Python are read.
@@ -253,19 +300,34 @@ impl<'py> Scope<'py> {
         if let Some(name) = self.intrinsic(value)? {
             return Ok(Binding::Intrinsic(name.to_owned()));
         }
-        if let Ok(value) = value.cast_exact::<PyBool>() {
-            return Ok(Binding::Bool(value.is_true()));
-        }
-        if let Ok(value) = value.cast_exact::<PyFloat>() {
-            return Ok(Binding::Float(value.value()));
-        }
-        if value.is_exact_instance_of::<PyInt>() {
-            let narrow = value.extract::<i64>().map(Binding::Int);
-            return Ok(narrow.unwrap_or_else(|_| Binding::Other("int beyond 64 bits".to_owned())));
+        match super::helper::constant(value) {
+            Binding::Other(_) if value.is_exact_instance_of::<PyInt>() => {
+                return Ok(Binding::Other("int beyond 64 bits".to_owned()));
+            }
+            Binding::Other(_) => {}
+            constant => return Ok(constant),
         }
         if value.is_exact_instance_of::<PyType>() {
             // Of the builtin types these compile; others are refused by their names.
-            for name in ["bool", "int", "float", "range", "enumerate", "zip"] {
+            for name in [
+                "bool",
+                "int",
+                "float",
+                "range",
+                "enumerate",
+                "zip",
+                "reversed",
+                "map",
+                "filter",
+                "list",
+                "tuple",
+                "set",
+                "dict",
+                "str",
+                "bytes",
+                "complex",
+                "slice",
+            ] {
                 if value.is(&py.import("builtins")?.getattr(name)?) {
                     return Ok(Binding::Builtin(name.to_owned()));
                 }
@@ -304,7 +366,7 @@ impl<'py> Scope<'py> {
 }
 
 /// A dict that is looked up as one: not of a subclass, whose `__getitem__` Python would ask.
-fn plain_dict(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn plain_dict(value: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyDict>> {
     value
         .cast_into_exact::<PyDict>()
         .map_err(|_| PyTypeError::new_err("names are looked up in something that is no plain dict"))
@@ -320,7 +382,7 @@ fn is_c_function(value: &Bound<'_, PyAny>) -> bool {
 }
 
 /// `dict[key]`, with the assumption that it stays so.
-fn entry<'py>(
+pub(crate) fn entry<'py>(
     dict: &Bound<'py, PyDict>,
     key: &str,
     assumptions: &mut Vec<Assumption>,

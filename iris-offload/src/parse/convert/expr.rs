@@ -38,6 +38,10 @@ impl Converter<'_> {
                     None => ExprKind::Free(self.free_name(expr)?),
                 }
             }
+            ast::Expr::Attribute(attribute) if self.is_of_value(attribute) => {
+                let base = self.boxed(&attribute.value)?;
+                ExprKind::Attribute(base, attribute.attr.to_string())
+            }
             ast::Expr::Attribute(_) => ExprKind::Free(self.free_name(expr)?),
             ast::Expr::UnaryOp(unary) => self.unary(unary)?,
             ast::Expr::BinOp(binary) => {
@@ -59,6 +63,7 @@ impl Converter<'_> {
             },
             ast::Expr::Call(call) => self.call(call)?,
             ast::Expr::Tuple(tuple) => ExprKind::Tuple(self.exprs(&tuple.elts)?),
+            ast::Expr::List(list) => ExprKind::List(self.exprs(&list.elts)?),
             ast::Expr::Subscript(subscript) => {
                 ExprKind::Index(self.boxed(&subscript.value)?, self.boxed(&subscript.slice)?)
             }
@@ -104,7 +109,47 @@ impl Converter<'_> {
         Ok(ExprKind::Unary(op, self.boxed(&unary.operand)?))
     }
 
+    /// Whether it is an attribute of a local or of a computed value, and not of a module.
+    fn is_of_value(&self, attribute: &ast::ExprAttribute) -> bool {
+        match attribute.value.as_ref() {
+            ast::Expr::Name(name) => self.local(name.id.as_str()).is_some(),
+            ast::Expr::Attribute(_) => false,
+            _ => true,
+        }
+    }
+
+    /// `in` and `is`, and their complements.
+    fn identity(
+        &mut self,
+        op: ast::CmpOp,
+        left: &ast::Expr,
+        right: &ast::Expr,
+    ) -> Result<ExprKind, Refusal> {
+        let item = self.boxed(left)?;
+        let negated = matches!(op, ast::CmpOp::IsNot | ast::CmpOp::NotIn);
+        if matches!(op, ast::CmpOp::Is | ast::CmpOp::IsNot) {
+            return Ok(ExprKind::Is(item, self.boxed(right)?, negated));
+        }
+        let container = match right {
+            // Of numbers, a set has the same as a tuple.
+            ast::Expr::Set(set) => Box::new(Expr {
+                kind: ExprKind::List(self.exprs(&set.elts)?),
+                span: self.text.span(right),
+            }),
+            _ => self.boxed(right)?,
+        };
+        Ok(ExprKind::In(item, container, negated))
+    }
+
     fn compare(&mut self, compare: &ast::ExprCompare) -> Result<ExprKind, Refusal> {
+        if let ([op], [right]) = (&compare.ops[..], &compare.comparators[..])
+            && matches!(
+                op,
+                ast::CmpOp::Is | ast::CmpOp::IsNot | ast::CmpOp::In | ast::CmpOp::NotIn
+            )
+        {
+            return self.identity(*op, &compare.left, right);
+        }
         let first = self.boxed(&compare.left)?;
         let mut links = Vec::with_capacity(compare.ops.len());
         for (op, operand) in compare.ops.iter().zip(&compare.comparators) {
@@ -115,11 +160,9 @@ impl Converter<'_> {
                 ast::CmpOp::LtE => CompareOp::Le,
                 ast::CmpOp::Gt => CompareOp::Gt,
                 ast::CmpOp::GtE => CompareOp::Ge,
-                ast::CmpOp::Is | ast::CmpOp::IsNot => {
-                    return self.refuse(compare, "a test of identity", "compare with == or !=");
-                }
-                ast::CmpOp::In | ast::CmpOp::NotIn => {
-                    return self.refuse(compare, "a test of membership", "compare with ==");
+                ast::CmpOp::Is | ast::CmpOp::IsNot | ast::CmpOp::In | ast::CmpOp::NotIn => {
+                    let mend = "join the tests with and";
+                    return self.refuse(compare, "is or in within a chain of comparisons", mend);
                 }
             };
             links.push((op, self.expr(operand)?));
@@ -128,6 +171,17 @@ impl Converter<'_> {
     }
 
     fn call(&mut self, call: &ast::ExprCall) -> Result<ExprKind, Refusal> {
+        if let ast::Expr::Attribute(method) = call.func.as_ref()
+            && self.is_of_value(method)
+        {
+            if let Some(keyword) = call.keywords.first() {
+                let mend = "pass it by position";
+                return self.refuse(keyword, "a keyword argument of a method", mend);
+            }
+            let base = self.boxed(&method.value)?;
+            let args = self.exprs(&call.args)?;
+            return Ok(ExprKind::Method(base, method.attr.to_string(), args));
+        }
         if !matches!(*call.func, ast::Expr::Name(_) | ast::Expr::Attribute(_)) {
             let mend = "call a builtin or a math function by its name";
             return self.refuse(call.func.as_ref(), "a call of a computed function", mend);
@@ -330,7 +384,6 @@ impl Converter<'_> {
             ast::Expr::Lambda(_) => ("a lambda", "write the expression in place"),
             ast::Expr::Dict(_) => ("a dict", scalars),
             ast::Expr::Set(_) => ("a set", scalars),
-            ast::Expr::List(_) => ("a list", scalars),
             ast::Expr::ListComp(_) | ast::Expr::SetComp(_) | ast::Expr::DictComp(_) => {
                 ("a comprehension", scalars)
             }

@@ -54,6 +54,16 @@ pub(super) fn walrus_names(stmt: &Stmt, bind: &mut impl FnMut(&str)) {
             see(&stmt.iter);
             &[&stmt.body, &stmt.orelse]
         }
+        Stmt::Match(stmt) => {
+            see(&stmt.subject);
+            for case in &stmt.cases {
+                case.guard.iter().for_each(|guard| see(guard));
+            }
+            for case in &stmt.cases {
+                case.body.iter().for_each(|stmt| walrus_names(stmt, bind));
+            }
+            &[]
+        }
         _ => &[],
     };
     let inner = bodies.iter().copied().flatten();
@@ -95,6 +105,7 @@ fn children(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
         }
         Expr::Tuple(e) => e.elts.iter().for_each(see),
         Expr::List(e) => e.elts.iter().for_each(see),
+        Expr::Set(e) => e.elts.iter().for_each(see),
         Expr::Starred(e) => see(&e.value),
         Expr::Subscript(e) => {
             see(&e.value);
