@@ -12,6 +12,7 @@ import math
 import os
 import random
 import struct
+import sys
 import warnings
 
 import pytest
@@ -34,7 +35,30 @@ CALLS = [
     *("divmod({0}, {1})[0]", "pow(x, 2)", "pow(s, {1} > 0)", "({0} and {1})", "({0} or {1})"),
     *("({0} if {1} else {0})", "({0} if {1} > 0 else {1})", "({0} < {1} < 2)", "helper({0}, {1})"),
     *("a[{0}]", "b[int({0}) % 3]", "math.fabs({0})", "math.pow({0}, 2)", "math.trunc({0})"),
+    *("({0} in (1, 2.5, {1}))", "({0} in a)", "({0} not in b)", "({0} in range(-3, 9, 2))"),
+    *("({0} in c)", "({0} is None)", "({0} is True)", "({0} is not False)", "({0} is s)"),
+    *("(None, {0})[i == 0]", "(x, y, {0})[i]", "({0}, {1})[1]", "len((x, {0}))", "a.shape[0]"),
+    *("sum((x, {0}, {1}))", "max((x, {0}, y))", "max(a, default={0})", "min(b, default=None)"),
+    *("any(({0}, {1}))", "math.prod(a)", "math.prod((2, {0}), start={1})", "round({0}, 1)"),
+    *("round(s, 1 if {0} else -1)", "round({0}, None)", "({0}).is_integer()", "({0}).bit_length()"),
+    *("math.hypot({0}, {1})", "math.isclose({0}, {1})", "math.modf({0})[0]", "math.ulp({0})"),
+    *("math.frexp({0})[1]", "math.ldexp({0}, 2)", "math.ldexp(0.5, {0})", "math.gcd({0}, 4)"),
+    *("math.isqrt({0})", "math.comb(5, {0})", "math.remainder({0}, {1})", "math.gamma({0})"),
+    *("math.dist(({0}, 1.0), (x, {1}))", "math.nextafter({0}, {1})", "math.cbrt({0})"),
+    *("only(x={0})", "only(x={0}, by={1})", "maybe({0}, None)", "maybe(x, {0})", "c.nbytes"),
+    *("pow(base={0}, exp=2)", "({0} == None)", "({0} != None)", "(not ({0}, ))"),
 ]
+HELPERS = """\
+def helper(x, y):
+    return x * 2 - y
+
+def only(*, x, by=0.5):
+    return x + by
+
+def maybe(x, y):
+    return x if y is None else y
+
+"""
 
 
 class Writer(random.Random):
@@ -58,7 +82,7 @@ class Writer(random.Random):
     def body(self):
         names = ["x", "y", "s"]
         expression = lambda: self.expression(self.randrange(1, 4), names)  # noqa: E731
-        kind = self.randrange(7)
+        kind = self.randrange(11 if sys.version_info >= (3, 10) else 10)
         if kind == 0:
             return f"x, y = a[i], b[i]\nreturn {expression()}"
         if kind == 1:
@@ -84,6 +108,20 @@ class Writer(random.Random):
             return f"for j in range(len(b)):\n    x, y = a[j], b[j]\n    o[j] += {expression()}"
         if kind == 5:
             return f"x, y = a[i], b[-1 - i]\nz = {expression()}\nx = z\nreturn {expression()}, z, y"
+        if kind == 6:
+            way = self.choice(["a", "range(len(a))", "range(1, 9, 3)", "(x, y, s, 2)"])
+            return f"x, y, t = a[i], b[i], s\nfor x in reversed({way}):\n    t += {expression()}\nreturn t"
+        if kind == 7:
+            row = ", ".join(expression() for _ in range(3))
+            return f"x, y, t = a[i], b[i], 0\nfor x in [{row}]:\n    t = t + {expression()}\nreturn t, x"
+        if kind == 8:
+            return f"y = b[i]\nreturn math.prod({expression()} for x in a)"
+        if kind == 10:
+            return (
+                f"x, y = a[i], b[i]\nmatch {expression()}:\n    case 1 | 2.5:\n        return {expression()}\n"
+                f"    case None | True:\n        return 3\n    case z if {expression()}:\n        return z\n"
+                f"return {expression()}"
+            )
         names = ["x", "y", "s", "c[i, 0]", "c[-1, i]"]
         return f"x, y = a[0], c[0, 1]\nreturn {expression()}"
 
@@ -150,7 +188,7 @@ def outcome(function, args):
 def program(seed):
     rng = Writer(seed)
     lines = "".join(f"    {line}\n" for line in rng.body().splitlines())
-    text = f"def helper(x, y):\n    return x * 2 - y\n\ndef f(a, b, c, o, s, i):\n{lines}"
+    text = HELPERS + f"def f(a, b, c, o, s, i):\n{lines}"
     name = f"<numpy {seed}>"
     linecache.cache[name] = (len(text), None, text.splitlines(True), name)
     scope: dict[str, object] = {"math": math}
