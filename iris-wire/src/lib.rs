@@ -1,9 +1,19 @@
 //! Frames of the mesh protocol and one connection's state, without I/O.
 //!
-//! Nothing is built here yet. This crate will hold the bytes that nodes exchange: the
-//! four original packets (user message `0x00`, resolve `0x01`, ping `0x02`, pong
-//! `0x03`), the framed protocol above them, and a connection as a state machine that is
-//! fed with bytes and the time and answers with bytes and events. It will do no I/O and
-//! read no clock, so that every sequence of packets can be tested as a plain value.
+//! **Invariant:** everything here is a function of bytes, commands and the time that is passed
+//! in. Nothing sleeps, reads a clock, takes a lock, opens a socket or knows a process; nothing
+//! that a peer sends makes it panic, or allocate before the bytes have arrived.
+//!
+//! `docs/PROTOCOL.md` describes the bytes.
+//!
+//! | module | says |
+//! |---|---|
+//! | [`frame`] | what nodes say to each other, as values and as bytes |
+//! | [`limits`] | sizes and times that the protocol fixes |
 
 #![forbid(unsafe_code)]
+
+pub mod frame;
+pub mod limits;
+
+pub use frame::{Frame, FrameError, Message, Name, NodeId};
