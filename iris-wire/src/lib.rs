@@ -9,11 +9,14 @@
 //! | module | says |
 //! |---|---|
 //! | [`frame`] | what nodes say to each other, as values and as bytes |
+//! | [`legacy`] | the four original packets, both dialects, and the way up from them |
 //! | [`limits`] | sizes and times that the protocol fixes |
 
 #![forbid(unsafe_code)]
 
+mod assemble;
 pub mod frame;
+pub mod legacy;
 pub mod limits;
 
 pub use frame::{Frame, FrameError, Message, Name, NodeId};

@@ -132,7 +132,7 @@ pub struct Hello {
     pub ver_min: u16,
     /// The newest.
     pub ver_max: u16,
-    /// Bits of [`feature`](crate::handshake::feature).
+    /// Bits of `handshake::feature`.
     pub features: u64,
     /// Which node it is.
     pub node_id: NodeId,
