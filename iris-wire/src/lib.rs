@@ -10,13 +10,18 @@
 //! |---|---|
 //! | [`frame`] | what nodes say to each other, as values and as bytes |
 //! | [`legacy`] | the four original packets, both dialects, and the way up from them |
+//! | [`handshake`] | two nodes introduce themselves, and prove it |
+//! | [`connection`] | one session: order, acknowledgement, resume, credit, fragments, heartbeats |
 //! | [`limits`] | sizes and times that the protocol fixes |
 
 #![forbid(unsafe_code)]
 
 mod assemble;
+pub mod connection;
 pub mod frame;
+pub mod handshake;
 pub mod legacy;
 pub mod limits;
 
+pub use connection::{Config, Connection, Event};
 pub use frame::{Frame, FrameError, Message, Name, NodeId};
