@@ -188,7 +188,14 @@ impl Connection {
             }
             Frame::FragNext {
                 msg, last: true, ..
-            } => self.finish_long(msg, seq),
+            } => {
+                // If nothing waits behind it, its pair has left the ring, and that is a turn.
+                let pairs = self.outbox.pairs();
+                self.finish_long(msg, seq);
+                if self.outbox.pairs() < pairs {
+                    return true;
+                }
+            }
             Frame::FragNext { data, .. } => {
                 if let Some(progress) = &mut queue.progress {
                     progress.sent += data.len();
