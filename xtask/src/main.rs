@@ -49,6 +49,8 @@ usage: cargo xtask COMMAND
                                   it), NumPy and CPython
   fuzz offload [--calls N] [--seed S]
                                   compares random programs, compiled, with CPython
+  fuzz wire [--calls N] [--seed S]
+                                  feeds every decoder of the mesh protocol with good input made bad
   soak [--minutes N] [--seed S]   random traffic, spawns, swaps and stops from eight Python threads,
                                   with an exact account of all messages at the end
   help                            this text
