@@ -5,6 +5,7 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::cast_precision_loss,
     clippy::unwrap_used,
     reason = "a program that prints figures"
 )]

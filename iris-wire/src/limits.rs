@@ -32,10 +32,10 @@ pub const FRAGMENT_GAP: Duration = Duration::from_secs(30);
 
 /// How long a peer that speaks only the original packets may be silent: it may hold a
 /// connection in reserve, and closing it loses what the peer sends next.
-pub const LEGACY_IDLE: Duration = Duration::from_secs(10 * 60);
+pub const LEGACY_IDLE: Duration = Duration::from_mins(10);
 
 /// How often to ping such a peer: it closes after 5 s without a byte.
 pub const LEGACY_PING: Duration = Duration::from_secs(2);
 
 /// For how long a peer that has declined the upgrade is not asked again.
-pub const LEGACY_REMEMBERED: Duration = Duration::from_secs(10 * 60);
+pub const LEGACY_REMEMBERED: Duration = Duration::from_mins(10);

@@ -1,6 +1,13 @@
 //! Two sessions and a network that delays, cuts and dials twice: nothing is lost, repeated or
 //! reordered. Seeded; `IRIS_WIRE_SEEDS` and `IRIS_WIRE_FIRST` choose others than the first 1,000.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_lossless,
+    clippy::unwrap_used,
+    reason = "numbers of tests are small"
+)]
+
 mod common;
 
 use std::collections::{BTreeMap, VecDeque};

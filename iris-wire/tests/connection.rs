@@ -1,5 +1,12 @@
 //! One session: order, acknowledgement, resume, credit, fragments, heartbeats, ends.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_lossless,
+    clippy::unwrap_used,
+    reason = "numbers of tests are small"
+)]
+
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,12 @@
 //! Frames as bytes: golden ones, cut ones, wrong ones.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_lossless,
+    clippy::unwrap_used,
+    reason = "numbers of tests are small"
+)]
+
 mod common;
 
 use std::fmt::Write;

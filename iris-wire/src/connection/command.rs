@@ -115,8 +115,8 @@ impl Connection {
     ///
     /// Signals between two processes keep their place among the messages of that pair. `order`
     /// names the pair where the frame does not: the target and the watcher of a DOWN, the
-    /// watcher and the target of a DEMONITOR. RESOLVE, RESOLVED, WATCH_NAME, NAME_EVENT, SPAWN,
-    /// SPAWNED, digests and deltas keep their order among each other, and overtake the rest.
+    /// watcher and the target of a DEMONITOR. Look-ups and watches of
+    /// names, spawns, digests and deltas keep their order among each other, and overtake the rest.
     ///
     /// # Errors
     ///
@@ -146,7 +146,8 @@ impl Connection {
             | Frame::NamesDelta { .. }
             | Frame::GroupsDelta { .. } => {
                 self.outbox.control.push_back(frame);
-                return self.check_overflow();
+                self.check_overflow();
+                return Ok(());
             }
             Frame::Monitor {
                 watcher: from,
@@ -160,10 +161,11 @@ impl Connection {
             _ => order.and_then(|(from, to)| pids(from, to)),
         };
         self.outbox.push_signal(frame, pair);
-        self.check_overflow()
+        self.check_overflow();
+        Ok(())
     }
 
-    fn check_overflow(&mut self) -> Result<(), FrameError> {
+    fn check_overflow(&mut self) {
         let limit = self.config.max_queued_signals;
         if self.outbox.signals() > limit {
             let message = format!("{limit} signals wait");
@@ -172,7 +174,6 @@ impl Connection {
                 Some((ErrorCode::Overflow, message)),
             );
         }
-        Ok(())
     }
 
     /// Sends a packet of the membership protocol, if the link is open: it may be lost.
@@ -237,24 +238,23 @@ impl Connection {
             return;
         }
         let until = now + drain;
-        match &mut self.drain {
-            Some(drain) => drain.until = drain.until.min(until),
-            None => {
-                let drain_ms = u32::try_from(drain.as_millis()).unwrap_or(u32::MAX).max(1);
-                let rx_seq = self.rx_seq;
-                self.say(&Frame::GoAway {
-                    reason,
-                    rx_seq,
-                    drain_ms,
-                });
-                self.drain = Some(Drain {
-                    reason,
-                    ours: true,
-                    until,
-                    said_last: false,
-                    heard_last: false,
-                });
-            }
+        if let Some(drain) = &mut self.drain {
+            drain.until = drain.until.min(until);
+        } else {
+            let drain_ms = u32::try_from(drain.as_millis()).unwrap_or(u32::MAX).max(1);
+            let rx_seq = self.rx_seq;
+            self.say(&Frame::GoAway {
+                reason,
+                rx_seq,
+                drain_ms,
+            });
+            self.drain = Some(Drain {
+                reason,
+                ours: true,
+                until,
+                said_last: false,
+                heard_last: false,
+            });
         }
         self.check_drained();
     }

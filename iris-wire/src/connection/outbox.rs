@@ -213,8 +213,7 @@ impl Outbox {
             progress.is_some_and(|progress| progress.msg == msg)
         })?;
         self.ring.rotate_left(at);
-        let item = self.pop_turn();
-        item
+        self.pop_turn()
     }
 
     /// Whether to tell that there is room, since somebody was refused and half of it is free.

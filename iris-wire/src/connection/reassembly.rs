@@ -31,7 +31,7 @@ pub(super) struct Whole {
     pub(super) total: u32,
 }
 
-/// What a FRAG_FIRST says.
+/// What a `FRAG_FIRST` says.
 pub(super) struct First {
     pub(super) seq: u64,
     pub(super) msg: u64,

@@ -116,14 +116,10 @@ impl Connection {
         let Some(item) = queue.items.front() else {
             return false;
         };
-        let message = match &item.frame {
-            Frame::Message(message) => message,
-            _ => {
-                let item = self.outbox.pop_turn().expect("it was looked at above");
-                self.put(&item, LANE_BULK);
-                self.outbox.rotate();
-                return true;
-            }
+        let Frame::Message(message) = &item.frame else {
+            let item = self.outbox.pop_turn().expect("it was looked at above");
+            self.put(&item, LANE_BULK);
+            return true;
         };
         let data = message.data();
         let whole = body_len(message, item);

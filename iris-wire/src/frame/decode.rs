@@ -74,7 +74,7 @@ impl RawFrame {
     }
 }
 
-/// A message whose fields are `head`, without data: the inside of a FRAG_FIRST.
+/// A message whose fields are `head`, without data: the inside of a `FRAG_FIRST`.
 pub(crate) fn decode_head(inner: u8, head: Bytes) -> Result<Message, FrameError> {
     let mut reader = Reader::new(inner, head);
     let message = match inner {
@@ -117,6 +117,7 @@ fn decode_message(kind: u8, reader: &mut Reader) -> Result<Message, FrameError> 
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each type")]
 fn decode_other(kind: u8, flags: u8, mut reader: Reader) -> Result<Frame, FrameError> {
     let frame = match kind {
         kind::SEND_NAME | kind::CALL | kind::REPLY => {

@@ -9,6 +9,7 @@ use crate::handshake::{Authenticated, HandshakeConfig, HandshakeError, Peer, Rol
 use crate::limits::{HANDSHAKE_TIMEOUT, HEADER, MAX_BODY, MAX_HELLO};
 
 /// The least credit that a peer may grant: room for two frames, or nothing would move.
+#[expect(clippy::cast_possible_truncation, reason = "131,200")]
 const LEAST_CREDIT: u32 = 2 * MAX_BODY as u32;
 
 /// How far a handshake has come.

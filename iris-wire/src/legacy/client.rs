@@ -28,6 +28,10 @@ pub struct ClientConfig {
     pub reply: Duration,
     /// Bytes of messages that may be on their way without such a sign; 4 MiB.
     pub max_unconfirmed: usize,
+    /// Whether a peer that declines the upgrade is an error instead of a peer with the original
+    /// packets; `false`. Under TLS it must be `true`, or whoever sits between can make two nodes
+    /// talk in the clear.
+    pub require_upgrade: bool,
 }
 
 impl Default for ClientConfig {
@@ -39,6 +43,7 @@ impl Default for ClientConfig {
             confirm: Duration::from_millis(100),
             reply: Duration::from_secs(5),
             max_unconfirmed: 4 << 20,
+            require_upgrade: false,
         }
     }
 }
@@ -236,6 +241,7 @@ impl LegacyClient {
                         // The rest are frames.
                         return Ok(());
                     }
+                    None if self.config.require_upgrade => return Err(LegacyError::NotUpgraded),
                     None => self.events.push_back(ClientEvent::Declined),
                 },
                 _ => {}

@@ -86,6 +86,12 @@ pub enum LegacyError {
         /// The limit.
         after: Duration,
     },
+    /// Only the original packets, where they are not allowed.
+    #[error(
+        "the peer speaks only the original packets, which prove nothing about who sends them; \
+         update it, or allow them for this peer (or somebody between suppresses the upgrade)"
+    )]
+    NotUpgraded,
     /// No packet for too long.
     #[error("the peer has sent nothing for {after:?}")]
     Idle {

@@ -21,6 +21,8 @@ pub struct ServerConfig {
     pub idle: Duration,
     /// How many requests may wait for their reply before no more input is looked at; 1,024.
     pub max_waiting: usize,
+    /// Whether anything but a probe is an error; `false`.
+    pub require_upgrade: bool,
 }
 
 impl Default for ServerConfig {
@@ -29,6 +31,7 @@ impl Default for ServerConfig {
             max_data: MAX_LEGACY_DATA,
             idle: LEGACY_IDLE,
             max_waiting: 1024,
+            require_upgrade: false,
         }
     }
 }
@@ -194,6 +197,10 @@ impl LegacyServer {
         while self.wants_input()
             && let Some(packet) = self.input.next()?
         {
+            let is_probe = matches!(&packet, Packet::Resolve { name } if HelloLite::from_probe(name).is_some());
+            if self.config.require_upgrade && !is_probe {
+                return Err(LegacyError::NotUpgraded);
+            }
             match packet {
                 Packet::User { pid, data } => {
                     self.events.push_back(ServerEvent::User {

@@ -78,9 +78,11 @@ pub struct UpgradeAnswer {
 impl UpgradeAnswer {
     /// The eight bytes.
     pub fn bytes(self) -> [u8; 8] {
-        let [f0, f1] = self.flags.to_be_bytes();
-        let [a, b, c, d, e] = ANSWER;
-        [a, b, c, d, e, self.version, f0, f1]
+        let mut bytes = [0; 8];
+        bytes[..5].copy_from_slice(&ANSWER);
+        bytes[5] = self.version;
+        bytes[6..].copy_from_slice(&self.flags.to_be_bytes());
+        bytes
     }
 
     /// Reads eight bytes; `None` if they are a pid, or none.
