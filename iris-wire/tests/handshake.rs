@@ -4,7 +4,16 @@
     clippy::cast_possible_truncation,
     clippy::cast_lossless,
     clippy::unwrap_used,
-    reason = "numbers of tests are small"
+    clippy::assigning_clones,
+    clippy::too_many_lines,
+    clippy::unchecked_time_subtraction,
+    clippy::new_without_default,
+    clippy::missing_panics_doc,
+    clippy::format_push_string,
+    clippy::range_plus_one,
+    clippy::format_collect,
+    clippy::type_complexity,
+    reason = "numbers of tests are small, and their tables long"
 )]
 
 mod common;

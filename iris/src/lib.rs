@@ -46,7 +46,7 @@
 //! # Features
 //!
 //! Both are on by default and only switch optional dependencies: `mesh` (so far the port
-//! of transports) and `offload` (Python functions to machine code).
+//! of transports, and the protocol without I/O) and `offload` (Python functions to machine code).
 
 #![forbid(unsafe_code)]
 

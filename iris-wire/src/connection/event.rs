@@ -11,6 +11,17 @@ use crate::frame::{ErrorCode, Frame, FrameError, Message, Trace};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(super) u32);
 
+/// What a session holds of what it was given to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Bytes of messages, and of what they need beside their data, that wait for their turn.
+    pub queued_bytes: usize,
+    /// Signals that wait for theirs.
+    pub queued_signals: usize,
+    /// Bytes of frames that are encoded and not acknowledged.
+    pub unacked_bytes: usize,
+}
+
 /// What a message holds of the peer's credit until it is
 /// [released](super::Connection::release).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

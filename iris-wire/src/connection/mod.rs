@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 pub use config::Config;
-pub use event::{AttachError, Cost, Event, LinkError, LinkId, Lost, SendError, Violation};
+pub use event::{AttachError, Backlog, Cost, Event, LinkError, LinkId, Lost, SendError, Violation};
 
 use crate::frame::{ErrorCode, Extra, Frame, InputBuffer, Message, Trace};
 use crate::handshake::{Authenticated, Peer};
@@ -163,6 +163,15 @@ impl Connection {
     /// gives is the last word to the peer.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
+    }
+
+    /// How much waits, here and for the peer.
+    pub fn backlog(&self) -> Backlog {
+        Backlog {
+            queued_bytes: self.outbox.bytes(),
+            queued_signals: self.outbox.signals(),
+            unacked_bytes: self.writer.kept(),
+        }
     }
 
     /// The link in use.

@@ -92,6 +92,10 @@ impl Outbox {
         self.control.is_empty() && self.small.is_empty() && self.pairs.is_empty()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.small_bytes + self.bulk_bytes
+    }
+
     pub(super) fn signals(&self) -> usize {
         self.signals + self.control.len()
     }

@@ -39,6 +39,8 @@ impl Record {
 pub(super) struct Writer {
     next_seq: u64,
     acked: u64,
+    /// The last number that any link has got: nothing beyond it can be acknowledged.
+    tried: u64,
     records: VecDeque<Record>,
     sent_records: usize,
     open: Vec<u8>,
@@ -53,6 +55,7 @@ impl Writer {
         Self {
             next_seq: 1,
             acked: 0,
+            tried: 0,
             records: VecDeque::new(),
             sent_records: 0,
             open: Vec::new(),
@@ -74,7 +77,7 @@ impl Writer {
     }
 
     /// The number of the last frame.
-    pub(super) fn last_seq(&self) -> u64 {
+    fn last_seq(&self) -> u64 {
         self.next_seq - 1
     }
 
@@ -148,6 +151,7 @@ impl Writer {
             && let Some(record) = self.records.get_mut(self.sent_records)
         {
             record.tried = true;
+            self.tried = self.tried.max(record.last);
             taken += record.len();
             out.push(record.head.clone());
             if !record.tail.is_empty() {
@@ -161,8 +165,8 @@ impl Writer {
 
     /// The peer has all up to `rx_seq`.
     pub(super) fn ack(&mut self, rx_seq: u64) -> Result<(), Violation> {
-        if rx_seq > self.last_seq() {
-            let (from, to) = (self.acked, self.last_seq());
+        if rx_seq > self.tried {
+            let (from, to) = (self.acked, self.tried);
             return Err(Violation::Ack {
                 got: rx_seq,
                 from,
@@ -179,7 +183,8 @@ impl Writer {
             self.kept -= record.len();
             match self.sent_records.checked_sub(1) {
                 Some(left) => self.sent_records = left,
-                // The peer has it without having been sent it: it lies, but nothing breaks.
+                // Not sent over this link, and the old one is closed: the peer lies, but nothing
+                // breaks.
                 None => self.unsent -= record.len(),
             }
             self.records.pop_front();
@@ -190,7 +195,7 @@ impl Writer {
     /// Begins to send again, after `rx_seq`.
     pub(super) fn resume(&mut self, rx_seq: u64) -> Result<(), Violation> {
         if rx_seq < self.acked {
-            let (from, to) = (self.acked, self.last_seq());
+            let (from, to) = (self.acked, self.tried);
             return Err(Violation::Ack {
                 got: rx_seq,
                 from,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use iris_wire::NodeId;
-use iris_wire::connection::{Config, Connection, Event, LinkId};
+use iris_wire::connection::{Config, Connection, Event, LinkId, Lost};
+use iris_wire::frame::Decoded;
 use iris_wire::handshake::{
     Auth, Authenticated, Handshake, HandshakeConfig, HandshakeError, Mac, Progress,
 };
+use iris_wire::{Frame, Message, NodeId};
+
+use super::pid;
 
 /// A code that depends on every byte. No cryptography.
 pub struct ToyMac(pub u64);
@@ -258,4 +261,49 @@ impl Pair {
             .map(|data| String::from_utf8_lossy(data).into_owned())
             .collect()
     }
+}
+
+pub fn send(dst: u32, text: &str) -> Message {
+    let data = Bytes::copy_from_slice(text.as_bytes());
+    Message::Send {
+        dst: pid(dst),
+        src: Some(pid(100)),
+        data,
+    }
+}
+
+pub fn long(dst: u32, fill: u8, len: usize) -> Message {
+    Message::Send {
+        dst: pid(dst),
+        src: Some(pid(100)),
+        data: vec![fill; len].into(),
+    }
+}
+
+pub fn frames(bytes: &[u8]) -> Vec<Decoded> {
+    super::decode([bytes].into_iter()).unwrap()
+}
+
+pub fn lost(events: &[Event]) -> Vec<&Lost> {
+    let lost = events.iter().filter_map(|event| match event {
+        Event::Lost(lost) => Some(lost),
+        _ => None,
+    });
+    lost.collect()
+}
+
+/// Text, and whether it has certainly not arrived.
+pub fn undelivered(events: &[Event]) -> Vec<(String, bool)> {
+    let frames = events.iter().filter_map(|event| match event {
+        Event::Undelivered {
+            frame: Frame::Message(message),
+            certain,
+            ..
+        } => {
+            let data = &message.data()[..message.data().len().min(9)];
+            Some((String::from_utf8_lossy(data).into_owned(), *certain))
+        }
+        _ => None,
+    });
+    frames.collect()
 }
