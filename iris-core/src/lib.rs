@@ -45,7 +45,7 @@ pub use exit::{Exit, ExitInfo, ExitReason, ExitSink, Exited, Failure, MonitorRef
 pub use foreign::{Foreign, Keeper, Object};
 pub use host::Host;
 pub use message::{
-    DeadLetter, DeadLetterReason, Envelope, Lane, Message, SendError, SystemMessage,
+    DeadLetter, DeadLetterReason, Envelope, Lane, Message, NodeNews, SendError, SystemMessage,
 };
 pub use payload::{Baggage, Payload};
 pub use pid::Pid;

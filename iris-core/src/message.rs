@@ -75,6 +75,15 @@ pub enum SystemMessage {
         /// Its successor.
         new: Pid,
     },
+    /// Something has happened to another node.
+    Node {
+        /// What.
+        news: NodeNews,
+        /// What the node calls itself, or its address.
+        node: Arc<str>,
+        /// Why, or for how long, for people; may be empty.
+        detail: Arc<str>,
+    },
     /// A supervised process ended once too often, and has no successor.
     GaveUp {
         /// The id of the child at its supervisor.
@@ -82,6 +91,19 @@ pub enum SystemMessage {
         /// Its last end; `None` if it never ran.
         last: Option<ExitInfo>,
     },
+}
+
+/// What can happen to another node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NodeNews {
+    /// It can be reached.
+    Up,
+    /// It cannot be reached any more.
+    Down,
+    /// It lives, but its guest language makes no progress.
+    Stalled,
+    /// Its guest language makes progress again.
+    Moving,
 }
 
 /// The two lanes of a mailbox.
@@ -274,6 +296,9 @@ pub enum DeadLetterReason {
     /// A mailbox did not take it, and there was nobody to give it back to: a timer's message, or
     /// the copy that overflowed from a full mailbox.
     Refused,
+    /// It was for a process of another node, which did not take it or cannot be reached. Its bytes
+    /// are there only if they had not left this node for certain.
+    Unreachable,
 }
 
 impl DeadLetterReason {
@@ -283,6 +308,7 @@ impl DeadLetterReason {
             Self::Stopped => "stopped",
             Self::Evicted => "evicted",
             Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -1,11 +1,43 @@
 //! Nodes talking to nodes over a transport.
 //!
-//! This version holds the [`Transport`] port; no adapter is built yet and no node
-//! listens. What travels over a transport is `iris-wire`'s business, who may speak to
-//! whom is this crate's.
+//! **Invariant:** a message for a remote process is handled there once, behind those that were sent
+//! to it before, or it comes back to the sender's runtime as undelivered; every monitor of a
+//! remote process gets exactly one DOWN. Nothing here runs a guest's code: heartbeats are sent and
+//! answered on threads of the mesh's own.
+//!
+//! | module | says |
+//! |---|---|
+//! | [`transport`] | the port to whatever carries bytes |
+//! | [`tcp`], [`memory`] | its adapters |
+//! | [`local`] | the port to the runtime around a node |
+//! | [`config`] | what a node is called, whom it trusts, how long it waits |
+//! | [`node`] | a node: listens, dials, finds |
+//! | `admit` | a link's first seconds: which protocol, and who is there |
+//! | `session` | a peer that speaks the framed protocol |
+//! | `legacy` | a peer that speaks the original packets |
+//! | [`remote`] | a process of a peer, for who sends to it |
+//! | `exports` | which local processes peers may reach |
 
 #![forbid(unsafe_code)]
 
-mod transport;
+mod admit;
+pub mod config;
+mod error;
+mod exports;
+mod legacy;
+pub mod local;
+pub mod memory;
+pub mod node;
+pub mod remote;
+mod session;
+pub mod tcp;
+pub mod transport;
 
-pub use transport::{Duplex, Listener, Transport};
+pub use config::{Expose, NodeConfig, Secret};
+pub use error::MeshError;
+pub use local::{Delivered, Local, NodeEvent};
+pub use memory::Memory;
+pub use node::Node;
+pub use remote::{Remote, Unsent};
+pub use tcp::Tcp;
+pub use transport::{Link, Listener, Sink, Source, Transport};

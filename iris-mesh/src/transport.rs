@@ -8,8 +8,8 @@ use bytes::Bytes;
 /// Makes connections to other nodes: over TCP, TLS, memory or an existing engine.
 ///
 /// Called by a node a few times for each peer, from its own tasks; so boxed futures are
-/// no cost here. Every method must be cancel safe, and must end with an error rather
-/// than wait for ever: the caller sets the time-out by dropping the future.
+/// no cost here. Every method must end with an error rather than wait for ever: the caller
+/// sets the time-out by dropping the future.
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Opens `address` for peers. The address of the listener is the one that was bound,
@@ -26,7 +26,12 @@ pub trait Transport: Send + Sync {
     ///
     /// What the operating system says: refused, unreachable, not an address; and what
     /// the handshake of a secure transport says.
-    async fn connect(&self, address: &str) -> io::Result<Box<dyn Duplex>>;
+    async fn connect(&self, address: &str) -> io::Result<Link>;
+
+    /// Whether both ends of its links have proved who they are, and nobody can listen.
+    fn is_secure(&self) -> bool {
+        false
+    }
 }
 
 /// An open address.
@@ -35,32 +40,64 @@ pub trait Listener: Send + Sync {
     /// Where peers can reach it.
     fn local_address(&self) -> String;
 
-    /// The next peer that connects.
+    /// The next peer that connects. Cancel safe.
     ///
     /// # Errors
     ///
     /// What the operating system says. An error may pass (too many open files), so the
     /// caller tries again after a pause.
-    async fn accept(&mut self) -> io::Result<Box<dyn Duplex>>;
+    async fn accept(&mut self) -> io::Result<Link>;
 }
 
 /// One connection. Bytes arrive in the order in which they were sent, or not at all.
-#[async_trait]
-pub trait Duplex: Send {
-    /// Who is at the other end, for logs and access rules.
-    fn peer(&self) -> String;
+pub struct Link {
+    /// Who is at the other end, for logs.
+    pub peer: String,
+    /// Who the other end has proved to be, with a certificate: names of it.
+    pub identity: Vec<String>,
+    /// Whether the other end is this machine itself.
+    pub is_local: bool,
+    /// What the peer sends.
+    pub source: Box<dyn Source>,
+    /// What is sent to the peer.
+    pub sink: Box<dyn Sink>,
+}
 
-    /// Bytes as they come, at least one; `None` once the peer has closed.
+/// The receiving half of a link.
+#[async_trait]
+pub trait Source: Send {
+    /// Bytes as they come, at least one; `None` once the peer has closed. Cancel safe.
     ///
     /// # Errors
     ///
     /// The connection is broken.
     async fn receive(&mut self) -> io::Result<Option<Bytes>>;
+}
 
-    /// Sends all of `chunks` in order, in as few system calls as it can.
+/// The sending half of a link.
+#[async_trait]
+pub trait Sink: Send {
+    /// Sends all of `chunks` in order, in as few system calls as it can, and takes them out. A
+    /// call that is cancelled has sent an unknown part.
     ///
     /// # Errors
     ///
     /// The connection is broken; an unknown part of the bytes has left.
-    async fn send(&mut self, chunks: &[Bytes]) -> io::Result<()>;
+    async fn send(&mut self, chunks: &mut Vec<Bytes>) -> io::Result<()>;
+
+    /// Says that nothing follows.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    async fn close(&mut self) -> io::Result<()>;
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("peer", &self.peer)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
 }

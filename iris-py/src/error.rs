@@ -1,8 +1,8 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
 use iris::{
-    AskError, Failure, JoinError, OverflowError, Pid, PlaceError, RegisterError, RollbackError,
-    ScopeError, SpawnError, StartError, SuperviseError, TimerError,
+    AskError, Failure, JoinError, MeshError, OverflowError, Pid, PlaceError, RegisterError,
+    RollbackError, ScopeError, SpawnError, StartError, SuperviseError, TimerError,
 };
 use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -102,6 +102,15 @@ pub(crate) fn not_accepted(py: Python<'_>, pid: u64, is_alive: bool) -> PyErr {
 pub(crate) fn ask_timeout(py: Python<'_>, text: String) -> PyErr {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     own(py, &CLASS, "AskTimeout", text)
+}
+
+/// Another node cannot be reached, or this one cannot be.
+pub(crate) fn mesh(py: Python<'_>, error: &MeshError) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if let MeshError::Name(name) = error {
+        return PyValueError::new_err(name.to_string());
+    }
+    own(py, &CLASS, "MeshError", error.to_string())
 }
 
 /// A value that cannot travel.

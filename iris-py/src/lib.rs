@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`runtime`] | the class `Runtime` |
 //! | [`spawn`] | how it makes actors of callables |
+//! | [`nodes`] | actors of other nodes |
 //! | [`observe`] | links, monitors, groups, observers |
 //! | [`supervise`] | supervisors, and factories in Python |
 //! | [`system`] | system messages as Python objects |
@@ -60,6 +61,7 @@ mod join;
 mod lane;
 mod mailbox;
 mod many;
+mod nodes;
 mod observe;
 mod offload;
 mod overflow;

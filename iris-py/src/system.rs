@@ -1,6 +1,6 @@
 //! System messages as Python objects.
 
-use iris::{ExitInfo, Failure, Mail, Message, Pid, SystemMessage};
+use iris::{ExitInfo, Failure, Mail, Message, NodeNews, Pid, SystemMessage};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
@@ -15,6 +15,8 @@ use crate::handed;
 /// - `"DOWN"`: an actor that the receiver monitors has ended; `reference` names the monitor.
 /// - `"RESTARTED"`: a supervised actor `from_pid` has the successor `target_pid`.
 /// - `"GAVE_UP"`: a supervised actor ended too often, and has no successor.
+/// - `"NODE_UP"`, `"NODE_DOWN"`: another node, `node`, can be reached, or cannot any more.
+/// - `"NODE_STALLED"`, `"NODE_MOVING"`: its Python or JavaScript makes no progress, or does again.
 #[pyclass(module = "iris", name = "PySystemMessage", frozen, eq)]
 #[derive(PartialEq)]
 pub(crate) struct PySystemMessage(SystemMessage);
@@ -29,6 +31,12 @@ impl PySystemMessage {
             SystemMessage::Down { .. } => "DOWN",
             SystemMessage::Restarted { .. } => "RESTARTED",
             SystemMessage::GaveUp { .. } => "GAVE_UP",
+            SystemMessage::Node { news, .. } => match news {
+                NodeNews::Up => "NODE_UP",
+                NodeNews::Down => "NODE_DOWN",
+                NodeNews::Stalled => "NODE_STALLED",
+                NodeNews::Moving => "NODE_MOVING",
+            },
             _ => "OTHER",
         }
     }
@@ -81,7 +89,29 @@ impl PySystemMessage {
         }
     }
 
+    /// What the node that it is about calls itself, or its address; `None` for others.
+    #[getter]
+    fn node(&self) -> Option<&str> {
+        match &self.0 {
+            SystemMessage::Node { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Why a node is down, or for how long it is stalled; `None` for others.
+    #[getter]
+    fn detail(&self) -> Option<&str> {
+        match &self.0 {
+            SystemMessage::Node { detail, .. } => Some(detail),
+            _ => None,
+        }
+    }
+
     fn __repr__(&self) -> String {
+        if let SystemMessage::Node { node, detail, .. } = &self.0 {
+            let name = self.type_name();
+            return format!("<iris.PySystemMessage {name} node={node:?} detail={detail:?}>");
+        }
         let pid = |pid: Option<u64>| pid.map_or_else(|| "None".to_owned(), |pid| pid.to_string());
         let reason = self.info().map_or("None", |info| info.reason.as_str());
         format!(

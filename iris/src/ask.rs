@@ -247,6 +247,12 @@ pub struct Question {
 }
 
 impl Question {
+    /// The answer's end alone, for who asks in nobody's name.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn into_reply(self) -> Reply {
+        self.reply
+    }
+
     /// Blocks the calling thread for the answer, at most `timeout`; `None`: it is not there yet.
     ///
     /// For threads that others do not need: the caller sees to it that whatever the thread runs

@@ -96,6 +96,8 @@ impl Exits {
         });
         self.bury(pid, &exit.reason, remaining);
         inner.supervision.exited(inner, pid, &exit);
+        #[cfg(feature = "mesh")]
+        inner.mesh.exited(pid, &exit);
         let name = catch_unwind(AssertUnwindSafe(|| behavior.name().to_owned()));
         // Counted before it leaves the table, which is what a joiner waits for; not again
         // if a shutdown has given it up already.
@@ -130,6 +132,8 @@ impl Exits {
         inner
             .supervision
             .exited(inner, pid, &ExitReason::Killed.into());
+        #[cfg(feature = "mesh")]
+        inner.mesh.exited(pid, &ExitReason::Killed.into());
         self.failed.fetch_add(1, Ordering::Relaxed);
         if inner.is_shut_down() {
             // Who shuts down is told how many there are.

@@ -45,8 +45,8 @@
 //!
 //! # Features
 //!
-//! Both are on by default and only switch optional dependencies: `mesh` (so far the port
-//! of transports, and the protocol without I/O) and `offload` (Python functions to machine code).
+//! Both are on by default and only switch optional dependencies: `mesh` (processes of other
+//! nodes) and `offload` (Python functions to machine code).
 
 #![forbid(unsafe_code)]
 
@@ -64,6 +64,8 @@ pub mod info;
 mod inside;
 pub mod links;
 pub mod names;
+#[cfg(feature = "mesh")]
+pub mod nodes;
 pub mod observers;
 pub mod overflow;
 mod pace;
@@ -88,6 +90,8 @@ pub use exits::ExitCounts;
 pub use gone::Mourner;
 pub use info::{DeadLetterCounts, Kind, ProcessInfo, Stats};
 pub use names::{NamedSendError, PlaceError};
+#[cfg(feature = "mesh")]
+pub use nodes::{MeshError, NodeConfig, RemoteSendError};
 pub use observers::{Cursor, OBSERVED_MESSAGES, ObserverBuilder};
 pub use overflow::mark_worker;
 pub use pool::{Pool, PoolBuilder, PoolSendError};
@@ -102,7 +106,7 @@ pub use undertaker::ON_STOP_DEADLINE;
 pub use iris_core::{
     Answer, AskError, Baggage, BatchBehavior, Behavior, BoxFuture, Clock, Context, DeadLetter,
     DeadLetterReason, Exit, ExitInfo, ExitReason, Failure, Foreign, Keeper, Message,
-    MigrationError, MonitorRef, Object, Payload, Pid, ReplyTo, SendError, State, Step,
+    MigrationError, MonitorRef, NodeNews, Object, Payload, Pid, ReplyTo, SendError, State, Step,
     SystemMessage, handler,
 };
 pub use iris_registry::RegisterError;

@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) env: Arc<Environment>,
     pub(crate) waits: Arc<Waits>,
     pub(crate) mourners: Mourners,
+    #[cfg(feature = "mesh")]
+    pub(crate) mesh: crate::nodes::Mesh,
     handle: tokio::runtime::Handle,
     scheduler: Arc<TokioScheduler>,
     /// Of the Rust handlers that are in no other.
@@ -204,6 +206,8 @@ impl Runtime {
                 pulls: Arc::new(PullThreads::new(pull_actors, pull_stack_bytes)),
                 waits: Arc::default(),
                 mourners: Mourners::default(),
+                #[cfg(feature = "mesh")]
+                mesh: crate::nodes::Mesh::default(),
                 handle: tokio.handle().clone(),
                 cohort,
                 env,
@@ -429,7 +433,12 @@ impl Runtime {
     /// Sends fail from the end of the draining on.
     pub fn shutdown(&self, drain: Duration) -> ShutdownReport {
         let before = self.dead_letters();
+        #[cfg(feature = "mesh")]
+        let drained_by = Instant::now() + drain;
         self.wait_quiet(drain);
+        // What was handled may have sent to other nodes.
+        #[cfg(feature = "mesh")]
+        self.close_mesh(drained_by.saturating_duration_since(Instant::now()));
         // First, or children that are stopped are started again.
         self.inner.supervision.close(&self.inner, STOP_PATIENCE);
         self.stop_all();
@@ -615,6 +624,8 @@ impl Inner {
     /// Tells the runtime's own threads to end, and does not wait for them: the caller may
     /// be one of them.
     fn end_threads(&self) {
+        #[cfg(feature = "mesh")]
+        self.mesh.stop();
         self.supervision.forget_factories();
         self.scheduler.shut_down();
         self.undertaker.close();

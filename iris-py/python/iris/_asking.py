@@ -54,6 +54,12 @@ class Asking(_iris.Runtime):
         number = desk.ask(self, future, pid, data, timeout)
         return cast(bytes, await _answer(loop, desk, future, number, timeout))
 
+    async def resolve_remote_py(self, addr: str, name: str) -> int | None:
+        """As ``resolve_remote``, awaited, in any running event loop: a thread waits meanwhile."""
+        from asyncio import get_running_loop
+
+        return await get_running_loop().run_in_executor(None, self.resolve_remote, addr, name)
+
     async def _ask_method(
         self,
         pid: int,

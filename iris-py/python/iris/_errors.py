@@ -50,6 +50,11 @@ class NoReplyError(IrisError):
     """The actor took the question and did not answer it."""
 
 
+class MeshError(IrisError, ConnectionError):
+    """Another node cannot be reached, or this one cannot listen; the text says why, and what to
+    do."""
+
+
 class CodecError(IrisError, ValueError):
     """A value cannot travel in a message; the text says which and where it is."""
 

@@ -72,7 +72,6 @@ pub enum ClientEvent {
 
 /// Why a message was not taken. It is inside.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum LegacySendError {
     /// Longer than one packet may be.
     #[error("{} bytes are more than the {limit} that an original packet carries; the peer needs an upgrade for more", data.len())]

@@ -1,0 +1,335 @@
+//! A link's first seconds: which protocol, and who is there.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use iris_wire::handshake::{Admission, Handshake, HandshakeConfig, HandshakeError, Progress, Role};
+use iris_wire::legacy::{
+    ClientConfig, ClientEvent, LegacyClient, LegacyServer, ServerConfig, ServerEvent, Sniff,
+    Sniffed, UpgradeAnswer,
+};
+use iris_wire::limits::HANDSHAKE_TIMEOUT;
+use tokio::time::timeout;
+
+use crate::error::MeshError;
+use crate::legacy::{self, LegacyPeer};
+use crate::node::Shared;
+use crate::session::{Halves, Session};
+use crate::transport::Link;
+
+/// The version of the framed protocol, as an upgrade announces it.
+const UPGRADE: UpgradeAnswer = UpgradeAnswer {
+    version: 2,
+    flags: 0,
+};
+
+/// Who was reached.
+#[derive(Clone)]
+pub(crate) enum Reached {
+    Session(Arc<Session>),
+    Legacy(Arc<LegacyPeer>),
+}
+
+/// Why an accepted link came to nothing.
+#[derive(Debug)]
+enum Refused {
+    Io(io::Error),
+    Handshake(HandshakeError),
+    Other(String),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Takes an accepted link in, or closes it.
+pub(crate) async fn accept(shared: Arc<Shared>, link: Link) {
+    let from = link.peer.clone();
+    let admitted = timeout(HANDSHAKE_TIMEOUT, greet(&shared, link)).await;
+    match admitted {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(serve))) => {
+            // The original packets: as long as the dialler likes.
+            shared.proven();
+            legacy::serve(shared, serve).await;
+            return;
+        }
+        Ok(Err(Refused::Io(error))) => tracing::debug!(%from, %error, "a link was lost at once"),
+        Ok(Err(Refused::Handshake(error))) => tracing::warn!(%from, %error, "a link was refused"),
+        Ok(Err(Refused::Other(why))) => tracing::warn!(%from, %why, "a link was refused"),
+        Err(_) => tracing::warn!(%from, "a link was refused: no introduction within 5 s"),
+    }
+    shared.proven();
+}
+
+/// A dialler with the original packets.
+pub(crate) struct Serve {
+    pub(crate) server: LegacyServer,
+    pub(crate) halves: Halves,
+}
+
+async fn greet(shared: &Arc<Shared>, link: Link) -> Result<Option<Serve>, Refused> {
+    let is_local = link.is_local;
+    let mut halves: Halves = (link.source, link.sink);
+    let mut sniff = Sniff::new();
+    let sniffed = loop {
+        let input = halves.0.receive().await?.ok_or_else(end_of_file)?;
+        let sniffed = sniff.handle_input(input);
+        if let Some(sniffed) = sniffed.map_err(|error| Refused::Other(error.to_string()))? {
+            break sniffed;
+        }
+    };
+    let rest = match sniffed {
+        Sniffed::Framed(rest) => rest,
+        Sniffed::Legacy(_, rest) => {
+            let now = Instant::now();
+            let mut server = LegacyServer::new(now, ServerConfig::default());
+            let legacy = |error: iris_wire::legacy::LegacyError| Refused::Other(error.to_string());
+            server.handle_input(now, rest).map_err(legacy)?;
+            // A probe comes first if it comes at all.
+            match server.poll_event() {
+                Some(ServerEvent::Probe { .. }) => {
+                    let (answer, rest) = server.upgrade(UPGRADE);
+                    halves.1.send(&mut vec![answer]).await?;
+                    rest
+                }
+                first => {
+                    shared.check_legacy(is_local).map_err(Refused::Other)?;
+                    legacy::first_event(shared, &mut server, first);
+                    return Ok(Some(Serve { server, halves }));
+                }
+            }
+        }
+    };
+    framed_accept(shared, halves, rest).await?;
+    Ok(None)
+}
+
+fn end_of_file() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+async fn framed_accept(
+    shared: &Arc<Shared>,
+    mut halves: Halves,
+    rest: Bytes,
+) -> Result<(), Refused> {
+    let config = shared.handshake();
+    let made = Handshake::accept(Instant::now(), config.clone(), shared.nonce());
+    let mut handshake = made.map_err(|error| Refused::Other(error.to_string()))?;
+    let mut input = rest;
+    loop {
+        let progress = handshake.handle_input(Instant::now(), input);
+        match progress {
+            Err(error) => {
+                say(&mut handshake, &mut halves).await?;
+                return Err(Refused::Handshake(error));
+            }
+            Ok(Progress::Proven(peer)) => {
+                let admission = shared.admit(peer.node_id, peer.incarnation, Role::Acceptor);
+                let admission = match admission {
+                    Ok(admission) => admission,
+                    Err(refusal) => {
+                        handshake.refuse(refusal.code(), refusal.to_string());
+                        say(&mut handshake, &mut halves).await?;
+                        return Ok(());
+                    }
+                };
+                let link = handshake.admit().expect("the dialler has proved itself");
+                say(&mut handshake, &mut halves).await?;
+                let session = shared.session_for(admission, &config, &link.peer, None);
+                session.attach(link, halves);
+                return Ok(());
+            }
+            Ok(_) => say(&mut handshake, &mut halves).await?,
+        }
+        input = halves.0.receive().await?.ok_or_else(end_of_file)?;
+    }
+}
+
+/// Sends what the handshake has to say.
+async fn say(handshake: &mut Handshake, halves: &mut Halves) -> io::Result<()> {
+    let bytes = handshake.poll_transmit();
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    halves.1.send(&mut vec![bytes]).await
+}
+
+/// Dials an address; whoever answers there is a peer from then on.
+pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached, MeshError> {
+    let after = shared.config.connect_timeout;
+    let failed = |cause| MeshError::Connect {
+        address: address.to_owned(),
+        cause,
+    };
+    let all = async {
+        let link = shared.transport.connect(address).await.map_err(failed)?;
+        let halves: Halves = (link.source, link.sink);
+        if shared.transport.is_secure() || shared.config.secret.is_some() {
+            // Nothing else would do, and who answers otherwise is none of ours.
+            return framed_dial(shared, address, halves, Bytes::new()).await;
+        }
+        upgrade(shared, address, halves).await
+    };
+    within(address, after, all).await
+}
+
+async fn within<T>(
+    address: &str,
+    after: std::time::Duration,
+    work: impl Future<Output = Result<T, MeshError>>,
+) -> Result<T, MeshError> {
+    match timeout(after, work).await {
+        Ok(done) => done,
+        Err(_) => Err(MeshError::Timeout {
+            address: address.to_owned(),
+            after,
+        }),
+    }
+}
+
+/// A new connection to a peer that speaks the original packets only.
+pub(crate) async fn redial_legacy(
+    shared: &Arc<Shared>,
+    address: &str,
+) -> Result<(LegacyClient, Halves), MeshError> {
+    let failed = |cause| MeshError::Connect {
+        address: address.to_owned(),
+        cause,
+    };
+    let connect = async {
+        let link = shared.transport.connect(address).await.map_err(failed)?;
+        let config = ClientConfig {
+            dialect: shared.config.dialect,
+            ..ClientConfig::default()
+        };
+        let client = LegacyClient::new(Instant::now(), config);
+        Ok((client, (link.source, link.sink)))
+    };
+    within(address, shared.config.connect_timeout, connect).await
+}
+
+/// Asks a peer in the original packets whether it can do better.
+async fn upgrade(
+    shared: &Arc<Shared>,
+    address: &str,
+    mut halves: Halves,
+) -> Result<Reached, MeshError> {
+    let failed = |cause| MeshError::Connect {
+        address: address.to_owned(),
+        cause,
+    };
+    let config = ClientConfig {
+        dialect: shared.config.dialect,
+        ..ClientConfig::default()
+    };
+    let mut client = LegacyClient::new(Instant::now(), config);
+    client.probe(Instant::now(), &shared.hello_lite());
+    let mut chunks = Vec::new();
+    client.poll_transmit(&mut chunks);
+    halves.1.send(&mut chunks).await.map_err(failed)?;
+    loop {
+        let input = halves.0.receive().await.map_err(failed)?;
+        let input = input.ok_or_else(|| failed(end_of_file()))?;
+        let read = client.handle_input(Instant::now(), &input);
+        read.map_err(|cause| MeshError::Legacy {
+            address: address.to_owned(),
+            cause,
+        })?;
+        match client.poll_event() {
+            Some(ClientEvent::Upgraded(_)) => {
+                let rest = client.into_rest();
+                return framed_dial(shared, address, halves, rest).await;
+            }
+            Some(_) => {
+                let peer = shared.legacy_peer(address, client, halves);
+                return Ok(Reached::Legacy(peer));
+            }
+            None => {}
+        }
+    }
+}
+
+async fn framed_dial(
+    shared: &Arc<Shared>,
+    address: &str,
+    mut halves: Halves,
+    rest: Bytes,
+) -> Result<Reached, MeshError> {
+    let io = |cause| MeshError::Connect {
+        address: address.to_owned(),
+        cause,
+    };
+    let handshake_failed = |cause| MeshError::Handshake {
+        address: address.to_owned(),
+        cause,
+    };
+    let config: HandshakeConfig = shared.handshake();
+    let made = Handshake::dial(Instant::now(), config.clone(), shared.nonce());
+    let mut handshake = made.map_err(|error| handshake_failed(error.into()))?;
+    say(&mut handshake, &mut halves).await.map_err(io)?;
+    let mut input = rest;
+    let mut met = None;
+    loop {
+        if !input.is_empty() {
+            let progress = handshake.handle_input(Instant::now(), input);
+            if met.is_none()
+                && let Some(peer) = handshake.peer()
+            {
+                met = Some(peer.node_id);
+                shared.dialling(peer.node_id);
+            }
+            match progress {
+                Err(error) => {
+                    drop(say(&mut handshake, &mut halves).await);
+                    if let Some(node) = met {
+                        shared.dial_failed(node);
+                        if is_duplicate(&error) {
+                            // Its own dial has won: that link is the one to use.
+                            return shared.wait_for(node, address).await;
+                        }
+                    }
+                    return Err(handshake_failed(error));
+                }
+                Ok(Progress::Done(link)) => {
+                    let peer = link.peer.clone();
+                    return match shared.admit(peer.node_id, peer.incarnation, Role::Dialler) {
+                        Ok(admission) => {
+                            say(&mut handshake, &mut halves).await.map_err(io)?;
+                            let session =
+                                shared.session_for(admission, &config, &peer, Some(address));
+                            session.attach(*link, halves);
+                            Ok(Reached::Session(session))
+                        }
+                        Err(_) => shared.wait_for(peer.node_id, address).await,
+                    };
+                }
+                Ok(_) => say(&mut handshake, &mut halves).await.map_err(io)?,
+            }
+        }
+        let received = halves.0.receive().await.map_err(io)?;
+        input = received.ok_or_else(|| io(end_of_file()))?;
+    }
+}
+
+fn is_duplicate(error: &HandshakeError) -> bool {
+    use iris_wire::frame::ErrorCode;
+    matches!(
+        error,
+        HandshakeError::Refused {
+            code: ErrorCode::Duplicate,
+            ..
+        }
+    )
+}
+
+/// What is to be done with a session that is there already.
+pub(crate) fn supersedes(admission: Admission) -> bool {
+    admission == Admission::Supersede
+}

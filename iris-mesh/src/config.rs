@@ -1,0 +1,117 @@
+//! What a node is called, whom it trusts, how long it waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use iris_wire::handshake::{Auth, Mac};
+use iris_wire::limits::DEFAULT_MAX_MESSAGE;
+use iris_wire::{NodeId, legacy::Dialect};
+use ring::hmac;
+
+/// Which local processes peers may reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Expose {
+    /// Those that have a name, and those whose pid this node has given out itself.
+    #[default]
+    Named,
+    /// All, for whoever knows or guesses a pid.
+    All,
+}
+
+/// A key that all nodes of a cluster know, to prove themselves with.
+#[derive(Clone)]
+pub struct Secret(hmac::Key);
+
+impl Secret {
+    /// HMAC-SHA256 with these bytes as the key. Use 32 random ones.
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+}
+
+impl Mac for Secret {
+    fn sign(&self, message: &[u8]) -> [u8; 32] {
+        let mut code = [0; 32];
+        code.copy_from_slice(hmac::sign(&self.0, message).as_ref());
+        code
+    }
+
+    fn verify(&self, message: &[u8], code: &[u8; 32]) -> bool {
+        hmac::verify(&self.0, message, code).is_ok()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A node's settings. `NodeConfig::default()` is fit for one machine.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// What it calls itself in logs of others; not unique.
+    pub name: String,
+    /// The cluster that it belongs to; nodes of another are refused.
+    pub cluster: String,
+    /// Which node it is; random unless given.
+    pub node_id: Option<NodeId>,
+    /// The key that peers must know, if any.
+    pub secret: Option<Secret>,
+    /// Whether it may listen beyond this machine without TLS and without a key.
+    pub insecure: bool,
+    /// Which local processes peers may reach.
+    pub expose: Expose,
+    /// Whether peers with the original packets are served that are not on this machine.
+    pub allow_legacy: bool,
+    /// How diallers of the original packets begin.
+    pub dialect: Dialect,
+    /// It sends something at least this often; a peer that is silent for three and a half times
+    /// as long is gone. 1 s.
+    pub heartbeat: Duration,
+    /// For how long a lost connection may come back before all that hangs on it ends; 5 s.
+    pub resume: Duration,
+    /// How long dialling, with all that belongs to it, may take; 5 s.
+    pub connect_timeout: Duration,
+    /// The longest message that it takes, in bytes; 64 MiB.
+    pub max_message: u32,
+    /// A peer whose guest lane makes no progress for so long counts as stalled; 5 s.
+    pub stalled_after: Duration,
+    /// Links at one time that have not proved who they are; 256.
+    pub max_unproven: usize,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            cluster: String::new(),
+            node_id: None,
+            secret: None,
+            insecure: false,
+            expose: Expose::default(),
+            allow_legacy: false,
+            dialect: Dialect::default(),
+            heartbeat: Duration::from_secs(1),
+            resume: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            max_message: DEFAULT_MAX_MESSAGE,
+            stalled_after: Duration::from_secs(5),
+            max_unproven: 256,
+        }
+    }
+}
+
+impl NodeConfig {
+    pub(crate) fn auth(&self, secure_transport: bool) -> Auth {
+        match &self.secret {
+            Some(secret) => Auth::Psk {
+                key: Arc::new(secret.clone()),
+                binding: Vec::new(),
+            },
+            None if secure_transport => Auth::Tls,
+            None => Auth::Open,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong between nodes.
+
+use std::io;
+use std::time::Duration;
+
+use iris_wire::frame::NameError;
+use iris_wire::handshake::HandshakeError;
+use iris_wire::legacy::LegacyError;
+use thiserror::Error;
+
+/// Why a node could not do what it was asked for.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MeshError {
+    /// Anybody on the network could send to this runtime's processes.
+    #[error(
+        "{address} can be reached from other machines, and nobody there would have to prove who \
+         they are: give the node TLS or a secret, or say insecure=True (IRIS_MESH_INSECURE=1) if \
+         the network is trusted"
+    )]
+    Insecure {
+        /// Where it was to listen.
+        address: String,
+    },
+    /// The address cannot be had.
+    #[error("cannot listen at {address}: {cause}")]
+    Listen {
+        /// Where it was to listen.
+        address: String,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// Nobody answers there.
+    #[error("no connection to {address}: {cause}")]
+    Connect {
+        /// Who was dialled.
+        address: String,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// The peer did not answer in time.
+    #[error("{address} did not answer within {after:?}")]
+    Timeout {
+        /// Who was asked.
+        address: String,
+        /// The limit.
+        after: Duration,
+    },
+    /// The two nodes do not agree on who they are.
+    #[error("{address}: {cause}")]
+    Handshake {
+        /// Who was dialled.
+        address: String,
+        /// What is wrong.
+        #[source]
+        cause: HandshakeError,
+    },
+    /// The peer does not speak the original packets either.
+    #[error("{address}: {cause}")]
+    Legacy {
+        /// Who was dialled.
+        address: String,
+        /// What is wrong.
+        #[source]
+        cause: LegacyError,
+    },
+    /// The peer only speaks the original packets, which prove nothing.
+    #[error(
+        "{address} speaks the original packets only, which carry no proof of who it is; a node \
+         with a secret or TLS does not use them"
+    )]
+    OnlyLegacy {
+        /// Who was dialled.
+        address: String,
+    },
+    /// The connection was lost before the answer.
+    #[error("the connection to {address} was lost; ask again")]
+    Lost {
+        /// Who was asked.
+        address: String,
+    },
+    /// Not a name.
+    #[error("no name of a process: {0}")]
+    Name(#[from] NameError),
+    /// The node was shut down.
+    #[error("the mesh of this runtime has been shut down")]
+    ShutDown,
+    /// The runtime around the node takes no more stand-ins.
+    #[error("no stand-in for the remote process: {0}")]
+    NoRoom(String),
+}

@@ -1,0 +1,644 @@
+//! A node: listens, dials, finds.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use iris_core::{Exit, Pid};
+use iris_wire::connection::Config;
+use iris_wire::frame::ErrorCode;
+use iris_wire::handshake::{Admission, HandshakeConfig, Peer, Refusal, Role, Sessions, feature};
+use iris_wire::legacy::{HelloLite, LegacyClient};
+use iris_wire::{Name, NodeId};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::admit::{self, Reached};
+use crate::config::{Expose, NodeConfig};
+use crate::error::MeshError;
+use crate::exports::Exports;
+use crate::legacy::LegacyPeer;
+use crate::local::Local;
+use crate::session::{Halves, Session};
+use crate::transport::{Link, Listener, Transport};
+
+/// What this version does of what the protocol can.
+const FEATURES: u64 = feature::RESUME
+    | feature::FRAGMENTS
+    | feature::CALLS
+    | feature::SIGNALS
+    | feature::NAMES
+    | feature::SWIM;
+
+/// The first and the longest pause between two dials of a lost peer.
+const REDIAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// A runtime's place among others.
+///
+/// Its tasks run on threads of its own, which no handler of the runtime can stall.
+pub struct Node {
+    shared: Arc<Shared>,
+    /// There until it is shut down.
+    threads: Mutex<Option<Runtime>>,
+}
+
+/// What all tasks of a node know.
+pub(crate) struct Shared {
+    pub(crate) config: NodeConfig,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) exports: Exports,
+    pub(crate) incarnation: u64,
+    node_id: NodeId,
+    random: SystemRandom,
+    local: Weak<dyn Local>,
+    handle: Handle,
+    table: Mutex<Table>,
+    /// A session has come up.
+    met: Notify,
+    /// Links that have not proved who they are.
+    unproven: Semaphore,
+    next_watch: AtomicU64,
+    denied: AtomicU64,
+    refused: AtomicU64,
+    closing: AtomicBool,
+}
+
+struct Table {
+    admissions: Sessions,
+    sessions: HashMap<NodeId, Arc<Session>>,
+    /// Who was reached where, so that one dial serves all who want to go there.
+    addresses: HashMap<String, Arc<AsyncMutex<Option<Known>>>>,
+    /// Whose monitor a watch is.
+    watches: HashMap<u64, NodeId>,
+    /// Sessions that are being dialled again.
+    redialled: Vec<NodeId>,
+}
+
+/// Who is at an address.
+enum Known {
+    Node(NodeId),
+    Legacy(Arc<LegacyPeer>),
+}
+
+impl Node {
+    /// A node over `transport`, with two threads of its own at most.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no threads or no random numbers.
+    pub fn start(
+        config: NodeConfig,
+        transport: Arc<dyn Transport>,
+        local: Weak<dyn Local>,
+    ) -> io::Result<Self> {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = Builder::new_multi_thread()
+            .worker_threads(cpus.min(2))
+            .thread_name("iris-mesh")
+            .enable_all()
+            .build()?;
+        let random = SystemRandom::new();
+        let node_id = match config.node_id {
+            Some(node_id) => node_id,
+            None => NodeId(fill(&random)?),
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let incarnation = since.map_or(0, |since| since.as_micros());
+        let shared = Arc::new(Shared {
+            exports: Exports::new(config.expose),
+            unproven: Semaphore::new(config.max_unproven),
+            config,
+            transport,
+            incarnation: u64::try_from(incarnation).unwrap_or(u64::MAX),
+            node_id,
+            random,
+            local,
+            handle: threads.handle().clone(),
+            table: Mutex::new(Table {
+                admissions: Sessions::new(node_id),
+                sessions: HashMap::new(),
+                addresses: HashMap::new(),
+                watches: HashMap::new(),
+                redialled: Vec::new(),
+            }),
+            met: Notify::new(),
+            next_watch: AtomicU64::new(1),
+            denied: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        });
+        Ok(Self {
+            shared,
+            threads: Mutex::new(Some(threads)),
+        })
+    }
+
+    /// Which node it is.
+    pub fn id(&self) -> NodeId {
+        self.shared.node_id
+    }
+
+    /// The runtime that its tasks run on, to wait for what is asked of it.
+    pub fn handle(&self) -> &Handle {
+        &self.shared.handle
+    }
+
+    /// Opens an address for peers; gives the address that was bound, so port 0 is welcome.
+    /// `insecure` as [`NodeConfig::insecure`].
+    ///
+    /// # Errors
+    ///
+    /// [`MeshError::Insecure`] beyond loopback without proof of who dials, and
+    /// [`MeshError::Listen`] if the address cannot be had.
+    pub async fn listen(&self, address: &str, insecure: bool) -> Result<String, MeshError> {
+        let shared = &self.shared;
+        let insecure = insecure || shared.config.insecure;
+        shared.check_open()?;
+        let failed = |cause| MeshError::Listen {
+            address: address.to_owned(),
+            cause,
+        };
+        let proven = shared.transport.is_secure() || shared.config.secret.is_some();
+        if !proven && !insecure && !is_loopback(address).await.map_err(failed)? {
+            return Err(MeshError::Insecure {
+                address: address.to_owned(),
+            });
+        }
+        let listener = shared.transport.listen(address).await.map_err(failed)?;
+        let bound = listener.local_address();
+        if !proven && insecure {
+            tracing::warn!(address = %bound, "peers need not prove who they are");
+        }
+        shared.spawn(accept_all(shared.clone(), listener));
+        Ok(bound)
+    }
+
+    /// Who has `name` at the node behind `address`: the local process that stands for it; `None`
+    /// if nobody has it.
+    ///
+    /// # Errors
+    ///
+    /// Why the node cannot be asked.
+    pub async fn resolve(&self, address: &str, name: &str) -> Result<Option<Pid>, MeshError> {
+        let wanted = Name::try_from(name)?;
+        let shared = &self.shared;
+        let after = shared.config.connect_timeout;
+        let lost = || MeshError::Lost {
+            address: address.to_owned(),
+        };
+        let ask = async {
+            let reached = shared.reach(address).await?;
+            let found = match &reached {
+                Reached::Session(session) => session.resolve(wanted).await.map_err(|_| lost())?,
+                Reached::Legacy(peer) => peer.resolve(&wanted).await.ok_or_else(lost)?,
+            };
+            found.map(|pid| stand_in(&reached, pid)).transpose()
+        };
+        match timeout(after, ask).await {
+            Ok(done) => done,
+            Err(_) => Err(MeshError::Timeout {
+                address: address.to_owned(),
+                after,
+            }),
+        }
+    }
+
+    /// The local process that stands for the process with this pid at the node behind `address`.
+    /// Whether there is such a process shows later: a stand-in of nobody ends with `noproc`.
+    ///
+    /// # Errors
+    ///
+    /// Why the node cannot be reached.
+    pub async fn stand_in(&self, address: &str, pid: Pid) -> Result<Pid, MeshError> {
+        let reached = self.shared.reach(address).await?;
+        stand_in(&reached, pid)
+    }
+
+    /// Whether the node behind `address` answers now.
+    pub async fn is_up(&self, address: &str) -> bool {
+        match self.shared.reach(address).await {
+            Ok(Reached::Session(session)) => session.is_open() || !session.is_over(),
+            Ok(Reached::Legacy(peer)) => !peer.is_over(),
+            Err(_) => false,
+        }
+    }
+
+    /// A process that a peer monitors has ended: to be called once for each
+    /// [`Local::watch`].
+    pub fn local_down(&self, watch: u64, exit: Exit) {
+        let session = {
+            let mut table = self.shared.lock();
+            let node = table.watches.remove(&watch);
+            node.and_then(|node| table.sessions.get(&node).cloned())
+        };
+        if let Some(session) = session {
+            session.local_down(watch, exit);
+        }
+    }
+
+    /// Changes which local processes peers may reach.
+    pub fn expose(&self, expose: Expose) {
+        self.shared.exports.expose(expose);
+    }
+
+    /// Allows peers to reach a process by its pid.
+    pub fn export(&self, pid: Pid) {
+        if let Some(local) = self.shared.local() {
+            self.shared.exports.give(&*local, pid);
+        }
+    }
+
+    /// Peers that it has sessions with, by what they call themselves.
+    pub fn peers(&self) -> Vec<(NodeId, String)> {
+        let table = self.shared.lock();
+        let sessions = table.sessions.values();
+        sessions
+            .filter(|session| session.is_open())
+            .map(|session| (session.node(), session.called()))
+            .collect()
+    }
+
+    /// How often a peer wanted a process that it may not reach.
+    pub fn denied(&self) -> u64 {
+        self.shared.denied.load(Ordering::Relaxed)
+    }
+
+    /// Ends all sessions; for `drain` what waits is sent first. Nothing is done after it.
+    pub async fn close(&self, drain: Duration) {
+        self.shared.closing.store(true, Ordering::Relaxed);
+        let sessions: Vec<_> = self.shared.lock().sessions.values().cloned().collect();
+        for session in &sessions {
+            session.close(ErrorCode::Leaving, drain);
+        }
+        let over = async {
+            while sessions.iter().any(|session| !session.is_over()) {
+                sleep(Duration::from_millis(2)).await;
+            }
+        };
+        // What is not over then is so by force.
+        let _ = timeout(drain + Duration::from_millis(200), over).await;
+    }
+
+    /// Ends its threads without waiting for them. [`close`](Self::close) comes first.
+    pub fn stop(&self) {
+        let threads = self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(threads) = threads {
+            threads.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn stand_in(reached: &Reached, pid: Pid) -> Result<Pid, MeshError> {
+    match reached {
+        Reached::Session(session) => session.stand_in(pid),
+        Reached::Legacy(peer) => peer.stand_in(pid),
+    }
+    .map_err(MeshError::NoRoom)
+}
+
+fn fill<const N: usize>(random: &SystemRandom) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    random
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    Ok(bytes)
+}
+
+/// Whether only this machine can reach an address.
+async fn is_loopback(address: &str) -> io::Result<bool> {
+    let mut any = false;
+    for address in tokio::net::lookup_host(address).await? {
+        any = true;
+        let ip = match address.ip() {
+            IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
+            ip @ IpAddr::V4(_) => ip,
+        };
+        if !ip.is_loopback() {
+            return Ok(false);
+        }
+    }
+    Ok(any)
+}
+
+/// Takes in whoever connects, for as long as the node lives.
+async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
+    /// After an error, such as too many open files.
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        if shared.closing.load(Ordering::Relaxed) {
+            return;
+        }
+        match listener.accept().await {
+            Ok(link) => accepted(&shared, link),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => return,
+            Err(error) => {
+                tracing::warn!(%error, "no link could be accepted");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+fn accepted(shared: &Arc<Shared>, link: Link) {
+    let Ok(place) = shared.unproven.try_acquire() else {
+        tracing::warn!(from = %link.peer, "too many links at once; one is closed");
+        return;
+    };
+    // Given back by `proven`.
+    place.forget();
+    shared.spawn(admit::accept(shared.clone(), link));
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn local(&self) -> Option<Arc<dyn Local>> {
+        self.local.upgrade()
+    }
+
+    pub(crate) fn spawn<F>(&self, work: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.handle.spawn(work)
+    }
+
+    /// A link is not unproven any more.
+    pub(crate) fn proven(&self) {
+        self.unproven.add_permits(1);
+    }
+
+    /// A peer wanted what it may not have.
+    pub(crate) fn denied(&self) {
+        self.denied.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A message with the original packets found nobody.
+    pub(crate) fn refused_legacy(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn check_open(&self) -> Result<(), MeshError> {
+        if self.closing.load(Ordering::Relaxed) {
+            return Err(MeshError::ShutDown);
+        }
+        Ok(())
+    }
+
+    /// Whether a dialler with the original packets is served.
+    pub(crate) fn check_legacy(&self, is_local: bool) -> Result<(), String> {
+        let config = &self.config;
+        let proof = config.secret.is_some() || self.transport.is_secure();
+        if config.allow_legacy || (is_local && !proof) {
+            return Ok(());
+        }
+        let why = if proof {
+            "this node wants a proof of who dials, which the original packets do not have"
+        } else {
+            "the original packets are served on this machine only"
+        };
+        Err(format!("{why} (mend: allow_legacy)"))
+    }
+
+    pub(crate) fn nonce(&self) -> [u8; 32] {
+        // A system that gave random numbers at the start does so later.
+        fill(&self.random).unwrap_or_else(|_| {
+            let mut nonce = [0; 32];
+            let now = Instant::now();
+            let unique = format!("{now:?}{:p}", &raw const nonce);
+            let digest = ring::digest::digest(&ring::digest::SHA256, unique.as_bytes());
+            nonce.copy_from_slice(digest.as_ref());
+            nonce
+        })
+    }
+
+    pub(crate) fn handshake(&self) -> HandshakeConfig {
+        let auth = self.config.auth(self.transport.is_secure());
+        let mut config = HandshakeConfig::new(self.node_id, self.incarnation, auth);
+        let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        config.hello.features = FEATURES;
+        config.hello.max_msg = self.config.max_message;
+        config.hello.hb_ms = millis(self.config.heartbeat);
+        config.hello.resume_ms = millis(self.config.resume);
+        config.hello.cluster.clone_from(&self.config.cluster);
+        config.hello.name.clone_from(&self.config.name);
+        config
+    }
+
+    pub(crate) fn hello_lite(&self) -> HelloLite {
+        HelloLite {
+            node_id: self.node_id,
+            incarnation: self.incarnation,
+            features: FEATURES,
+        }
+    }
+
+    pub(crate) fn dialling(&self, node: NodeId) {
+        self.lock().admissions.dialling(Instant::now(), node);
+    }
+
+    pub(crate) fn dial_failed(&self, node: NodeId) {
+        self.lock().admissions.dial_failed(node);
+    }
+
+    pub(crate) fn admit(
+        &self,
+        node: NodeId,
+        incarnation: u64,
+        role: Role,
+    ) -> Result<Admission, Refusal> {
+        let now = Instant::now();
+        self.lock().admissions.admit(now, node, incarnation, role)
+    }
+
+    /// The session of a link that was admitted.
+    pub(crate) fn session_for(
+        self: &Arc<Self>,
+        admission: Admission,
+        hello: &HandshakeConfig,
+        peer: &Peer,
+        address: Option<&str>,
+    ) -> Arc<Session> {
+        let known = self.lock().sessions.get(&peer.node_id).cloned();
+        if let Some(known) = known {
+            if !admit::supersedes(admission) && !known.is_over() {
+                if let Some(address) = address {
+                    known.set_address(address);
+                }
+                return known;
+            }
+            known.close(ErrorCode::Stale, Duration::ZERO);
+        }
+        let mut config = Config::new(&hello.hello);
+        config.stalled_after = self.config.stalled_after;
+        let session = Session::new(self.clone(), config, peer.clone(), address);
+        self.lock().sessions.insert(peer.node_id, session.clone());
+        self.met.notify_waiters();
+        session
+    }
+
+    /// The session with a node whose own dial has won.
+    pub(crate) async fn wait_for(&self, node: NodeId, address: &str) -> Result<Reached, MeshError> {
+        let after = self.config.connect_timeout;
+        let wait = async {
+            loop {
+                let met = self.met.notified();
+                if let Some(session) = self.live_session(node) {
+                    session.set_address(address);
+                    return Reached::Session(session);
+                }
+                met.await;
+            }
+        };
+        let timed_out = |_| MeshError::Timeout {
+            address: address.to_owned(),
+            after,
+        };
+        timeout(after, wait).await.map_err(timed_out)
+    }
+
+    fn live_session(&self, node: NodeId) -> Option<Arc<Session>> {
+        let session = self.lock().sessions.get(&node).cloned();
+        session.filter(|session| !session.is_over())
+    }
+
+    /// The peer at an address, dialled if there is none.
+    async fn reach(self: &Arc<Self>, address: &str) -> Result<Reached, MeshError> {
+        self.check_open()?;
+        let entry = {
+            let mut table = self.lock();
+            table
+                .addresses
+                .entry(address.to_owned())
+                .or_default()
+                .clone()
+        };
+        let mut known = entry.lock().await;
+        match &*known {
+            Some(Known::Node(node)) => {
+                if let Some(session) = self.live_session(*node) {
+                    return Ok(Reached::Session(session));
+                }
+            }
+            Some(Known::Legacy(peer)) if !peer.is_over() => {
+                return Ok(Reached::Legacy(peer.clone()));
+            }
+            _ => {}
+        }
+        let reached = admit::dial(self, address).await?;
+        *known = Some(match &reached {
+            Reached::Session(session) => Known::Node(session.node()),
+            Reached::Legacy(peer) => Known::Legacy(peer.clone()),
+        });
+        Ok(reached)
+    }
+
+    /// A peer that has declined the upgrade.
+    pub(crate) fn legacy_peer(
+        self: &Arc<Self>,
+        address: &str,
+        client: LegacyClient,
+        halves: Halves,
+    ) -> Arc<LegacyPeer> {
+        LegacyPeer::new(self.clone(), address, client, halves)
+    }
+
+    /// Tries to reach a lost peer with the original packets again; `false` if that failed.
+    pub(crate) async fn redial_legacy(self: &Arc<Self>, peer: &Arc<LegacyPeer>) -> bool {
+        if self.closing.load(Ordering::Relaxed) {
+            return false;
+        }
+        match admit::redial_legacy(self, peer.address()).await {
+            Ok((client, halves)) => {
+                peer.attach(client, halves);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a peer cannot be reached yet");
+                false
+            }
+        }
+    }
+
+    /// Dials a peer again whose link is lost, until the session has one or is over.
+    pub(crate) fn redial(self: &Arc<Self>, session: &Arc<Session>) {
+        let node = session.node();
+        {
+            let mut table = self.lock();
+            table.admissions.detached(node);
+            if table.redialled.contains(&node) {
+                return;
+            }
+            table.redialled.push(node);
+        }
+        let (shared, session) = (self.clone(), session.clone());
+        self.spawn(async move {
+            let mut pause = REDIAL.0;
+            while !shared.closing.load(Ordering::Relaxed)
+                && !session.is_over()
+                && !session.is_open()
+            {
+                sleep(pause).await;
+                pause = (2 * pause).min(REDIAL.1);
+                let address = session.address();
+                if address.is_empty() || session.is_open() || session.is_over() {
+                    continue;
+                }
+                if let Err(error) = admit::dial(&shared, &address).await {
+                    tracing::debug!(%error, "a peer cannot be reached yet");
+                }
+            }
+            shared.lock().redialled.retain(|known| *known != node);
+        });
+    }
+
+    /// A session has ended.
+    pub(crate) fn session_over(&self, session: &Session) {
+        let mut table = self.lock();
+        let node = session.node();
+        let current = table.sessions.get(&node);
+        if current.is_some_and(|current| std::ptr::eq(Arc::as_ptr(current), session)) {
+            table.sessions.remove(&node);
+            table.admissions.remove(node);
+        }
+    }
+
+    /// A number for a monitor of `node`.
+    pub(crate) fn new_watch(&self, node: NodeId) -> u64 {
+        let watch = self.next_watch.fetch_add(1, Ordering::Relaxed);
+        self.lock().watches.insert(watch, node);
+        watch
+    }
+
+    /// Its monitor is taken off.
+    pub(crate) fn forget_watch(&self, watch: u64) {
+        self.lock().watches.remove(&watch);
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.shared.node_id)
+            .field("peers", &self.peers())
+            .finish_non_exhaustive()
+    }
+}

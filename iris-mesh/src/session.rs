@@ -1,0 +1,447 @@
+//! A peer that speaks the framed protocol: a [`Connection`] of `iris-wire` behind a lock, the tasks
+//! that carry its bytes, and what its events mean here.
+
+mod dispatch;
+mod pump;
+
+pub(crate) use pump::Halves;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use iris_core::{AskError, Exit, ExitReason, Pid, ReplyTo};
+use iris_wire::connection::{Config, Cost, SendError};
+use iris_wire::frame::{ErrorCode, Frame, Message, Name};
+use iris_wire::handshake::{Authenticated, Peer};
+use iris_wire::{Connection, NodeId};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::local::{Local, NodeEvent};
+use crate::node::Shared;
+use crate::remote::{Remote, Unsent};
+
+/// What travels in [`Frame::Resolved`] as status.
+mod resolved {
+    pub(super) const FOUND: u8 = 0;
+    pub(super) const NONE: u8 = 1;
+}
+
+/// One life of one peer.
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    node: NodeId,
+    name: String,
+    state: Mutex<State>,
+    /// Events are handled one after the other, by whichever task has found some.
+    turn: Mutex<()>,
+    /// There is output, after the writer has found none.
+    output: Notify,
+    writer_sleeps: AtomicBool,
+    /// The time of the next time-out may have changed.
+    timer: Notify,
+    /// There may be room for messages again, or the session is over.
+    room: Notify,
+    /// Where to dial if the link is lost; empty if only the peer knows how to reach this node.
+    address: Mutex<String>,
+}
+
+struct State {
+    connection: Connection,
+    /// Local processes that stand for the peer's, by the peer's pid; each is a monitor there.
+    stand_ins: HashMap<Pid, StandIn>,
+    by_monitor: HashMap<u64, Pid>,
+    /// Local processes that the peer monitors: its reference and its watcher, by our number.
+    watches: HashMap<u64, Watched>,
+    by_reference: HashMap<u64, u64>,
+    /// Questions that the peer has not answered.
+    calls: HashMap<u64, Asked>,
+    /// Questions of the peer that local processes have not answered.
+    answering: HashMap<u64, AbortHandle>,
+    /// Look-ups of names.
+    resolving: HashMap<u64, oneshot::Sender<Option<Pid>>>,
+    /// Messages of the peer for processes whose mailboxes have no room, in order.
+    waiting: HashMap<Pid, VecDeque<(u64, Bytes, Cost)>>,
+    next: u64,
+    over: bool,
+}
+
+#[derive(Clone, Copy)]
+struct StandIn {
+    pid: Pid,
+    monitor: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Watched {
+    reference: u64,
+    watcher: Pid,
+    target: Pid,
+}
+
+struct Asked {
+    question: ReplyTo,
+    stand_in: Pid,
+}
+
+impl Session {
+    /// A session that begins with the link that was just authenticated.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        config: Config,
+        peer: Peer,
+        address: Option<&str>,
+    ) -> Arc<Self> {
+        let (node, name) = (peer.node_id, peer.name.clone());
+        let connection = Connection::new(Instant::now(), config, peer);
+        let session = Arc::new(Self {
+            shared,
+            node,
+            name,
+            state: Mutex::new(State {
+                connection,
+                stand_ins: HashMap::new(),
+                by_monitor: HashMap::new(),
+                watches: HashMap::new(),
+                by_reference: HashMap::new(),
+                calls: HashMap::new(),
+                answering: HashMap::new(),
+                resolving: HashMap::new(),
+                waiting: HashMap::new(),
+                next: 1,
+                over: false,
+            }),
+            turn: Mutex::new(()),
+            output: Notify::new(),
+            writer_sleeps: AtomicBool::new(false),
+            timer: Notify::new(),
+            room: Notify::new(),
+            address: Mutex::new(address.unwrap_or_default().to_owned()),
+        });
+        session.shared.spawn(pump::watch_clock(session.clone()));
+        session
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn local(&self) -> Option<Arc<dyn Local>> {
+        self.shared.local()
+    }
+
+    /// Which node it is.
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// What it calls itself, or where it was dialled.
+    pub(crate) fn called(&self) -> String {
+        if !self.name.is_empty() {
+            return self.name.clone();
+        }
+        let address = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        if address.is_empty() {
+            self.node.to_string()
+        } else {
+            address.clone()
+        }
+    }
+
+    pub(crate) fn set_address(&self, address: &str) {
+        let mut known = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        address.clone_into(&mut known);
+    }
+
+    /// Where it can be dialled; empty if only the peer can dial.
+    pub(crate) fn address(&self) -> String {
+        let address = self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        address.clone()
+    }
+
+    /// Whether frames can flow now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().connection.is_open()
+    }
+
+    /// Whether it is over for good.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over
+    }
+
+    /// Gives it a link: starts the tasks that carry its bytes.
+    pub(crate) fn attach(self: &Arc<Self>, link: Authenticated, halves: Halves) {
+        let attached = self.lock().connection.attach(Instant::now(), link);
+        match attached {
+            Ok(link) => {
+                self.shared.spawn(pump::write(self.clone(), link, halves.1));
+                self.shared.spawn(pump::read(self.clone(), link, halves.0));
+                self.dispatch();
+                self.changed();
+            }
+            Err(error) => tracing::warn!(peer = %self.called(), %error, "a link is not wanted"),
+        }
+    }
+
+    /// Output or time-outs may have changed.
+    fn changed(&self) {
+        self.wake_writer();
+        self.timer.notify_one();
+    }
+
+    #[inline]
+    fn wake_writer(&self) {
+        if self.writer_sleeps.swap(false, Ordering::AcqRel) {
+            self.output.notify_one();
+        }
+    }
+
+    /// Sends to a process of the peer.
+    pub(crate) fn send(&self, to: Pid, data: Bytes) -> Result<(), Unsent> {
+        let message = Message::Send {
+            dst: to,
+            src: None,
+            data,
+        };
+        let sent = self.lock().connection.send(message, None);
+        self.sent(sent)
+    }
+
+    #[inline]
+    pub(crate) fn send_copy(&self, to: Pid, data: &[u8]) -> Result<(), Unsent> {
+        let sent = self.lock().connection.send_copy(to, None, data);
+        self.sent(sent)
+    }
+
+    #[inline]
+    fn sent(&self, sent: Result<(), SendError>) -> Result<(), Unsent> {
+        match sent {
+            Ok(()) => {
+                self.wake_writer();
+                Ok(())
+            }
+            Err(error) => Err(unsent(error)),
+        }
+    }
+
+    /// Asks a process of the peer.
+    pub(crate) fn ask(
+        &self,
+        to: Pid,
+        data: Bytes,
+        question: ReplyTo,
+    ) -> Result<(), (Unsent, ReplyTo)> {
+        let mut state = self.lock();
+        let (req, stand_in) = (state.number(), question.asked());
+        let message = Message::Call {
+            req,
+            dst: to,
+            src: None,
+            // The asker's own time-out ends the question; CANCEL tells the peer.
+            deadline_ms: 0,
+            data,
+        };
+        match state.connection.send(message, None) {
+            Ok(()) => {
+                state.calls.insert(req, Asked { question, stand_in });
+                drop(state);
+                self.wake_writer();
+                Ok(())
+            }
+            Err(error) => Err((unsent(error), question)),
+        }
+    }
+
+    /// Waits until there may be room for messages.
+    pub(crate) async fn writable(&self) {
+        let room = self.room.notified();
+        if self.is_over() {
+            return;
+        }
+        room.await;
+    }
+
+    /// A process that is linked to the stand-in of `to` has ended.
+    pub(crate) fn exit(&self, from: Pid, to: Pid, exit: Exit) {
+        self.signal(Frame::Exit { from, to, exit }, None);
+    }
+
+    /// The stand-in of a process has ended by itself.
+    pub(crate) fn forget(&self, pid: Pid, stand_in: Pid) {
+        let mut state = self.lock();
+        let known = state.stand_ins.get(&pid).copied();
+        let Some(known) = known.filter(|known| known.pid == stand_in) else {
+            return;
+        };
+        state.stand_ins.remove(&pid);
+        state.by_monitor.remove(&known.monitor);
+        drop(state);
+        let monitor = known.monitor;
+        self.signal(Frame::Demonitor { monitor }, Some((stand_in, pid)));
+    }
+
+    fn signal(&self, frame: Frame, order: Option<(Pid, Pid)>) {
+        let signalled = self.lock().connection.signal(frame, order);
+        if let Err(error) = signalled {
+            tracing::warn!(peer = %self.called(), %error, "a signal cannot travel");
+        }
+        // Too many signals end the session, of which the clock's task tells.
+        self.timer.notify_one();
+        self.wake_writer();
+    }
+
+    /// Who has this name at the peer: the local process that stands for it.
+    pub(crate) async fn resolve(self: &Arc<Self>, name: Name) -> Result<Option<Pid>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            if state.over {
+                return Err(Gone);
+            }
+            let req = state.number();
+            state.resolving.insert(req, answer);
+            let asked = state.connection.signal(Frame::Resolve { req, name }, None);
+            debug_assert!(asked.is_ok(), "a name has a bounded length");
+        }
+        self.wake_writer();
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// The local process that stands for a process of the peer, made if there is none.
+    pub(crate) fn stand_in(self: &Arc<Self>, pid: Pid) -> Result<Pid, String> {
+        let local = self.local().ok_or("the runtime is gone")?;
+        let mut state = self.lock();
+        if state.over {
+            return Err(format!("the connection to {} is over", self.called()));
+        }
+        if let Some(known) = state.stand_ins.get(&pid) {
+            return Ok(known.pid);
+        }
+        // It may be asked for twice at once: the lock is held, and the runtime does not call back.
+        let stand_in = local.open_stand_in(Remote::of_session(self, pid))?;
+        let monitor = state.number();
+        state.stand_ins.insert(
+            pid,
+            StandIn {
+                pid: stand_in,
+                monitor,
+            },
+        );
+        state.by_monitor.insert(monitor, pid);
+        let frame = Frame::Monitor {
+            monitor,
+            watcher: stand_in,
+            target: pid,
+        };
+        let asked = state.connection.signal(frame, None);
+        debug_assert!(asked.is_ok(), "it has a fixed length");
+        drop(state);
+        self.wake_writer();
+        Ok(stand_in)
+    }
+
+    /// A local process that the peer monitors has ended.
+    pub(crate) fn local_down(&self, watch: u64, exit: Exit) {
+        let known = {
+            let mut state = self.lock();
+            let known = state.watches.remove(&watch);
+            if let Some(known) = known {
+                state.by_reference.remove(&known.reference);
+            }
+            known
+        };
+        if let Some(Watched {
+            reference,
+            watcher,
+            target,
+        }) = known
+        {
+            let frame = Frame::Down {
+                monitor: reference,
+                target,
+                exit,
+            };
+            self.signal(frame, Some((target, watcher)));
+        }
+    }
+
+    /// Ends the session; the peer is told, and for `drain` what waits is sent.
+    pub(crate) fn close(self: &Arc<Self>, reason: ErrorCode, drain: Duration) {
+        self.lock().connection.close(Instant::now(), reason, drain);
+        self.dispatch();
+        self.changed();
+    }
+
+    /// All that hangs on the session ends with it. The connection may begin another on the link that
+    /// it has.
+    fn end(&self, reason: &str) {
+        let Some(local) = self.local() else { return };
+        let mut state = self.lock();
+        if state.over {
+            return;
+        }
+        let closed = state.connection.is_closed();
+        state.over = closed;
+        let stand_ins = std::mem::take(&mut state.stand_ins);
+        let calls = std::mem::take(&mut state.calls);
+        let watches = std::mem::take(&mut state.watches);
+        let answering = std::mem::take(&mut state.answering);
+        state.by_monitor.clear();
+        state.by_reference.clear();
+        state.resolving.clear();
+        state.waiting.clear();
+        drop(state);
+        for watch in watches.into_keys() {
+            self.shared.forget_watch(watch);
+            local.unwatch(watch);
+        }
+        for task in answering.into_values() {
+            task.abort();
+        }
+        for Asked { question, stand_in } in calls.into_values() {
+            local.unanswered(question, AskError::Dead(stand_in));
+        }
+        for StandIn { pid, .. } in stand_ins.into_values() {
+            let reason = ExitReason::NoConnection;
+            local.close_stand_in(pid, reason.into());
+        }
+        if closed {
+            self.shared.session_over(self);
+        }
+        local.node_event(NodeEvent::Down {
+            node: Some(self.node),
+            name: self.called(),
+            reason: reason.to_owned(),
+        });
+        // Those that wait for room find that there will be none.
+        self.room.notify_waiters();
+        self.changed();
+    }
+}
+
+impl State {
+    fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+}
+
+/// The session is over.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+fn unsent(error: SendError) -> Unsent {
+    let data = |message: Message| message.data().clone();
+    match error {
+        SendError::TooLong { message, limit } => Unsent::TooLong {
+            data: data(*message),
+            limit,
+        },
+        SendError::WouldBlock { message } => Unsent::WouldBlock(data(*message)),
+        error => Unsent::Closed(data(error.into_message())),
+    }
+}

@@ -1,0 +1,437 @@
+//! What a session's events mean here.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use iris_core::{AskError, Exit, ExitReason, Failure, Pid};
+use iris_wire::Event;
+use iris_wire::connection::{Cost, LinkId, SendError};
+use iris_wire::frame::{Frame, Message, Name, Refused};
+use tokio::time::timeout;
+
+use super::{Session, Watched, resolved};
+use crate::local::{Delivered, Local, NodeEvent, answer};
+
+/// Events that are taken out at once.
+const BATCH: usize = 512;
+
+impl Session {
+    /// Handles the events that there are, in order, one task at a time.
+    pub(super) fn dispatch(self: &Arc<Self>) {
+        let Some(local) = self.local() else { return };
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = Vec::new();
+        let mut costs = Vec::new();
+        loop {
+            {
+                let mut state = self.lock();
+                for cost in costs.drain(..) {
+                    state.connection.release(cost);
+                }
+                while events.len() < BATCH
+                    && let Some(event) = state.connection.poll_event()
+                {
+                    events.push(event);
+                }
+            }
+            if events.is_empty() {
+                return;
+            }
+            for event in events.drain(..) {
+                self.handle(&*local, event, &mut costs);
+            }
+        }
+    }
+
+    fn handle(self: &Arc<Self>, local: &dyn Local, event: Event, costs: &mut Vec<Cost>) {
+        match event {
+            Event::Message {
+                seq, message, cost, ..
+            } => {
+                if let Some(cost) = self.message(local, seq, message, cost) {
+                    costs.push(cost);
+                }
+            }
+            Event::Signal { frame, .. } => self.signalled(local, frame),
+            Event::Ready { resumed, .. } => {
+                self.room.notify_waiters();
+                if !resumed {
+                    local.node_event(NodeEvent::Up {
+                        node: Some(self.node),
+                        name: self.called(),
+                    });
+                }
+            }
+            Event::Writable => self.room.notify_waiters(),
+            Event::Undelivered { frame, certain, .. } => self.came_back(local, frame, certain),
+            Event::NodeStalled { lane_age } => local.node_event(NodeEvent::Stalled {
+                node: Some(self.node),
+                name: self.called(),
+                age: lane_age,
+            }),
+            Event::NodeMoving => local.node_event(NodeEvent::Moving {
+                node: Some(self.node),
+                name: self.called(),
+            }),
+            Event::LinkDown { reason, .. } => {
+                tracing::info!(peer = %self.called(), %reason, "a link is down");
+                self.shared.redial(self);
+            }
+            Event::Lost(why) => self.end(&why.to_string()),
+            // Membership packets, credit of single processes, pongs and farewells ask for
+            // nothing here.
+            _ => {}
+        }
+    }
+
+    /// Gives the cost back, unless the message keeps it.
+    fn message(
+        self: &Arc<Self>,
+        local: &dyn Local,
+        seq: u64,
+        message: Message,
+        cost: Cost,
+    ) -> Option<Cost> {
+        match message {
+            Message::Send { dst, data, .. } => {
+                if self.shared.exports.allows(local, dst) {
+                    return self.deliver(local, seq, dst, data, cost);
+                }
+                self.refuse(seq, Some(dst), Refused::Denied);
+            }
+            Message::SendName { name, data, .. } => match local.whereis(name.as_str()) {
+                Some(dst) => return self.deliver(local, seq, dst, data, cost),
+                None => self.refuse(seq, None, Refused::NoPid),
+            },
+            Message::Call {
+                req,
+                dst,
+                deadline_ms,
+                data,
+                ..
+            } => self.asked(local, req, dst, deadline_ms, data),
+            Message::Reply { req, status, data } => {
+                let asked = self.lock().calls.remove(&req);
+                if let Some(asked) = asked {
+                    answer::tell(asked.question, asked.stand_in, status, data);
+                }
+            }
+            _ => {}
+        }
+        Some(cost)
+    }
+
+    /// Into a mailbox, or behind what waits for room there. What waits keeps its credit: who sends
+    /// more than is read is slowed down.
+    fn deliver(
+        self: &Arc<Self>,
+        local: &dyn Local,
+        seq: u64,
+        dst: Pid,
+        data: Bytes,
+        cost: Cost,
+    ) -> Option<Cost> {
+        {
+            let mut state = self.lock();
+            if let Some(waiting) = state.waiting.get_mut(&dst) {
+                waiting.push_back((seq, data, cost));
+                return None;
+            }
+        }
+        match local.deliver(dst, data) {
+            Delivered::Done => {}
+            Delivered::Refused(why) => self.refuse(seq, Some(dst), why),
+            Delivered::Wait(data) => {
+                let waiting = VecDeque::from([(seq, data, cost)]);
+                self.lock().waiting.insert(dst, waiting);
+                let session = self.clone();
+                self.shared.spawn(session.deliver_waiting(dst));
+                return None;
+            }
+        }
+        Some(cost)
+    }
+
+    /// Delivers what waits for room in one mailbox, one after the other.
+    async fn deliver_waiting(self: Arc<Self>, dst: Pid) {
+        loop {
+            let Some(local) = self.local() else { return };
+            let next = {
+                let mut state = self.lock();
+                let next = state.waiting.get_mut(&dst).and_then(VecDeque::pop_front);
+                if next.is_none() {
+                    state.waiting.remove(&dst);
+                }
+                next
+            };
+            let Some((seq, data, cost)) = next else {
+                return;
+            };
+            if let Err(why) = local.deliver_later(dst, data).await {
+                self.refuse(seq, Some(dst), why);
+            }
+            self.lock().connection.release(cost);
+            self.wake_writer();
+        }
+    }
+
+    fn refuse(&self, of: u64, dst: Option<Pid>, reason: Refused) {
+        if reason == Refused::Denied {
+            self.shared.denied();
+        }
+        self.signal(Frame::Undelivered { of, dst, reason }, None);
+    }
+
+    /// A question of the peer.
+    fn asked(
+        self: &Arc<Self>,
+        local: &dyn Local,
+        req: u64,
+        dst: Pid,
+        deadline_ms: u32,
+        data: Bytes,
+    ) {
+        if !self.shared.exports.allows(local, dst) {
+            self.shared.denied();
+            return self.reply(req, answer::denied());
+        }
+        let asked = match local.ask(dst, data) {
+            Ok(asked) => asked,
+            Err(error) => return self.reply(req, answer::encode(Err(error))),
+        };
+        // An answer that is there already needs no task.
+        let pending = match asked.try_take() {
+            Ok(answered) => return self.reply(req, answer::encode(answered)),
+            Err(pending) => pending,
+        };
+        let session = self.clone();
+        let task = self.shared.spawn(async move {
+            let answered = if deadline_ms == 0 {
+                Some(pending.await)
+            } else {
+                let limit = Duration::from_millis(deadline_ms.into());
+                timeout(limit, pending).await.ok()
+            };
+            session.lock().answering.remove(&req);
+            if let Some(answered) = answered {
+                session.reply(req, answer::encode(answered));
+            }
+        });
+        let mut state = self.lock();
+        if !state.over && !task.is_finished() {
+            state.answering.insert(req, task.abort_handle());
+        }
+    }
+
+    /// An answer finds its way even if there is no room for it now.
+    fn reply(self: &Arc<Self>, req: u64, (status, data): (u8, Bytes)) {
+        let message = Message::Reply { req, status, data };
+        let sent = self.lock().connection.send(message, None);
+        match sent {
+            Ok(()) => self.wake_writer(),
+            Err(SendError::WouldBlock { message }) => {
+                self.shared.spawn(self.clone().reply_later(*message));
+            }
+            Err(SendError::TooLong { limit, .. }) => {
+                let failure = Failure {
+                    kind: "MessageTooLong".to_owned(),
+                    message: format!("the answer is longer than the {limit} bytes that travel"),
+                    traceback: String::new(),
+                };
+                self.reply(req, answer::failed(&failure));
+            }
+            // Nobody is left to be told.
+            Err(_) => {}
+        }
+    }
+
+    async fn reply_later(self: Arc<Self>, mut message: Message) {
+        loop {
+            self.writable().await;
+            let sent = self.lock().connection.send(message, None);
+            match sent {
+                Err(SendError::WouldBlock { message: back }) => message = *back,
+                _ => break,
+            }
+        }
+        self.wake_writer();
+    }
+
+    fn signalled(self: &Arc<Self>, local: &dyn Local, frame: Frame) {
+        match frame {
+            Frame::Undelivered { dst, reason, .. } => {
+                let stand_in = dst.and_then(|dst| self.known_stand_in(dst));
+                tracing::debug!(peer = %self.called(), ?reason, "the peer did not deliver");
+                local.undelivered(stand_in, Bytes::new());
+            }
+            Frame::Cancel { req } => {
+                let task = self.lock().answering.remove(&req);
+                if let Some(task) = task {
+                    task.abort();
+                }
+            }
+            Frame::Monitor {
+                monitor,
+                watcher,
+                target,
+            } => self.monitored(local, monitor, watcher, target),
+            Frame::Demonitor { monitor } => {
+                let watch = {
+                    let mut state = self.lock();
+                    let watch = state.by_reference.remove(&monitor);
+                    watch.inspect(|watch| {
+                        state.watches.remove(watch);
+                    })
+                };
+                if let Some(watch) = watch {
+                    self.shared.forget_watch(watch);
+                    local.unwatch(watch);
+                }
+            }
+            Frame::Down { monitor, exit, .. } => {
+                let stand_in = {
+                    let mut state = self.lock();
+                    let pid = state.by_monitor.remove(&monitor);
+                    pid.and_then(|pid| state.stand_ins.remove(&pid))
+                };
+                if let Some(stand_in) = stand_in {
+                    local.close_stand_in(stand_in.pid, exit);
+                }
+            }
+            Frame::Exit { from, to, exit } => {
+                if self.shared.exports.allows(local, to) {
+                    local.exit_signal(self.known_stand_in(from), to, exit);
+                } else {
+                    self.shared.denied();
+                }
+            }
+            Frame::Resolve { req, name } => self.resolve_for(local, req, &name),
+            Frame::Resolved {
+                req, status, pid, ..
+            } => {
+                let waiting = self.lock().resolving.remove(&req);
+                if let Some(waiting) = waiting {
+                    let found = pid.filter(|_| status == resolved::FOUND);
+                    // Who asked may have given up.
+                    let _ = waiting.send(found);
+                }
+            }
+            // Later versions: what this one does not do, it has not promised.
+            _ => {}
+        }
+    }
+
+    fn known_stand_in(&self, pid: Pid) -> Option<Pid> {
+        self.lock().stand_ins.get(&pid).map(|known| known.pid)
+    }
+
+    fn monitored(&self, local: &dyn Local, reference: u64, watcher: Pid, target: Pid) {
+        if !self.shared.exports.allows(local, target) {
+            self.shared.denied();
+            let frame = Frame::Down {
+                monitor: reference,
+                target,
+                exit: Exit::from(ExitReason::NoProc),
+            };
+            return self.signal(frame, Some((target, watcher)));
+        }
+        let watch = self.shared.new_watch(self.node);
+        {
+            let mut state = self.lock();
+            if state.over {
+                return;
+            }
+            state.by_reference.insert(reference, watch);
+            let watched = Watched {
+                reference,
+                watcher,
+                target,
+            };
+            state.watches.insert(watch, watched);
+        }
+        local.watch(target, watch);
+    }
+
+    fn resolve_for(&self, local: &dyn Local, req: u64, name: &Name) {
+        let pid = local.whereis(name.as_str());
+        if let Some(pid) = pid {
+            self.shared.exports.give(local, pid);
+        }
+        let status = match pid {
+            Some(_) => resolved::FOUND,
+            None => resolved::NONE,
+        };
+        let frame = Frame::Resolved {
+            req,
+            status,
+            pid,
+            incarnation: self.shared.incarnation,
+            lease_ms: 0,
+        };
+        self.signal(frame, None);
+    }
+
+    /// What was not delivered is given back to the runtime.
+    fn came_back(&self, local: &dyn Local, frame: Frame, certain: bool) {
+        match frame {
+            Frame::Message(Message::Send { dst, data, .. }) => {
+                let stand_in = self.known_stand_in(dst);
+                tracing::debug!(peer = %self.called(), certain, "a message was not delivered");
+                local.undelivered(stand_in, data);
+            }
+            Frame::Message(Message::SendName { data, .. }) => local.undelivered(None, data),
+            Frame::Message(Message::Call { req, .. }) => {
+                let asked = self.lock().calls.remove(&req);
+                if let Some(asked) = asked {
+                    local.unanswered(asked.question, AskError::Dead(asked.stand_in));
+                }
+            }
+            // Signals end with the session: the monitors fire, names are asked for again.
+            _ => {}
+        }
+    }
+
+    /// The link is lost; the session waits for another, and dials if it can.
+    pub(super) fn lost(self: &Arc<Self>, link: LinkId, now: Instant) {
+        let was = {
+            let mut state = self.lock();
+            let was = state.connection.link() == Some(link);
+            state.connection.link_lost(now, link);
+            was
+        };
+        self.dispatch();
+        self.changed();
+        if was && !self.is_over() {
+            self.shared.redial(self);
+        }
+    }
+
+    /// What is due.
+    pub(super) fn on_time(self: &Arc<Self>) {
+        let age = self
+            .local()
+            .map_or(Duration::ZERO, |local| local.lane_age());
+        let given_up = {
+            let mut state = self.lock();
+            state.connection.set_lane_age(age);
+            state.connection.handle_timeout(Instant::now());
+            let calls = &mut state.calls;
+            let given_up: Vec<u64> = calls
+                .iter()
+                .filter(|(_, asked)| !asked.question.is_awaited())
+                .map(|(&req, _)| req)
+                .collect();
+            for req in &given_up {
+                calls.remove(req);
+            }
+            given_up
+        };
+        for req in given_up {
+            self.signal(Frame::Cancel { req }, None);
+        }
+        self.dispatch();
+        self.wake_writer();
+    }
+}

@@ -1,0 +1,181 @@
+//! Links over TCP.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+use async_trait::async_trait;
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+use crate::transport::{Link, Listener, Sink, Source, Transport};
+
+/// Bytes that the kernel keeps for each direction. What lies there cannot be overtaken: with
+/// buffers of their own size a small message waits behind megabytes.
+const KERNEL_BYTES: u32 = 256 << 10;
+
+/// Most bytes of one read.
+const READ_BYTES: usize = 256 << 10;
+
+/// Most pieces of one write.
+const PIECES: usize = 64;
+
+/// Plain TCP: for loopback, and for networks that nobody else is in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tcp;
+
+#[async_trait]
+impl Transport for Tcp {
+    async fn listen(&self, address: &str) -> io::Result<Box<dyn Listener>> {
+        Ok(Box::new(Accepting(bind(address).await?)))
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Link> {
+        let stream = dial(address).await?;
+        link(stream)
+    }
+}
+
+/// Opens an address: the first of those that a name stands for that can be had.
+pub(crate) async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut failed = no_address(address);
+    for address in lookup_host(address).await? {
+        match open(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address)?;
+    // Where a node listened a moment ago, it may listen again.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
+/// Connects to the first of the addresses that a name stands for that answers.
+pub(crate) async fn dial(address: &str) -> io::Result<TcpStream> {
+    let mut failed = no_address(address);
+    for address in lookup_host(address).await? {
+        match socket(address)?.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn no_address(address: &str) -> io::Error {
+    let text = format!("{address} stands for no address");
+    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Accepted sockets have what the listening one has.
+    socket.set_send_buffer_size(KERNEL_BYTES)?;
+    socket.set_recv_buffer_size(KERNEL_BYTES)?;
+    Ok(socket)
+}
+
+/// A link over a stream that is connected.
+pub(crate) fn link(stream: TcpStream) -> io::Result<Link> {
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr()?;
+    let (read, write) = stream.into_split();
+    Ok(Link {
+        peer: peer.to_string(),
+        identity: Vec::new(),
+        is_local: peer.ip().is_loopback(),
+        source: Box::new(Reading::new(read)),
+        sink: Box::new(Writing(write)),
+    })
+}
+
+struct Accepting(TcpListener);
+
+#[async_trait]
+impl Listener for Accepting {
+    fn local_address(&self) -> String {
+        let address = self.0.local_addr();
+        address.map_or_else(|_| String::new(), |address| address.to_string())
+    }
+
+    async fn accept(&mut self) -> io::Result<Link> {
+        let (stream, _) = self.0.accept().await?;
+        link(stream)
+    }
+}
+
+/// The receiving half of a stream.
+pub(crate) struct Reading<R> {
+    stream: R,
+    buffer: BytesMut,
+}
+
+impl<R> Reading<R> {
+    pub(crate) fn new(stream: R) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+        }
+    }
+}
+
+#[async_trait]
+impl<R: AsyncRead + Unpin + Send> Source for Reading<R> {
+    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        // Memory of earlier reads that nobody looks at any more is used again.
+        if self.buffer.capacity() < READ_BYTES / 8 {
+            self.buffer.reserve(READ_BYTES);
+        }
+        match self.stream.read_buf(&mut self.buffer).await? {
+            0 => Ok(None),
+            _ => Ok(Some(self.buffer.split().freeze())),
+        }
+    }
+}
+
+/// The sending half of a stream.
+pub(crate) struct Writing<W>(pub(crate) W);
+
+#[async_trait]
+impl<W: AsyncWrite + Unpin + Send> Sink for Writing<W> {
+    async fn send(&mut self, chunks: &mut Vec<Bytes>) -> io::Result<()> {
+        let mut first = 0;
+        while first < chunks.len() {
+            let mut written = {
+                let pieces: Vec<_> = chunks[first..]
+                    .iter()
+                    .take(PIECES)
+                    .map(|chunk| IoSlice::new(chunk))
+                    .collect();
+                self.0.write_vectored(&pieces).await?
+            };
+            if written == 0 && chunks[first..].iter().any(|chunk| !chunk.is_empty()) {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            while first < chunks.len() && written >= chunks[first].len() {
+                written -= chunks[first].len();
+                first += 1;
+            }
+            if first < chunks.len() {
+                chunks[first].advance(written);
+            }
+        }
+        chunks.clear();
+        self.0.flush().await
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.0.shutdown().await
+    }
+}

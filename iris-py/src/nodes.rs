@@ -1,0 +1,226 @@
+//! Processes of other nodes.
+
+use std::time::Duration;
+
+use iris::nodes::{Expose, NodeConfig, Pending, Secret};
+use iris::{MeshError, Pid};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::convert;
+use crate::error;
+use crate::runtime::PyRuntime;
+use crate::wait::SIGNAL_INTERVAL;
+
+/// Waits for a node, without the GIL and open to Ctrl-C.
+fn waited<T: Send>(py: Python<'_>, pending: Result<Pending<T>, MeshError>) -> PyResult<T> {
+    let mut pending = pending.map_err(|error| error::mesh(py, &error))?;
+    loop {
+        if let Some(done) = py.detach(|| pending.wait_for(SIGNAL_INTERVAL)) {
+            return done.map_err(|error| error::mesh(py, &error));
+        }
+        py.check_signals()?;
+    }
+}
+
+fn expose(word: &str) -> PyResult<Expose> {
+    match word {
+        "named" => Ok(Expose::Named),
+        "all" => Ok(Expose::All),
+        other => Err(PyValueError::new_err(format!(
+            "expose must be 'named' or 'all', not {other:?}"
+        ))),
+    }
+}
+
+/// A time in seconds that a node can work with.
+fn seconds(name: &str, value: f64, least: f64) -> PyResult<Duration> {
+    let fits = value >= least && value <= 86_400.0;
+    fits.then(|| Duration::from_secs_f64(value)).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "{name} must be from {least} to 86400 seconds, not {value}"
+        ))
+    })
+}
+
+#[pymethods]
+impl PyRuntime {
+    /// Says how this runtime's node is to be, before the first call that needs it.
+    ///
+    /// `name` is what it calls itself in the logs of others, `cluster` what nodes must have in
+    /// common to talk. `secret` (bytes, 32 random ones) is a key that peers must know; without it
+    /// a node listens on this machine only unless `insecure=True`. `expose` is `"named"`: peers
+    /// reach actors that have a name, and those whose pid this node has given out; or `"all"`.
+    /// `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
+    /// seconds, 1 by default: a peer that is silent for three and a half times as long is gone.
+    /// `resume`, 5 s by default, is for how long a lost connection may come back before all that
+    /// hangs on it ends. `connect_timeout`, 5 s, is the most that a look-up takes. `max_message`,
+    /// in bytes, is 64 MiB.
+    ///
+    /// Raises `RuntimeError` once the node has been used, `ValueError` for values out of range.
+    #[pyo3(signature = (*, name="", cluster="", secret=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, max_message=None))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "Python's keyword arguments, which it names"
+    )]
+    fn configure_mesh(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        cluster: &str,
+        secret: Option<&[u8]>,
+        insecure: bool,
+        expose: &str,
+        allow_legacy: bool,
+        heartbeat: f64,
+        resume: f64,
+        connect_timeout: f64,
+        max_message: Option<u32>,
+    ) -> PyResult<()> {
+        for (what, text) in [("name", name), ("cluster", cluster)] {
+            if text.len() > 255 {
+                return Err(PyValueError::new_err(format!(
+                    "{what} must have 255 bytes at most, not {}",
+                    text.len()
+                )));
+            }
+        }
+        if secret.is_some_and(<[u8]>::is_empty) {
+            return Err(PyValueError::new_err("secret must not be empty"));
+        }
+        let mut config = NodeConfig {
+            name: name.to_owned(),
+            cluster: cluster.to_owned(),
+            secret: secret.map(Secret::new),
+            insecure,
+            expose: self::expose(expose)?,
+            allow_legacy,
+            heartbeat: seconds("heartbeat", heartbeat, 0.01)?,
+            resume: seconds("resume", resume, 0.0)?,
+            connect_timeout: seconds("connect_timeout", connect_timeout, 0.001)?,
+            ..NodeConfig::default()
+        };
+        if let Some(max) = max_message {
+            config.max_message = max;
+        }
+        if self.runtime(py)?.configure_mesh(config) {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "the node of this runtime has been used already: call configure_mesh() before \
+             listen() and the other calls of the mesh",
+        ))
+    }
+
+    /// Opens an address such as `"127.0.0.1:9000"` for other nodes; returns the address that was
+    /// bound, so port 0 is welcome.
+    ///
+    /// Beyond this machine peers have to prove who they are (`configure_mesh(secret=..)`), unless
+    /// `insecure=True` says that the network is trusted. `expose` as for `configure_mesh`.
+    ///
+    /// Raises `MeshError` if the address cannot be had, or if anybody on the network could send.
+    #[pyo3(signature = (addr, *, insecure=false, expose=None))]
+    fn listen(
+        &self,
+        py: Python<'_>,
+        addr: &str,
+        insecure: bool,
+        expose: Option<&str>,
+    ) -> PyResult<String> {
+        let runtime = self.runtime(py)?;
+        let expose = expose.map(self::expose).transpose()?;
+        let bound = waited(py, runtime.begin_listen(addr, insecure))?;
+        if let Some(expose) = expose {
+            let node = runtime.node().map_err(|error| error::mesh(py, &error))?;
+            node.expose(expose);
+        }
+        Ok(bound)
+    }
+
+    /// The pid of the local actor that stands for whoever has `name`, or is at that path, at the
+    /// node behind `addr`; `None` if nobody has it there.
+    ///
+    /// What the stand-in receives goes to the remote actor; it ends when that does, for the same
+    /// reason, or with `noconnection` when the node cannot be reached any more. `send`, `call`,
+    /// `ask`, `monitor` and `link` work with its pid as with any other.
+    ///
+    /// Waits without the GIL for 5 s at most; in coroutines use `resolve_remote_py`. Raises
+    /// `MeshError` if the node cannot be asked.
+    fn resolve_remote(&self, py: Python<'_>, addr: &str, name: &str) -> PyResult<Option<u64>> {
+        let found = waited(py, self.runtime(py)?.begin_resolve(addr, name))?;
+        Ok(found.map(Pid::raw))
+    }
+
+    /// Sends to an actor of the node behind `addr`: `pid` is its own pid there, or that of its
+    /// stand-in here. `False` if the stand-in has ended. Raises `MeshError` if the node cannot be
+    /// reached.
+    ///
+    /// That it was sent does not say that it was handled: a message that cannot be delivered
+    /// becomes a dead letter.
+    fn send_remote(
+        &self,
+        py: Python<'_>,
+        addr: &str,
+        pid: u64,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let (runtime, pid) = self.target(py, pid)?;
+        let Some(pid) = pid else { return Ok(false) };
+        let message = convert::payload(data)?;
+        let stand_in = waited(py, runtime.begin_remote(addr, pid))?;
+        let sent = py.detach(|| runtime.send_payload(stand_in, message));
+        Ok(sent.is_ok())
+    }
+
+    /// `watcher`, or the actor that calls this, gets one DOWN system message when an actor of the
+    /// node behind `addr` ends or cannot be reached any more; `pid` as for `send_remote`. Returns
+    /// the monitor's reference. Raises `MeshError` if the node cannot be reached, `ValueError`
+    /// outside of actors without a `watcher`.
+    #[pyo3(signature = (addr, pid, watcher=None))]
+    fn monitor_remote(
+        &self,
+        py: Python<'_>,
+        addr: &str,
+        pid: u64,
+        watcher: Option<u64>,
+    ) -> PyResult<u64> {
+        let (runtime, pid) = self.target(py, pid)?;
+        let pid = pid.ok_or_else(|| PyValueError::new_err("0 is no pid"))?;
+        let watcher = match watcher {
+            Some(watcher) => self.live_target(py, watcher)?.1,
+            None => runtime.inside().ok_or_else(|| {
+                PyValueError::new_err(
+                    "monitor_remote() outside of actors needs watcher=, the actor that is told",
+                )
+            })?,
+        };
+        let stand_in = waited(py, runtime.begin_remote(addr, pid))?;
+        Ok(runtime.monitor(watcher, stand_in).raw())
+    }
+
+    /// Whether the node behind `addr` answers now; dials it if there is no connection.
+    fn is_node_up(&self, py: Python<'_>, addr: &str) -> PyResult<bool> {
+        waited(py, self.runtime(py)?.begin_is_up(addr))
+    }
+
+    /// `pid` gets a system message `NODE_UP`, `NODE_DOWN`, `NODE_STALLED` or `NODE_MOVING` with the
+    /// `node`'s name when something happens to another node; `False` if it does so already.
+    fn watch_nodes(&self, py: Python<'_>, pid: u64) -> PyResult<bool> {
+        let (runtime, pid) = self.live_target(py, pid)?;
+        Ok(runtime.watch_nodes(pid))
+    }
+
+    /// Allows other nodes to reach an actor that has no name by its pid.
+    fn export(&self, py: Python<'_>, pid: u64) -> PyResult<()> {
+        let (runtime, pid) = self.live_target(py, pid)?;
+        runtime.export(pid).map_err(|error| error::mesh(py, &error))
+    }
+
+    /// The nodes that there are connections to: pairs of an id and what they call themselves.
+    fn nodes(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        let runtime = self.runtime(py)?;
+        let node = runtime.node().map_err(|error| error::mesh(py, &error))?;
+        let peers = node.peers().into_iter();
+        Ok(peers.map(|(id, name)| (id.to_string(), name)).collect())
+    }
+}

@@ -1,0 +1,282 @@
+"""Nodes: actors of other runtimes and processes, over TCP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+
+import pytest
+from support import PATIENCE, Inbox
+
+import iris
+
+
+@pytest.fixture
+def there() -> Iterator[iris.Runtime]:
+    with iris.Runtime() as runtime:
+        yield runtime
+
+
+def until(condition, patience: float = PATIENCE) -> bool:
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def test_a_message_reaches_an_actor_of_another_node(
+    rt: iris.Runtime, there: iris.Runtime, inbox: Inbox
+) -> None:
+    pid = rt.spawn(inbox)
+    rt.register("svc", pid)
+    address = rt.listen("127.0.0.1:0")
+    remote = there.resolve_remote(address, "svc")
+    assert remote is not None
+    assert remote != pid
+    for n in range(1000):
+        assert there.send(remote, b"%d" % n)
+    assert inbox.take(1000) == [b"%d" % n for n in range(1000)]
+    assert there.resolve_remote(address, "nobody") is None
+
+
+def test_an_actor_of_another_node_is_asked(rt: iris.Runtime, there: iris.Runtime) -> None:
+    rt.register("upper", rt.spawn(lambda data: data.upper()))
+    address = rt.listen("127.0.0.1:0")
+    remote = there.resolve_remote(address, "upper")
+    assert remote is not None
+    assert there.call(remote, b"hello") == b"HELLO"
+
+    async def ask() -> bytes:
+        return await there.ask(remote, b"awaited")
+
+    assert asyncio.run(ask()) == b"AWAITED"
+
+
+class Counter(iris.Actor):
+    def __init__(self) -> None:
+        self.n = 0
+
+    def add(self, k: int) -> int:
+        if k < 0:
+            raise ValueError(f"{k} is below 0")
+        self.n += k
+        return self.n
+
+
+def test_an_actor_of_a_class_is_called_at_another_node(
+    rt: iris.Runtime, there: iris.Runtime
+) -> None:
+    counter = rt.spawn(Counter)
+    rt.register("counter", counter)
+    address = rt.listen("127.0.0.1:0")
+    pid = there.resolve_remote(address, "counter")
+    assert pid is not None
+    remote = there.ref(pid, Counter)
+    assert remote.call(Counter.add, 2) == 2
+    remote.tell(Counter.add, 3)
+    assert remote.call(Counter.add, 1) == 6
+    # The exception is raised as its own type.
+    with pytest.raises(ValueError, match="-1 is below 0"):
+        remote.call(Counter.add, -1)
+
+
+def test_a_remote_end_is_a_down_with_its_reason(
+    rt: iris.Runtime, there: iris.Runtime, inbox: Inbox
+) -> None:
+    def handler(data: bytes) -> None:
+        raise RuntimeError("as asked")
+
+    rt.register("frail", rt.spawn(handler))
+    address = rt.listen("127.0.0.1:0")
+    remote = there.resolve_remote(address, "frail")
+    assert remote is not None
+    watcher = there.spawn(inbox, system=True)
+    reference = there.monitor(watcher, remote)
+    there.send(remote, b"x")
+    down = inbox.get()
+    assert (down.type_name, down.reference, down.target_pid) == ("DOWN", reference, remote)
+    assert down.reason == "crash"
+    assert down.metadata["message"] == "as asked"
+
+
+def test_monitor_remote_and_send_remote_take_pids_of_there(
+    rt: iris.Runtime, there: iris.Runtime, inbox: Inbox
+) -> None:
+    heard = Inbox()
+    pid = rt.spawn(heard)
+    rt.register("svc", pid)
+    address = rt.listen("127.0.0.1:0")
+    assert there.send_remote(address, pid, b"by its own pid")
+    remote = there.resolve_remote(address, "svc")
+    assert remote is not None
+    assert there.send_remote(address, remote, b"by its stand-in")
+    assert heard.take(2) == [b"by its own pid", b"by its stand-in"]
+    watcher = there.spawn(inbox, system=True)
+    with pytest.raises(ValueError, match="needs watcher="):
+        there.monitor_remote(address, pid)
+    there.monitor_remote(address, pid, watcher)
+    rt.stop(pid)
+    assert inbox.get().reason == "killed"
+
+
+def test_the_description_s_look_up_is_awaited(rt: iris.Runtime, there: iris.Runtime) -> None:
+    heard = Inbox()
+    rt.register("auth_worker", rt.spawn(heard))
+    addr = rt.listen("127.0.0.1:0")
+
+    async def find_remote() -> None:
+        remote_pid = await there.resolve_remote_py(addr, "auth_worker")
+        if remote_pid:
+            there.send_remote(addr, remote_pid, b"login")
+
+    asyncio.run(find_remote())
+    assert heard.get() == b"login"
+
+
+def test_errors_say_what_to_do(rt: iris.Runtime) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = "%s:%d" % taken.getsockname()
+        with pytest.raises(iris.MeshError, match=f"cannot listen at {address}"):
+            rt.listen(address)
+    with pytest.raises(iris.MeshError, match="give the node TLS or a secret, or say insecure=True"):
+        rt.listen("0.0.0.0:0")
+    with pytest.raises(iris.MeshError, match="no connection to"):
+        rt.resolve_remote(address, "svc")
+    assert rt.is_node_up(address) is False
+    with pytest.raises(ConnectionError):
+        rt.send_remote(address, 2**40, b"x")
+    for name in ("", "x" * 2000, "\0iris.mesh/2;"):
+        with pytest.raises(ValueError, match="name"):
+            rt.resolve_remote(address, name)
+    for address in ("", "no port", "127.0.0.1:99999", "127.0.0.1:-1"):
+        with pytest.raises(iris.MeshError):
+            rt.listen(address)
+    with pytest.raises(ValueError, match="expose must be 'named' or 'all'"):
+        rt.listen("127.0.0.1:0", expose="some")
+    with pytest.raises(RuntimeError, match="call configure_mesh\\(\\) before"):
+        rt.configure_mesh(name="late")
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"heartbeat": 0.0}, "heartbeat must be from"),
+        ({"heartbeat": float("nan")}, "heartbeat must be from"),
+        ({"resume": -1.0}, "resume must be from"),
+        ({"connect_timeout": float("inf")}, "connect_timeout must be from"),
+        ({"name": "x" * 256}, "name must have 255 bytes"),
+        ({"secret": b""}, "secret must not be empty"),
+        ({"expose": "some"}, "expose must be"),
+    ],
+)
+def test_settings_out_of_range_are_refused(rt: iris.Runtime, settings, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        rt.configure_mesh(**settings)
+
+
+def test_a_secret_keeps_strangers_out(rt: iris.Runtime, there: iris.Runtime) -> None:
+    rt.configure_mesh(secret=b"0123456789abcdef0123456789abcdef")
+    rt.register("svc", rt.spawn(lambda data: b"yes"))
+    address = rt.listen("127.0.0.1:0")
+    with pytest.raises(iris.MeshError):
+        there.resolve_remote(address, "svc")
+    with iris.Runtime() as friend:
+        friend.configure_mesh(secret=b"0123456789abcdef0123456789abcdef")
+        remote = friend.resolve_remote(address, "svc")
+        assert remote is not None
+        assert friend.call(remote, b"?") == b"yes"
+
+
+def test_a_node_of_the_earlier_release_is_served(rt: iris.Runtime) -> None:
+    heard = Inbox()
+    pid = rt.spawn(heard)
+    rt.register("abc", pid)
+    host, _, port = rt.listen("127.0.0.1:0").partition(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as old:
+        old.sendall(b"\x01" + b"\x01" + struct.pack(">I", 3) + b"abc")
+        assert struct.unpack(">Q", old.recv(8))[0] == pid
+        old.sendall(b"\x00" + struct.pack(">QI", pid, 5) + b"hello" + b"\x02")
+        assert old.recv(1) == b"\x03"
+    assert heard.get() == b"hello"
+
+
+NODE = """
+import sys, iris
+rt = iris.Runtime()
+rt.configure_mesh(name=sys.argv[1])
+seen = []
+rt.register("echo", rt.spawn(lambda data: data))
+print(rt.listen("127.0.0.1:0"), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def node(name: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-c", textwrap.dedent(NODE), name]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def test_a_process_that_is_killed_is_a_node_that_is_down(rt: iris.Runtime, inbox: Inbox) -> None:
+    rt.configure_mesh(resume=0.2, heartbeat=0.2)
+    watcher = rt.spawn(inbox, system=True)
+    rt.watch_nodes(watcher)
+    with node("mortal") as (process, address):
+        remote = rt.resolve_remote(address, "echo")
+        assert remote is not None
+        rt.monitor(watcher, remote)
+        assert rt.call(remote, b"alive") == b"alive"
+        assert [name for _, name in rt.nodes()] == ["mortal"]
+        up = inbox.get()
+        assert (up.type_name, up.node) == ("NODE_UP", "mortal")
+        process.kill()
+        news = {inbox.get().type_name, inbox.get().type_name}
+        assert news == {"DOWN", "NODE_DOWN"}
+        assert rt.join(remote, PATIENCE)
+        assert rt.is_node_up(address) is False
+        with pytest.raises(iris.DeadActorError):
+            rt.call(remote, b"dead")
+
+
+def test_a_node_that_comes_back_is_found_again(rt: iris.Runtime) -> None:
+    rt.configure_mesh(resume=0.2, heartbeat=0.2)
+    with node("one") as (process, address):
+        remote = rt.resolve_remote(address, "echo")
+        assert remote is not None
+        process.kill()
+        assert rt.join(remote, PATIENCE)
+    program = NODE.replace('"127.0.0.1:0"', f'"{address}"')
+    command = [sys.executable, "-c", textwrap.dedent(program), "two"]
+    again = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert again.stdout is not None
+        assert again.stdout.readline().strip() == address
+        successor = rt.resolve_remote(address, "echo")
+        assert successor is not None
+        assert successor != remote
+        assert rt.call(successor, b"back") == b"back"
+    finally:
+        again.kill()
+        again.communicate()
