@@ -78,6 +78,9 @@ pub struct NodeConfig {
     pub max_message: u32,
     /// A peer whose guest lane makes no progress for so long counts as stalled; 5 s.
     pub stalled_after: Duration,
+    /// Its threads: each handful of busy peers needs one, and more than one cost each question and
+    /// its answer a few wake-ups between them. 1 on a machine of two CPUs or less, else 2.
+    pub threads: usize,
     /// Links at one time that have not proved who they are; 256.
     pub max_unproven: usize,
 }
@@ -98,6 +101,8 @@ impl Default for NodeConfig {
             connect_timeout: Duration::from_secs(5),
             max_message: DEFAULT_MAX_MESSAGE,
             stalled_after: Duration::from_secs(5),
+            threads: std::thread::available_parallelism()
+                .map_or(1, |cpus| 1 + usize::from(cpus.get() > 2)),
             max_unproven: 256,
         }
     }

@@ -87,7 +87,7 @@ enum Known {
 }
 
 impl Node {
-    /// A node over `transport`, with two threads of its own at most.
+    /// A node over `transport`, with threads of its own.
     ///
     /// # Errors
     ///
@@ -97,9 +97,8 @@ impl Node {
         transport: Arc<dyn Transport>,
         local: Weak<dyn Local>,
     ) -> io::Result<Self> {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = Builder::new_multi_thread()
-            .worker_threads(cpus.min(2))
+            .worker_threads(config.threads.max(1))
             .thread_name("iris-mesh")
             .enable_all()
             .build()?;

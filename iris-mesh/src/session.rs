@@ -37,7 +37,9 @@ pub(crate) struct Session {
     name: String,
     state: Mutex<State>,
     /// Events are handled one after the other, by whichever task has found some.
-    turn: Mutex<()>,
+    turn: Mutex<Turn>,
+    /// Whether messages wait for room in a mailbox: hardly ever.
+    held_up: AtomicBool,
     /// There is output, after the writer has found none.
     output: Notify,
     writer_sleeps: AtomicBool,
@@ -47,6 +49,13 @@ pub(crate) struct Session {
     room: Notify,
     /// Where to dial if the link is lost; empty if only the peer knows how to reach this node.
     address: Mutex<String>,
+}
+
+/// What is kept from one event to the next.
+#[derive(Default)]
+struct Turn {
+    /// Who may be reached for certain: looked up once for many messages.
+    allowed: Option<Pid>,
 }
 
 struct State {
@@ -67,6 +76,8 @@ struct State {
     waiting: HashMap<Pid, VecDeque<(u64, Bytes, Cost)>>,
     next: u64,
     over: bool,
+    /// When the clock's task looks next; `None` before it sleeps for the first time.
+    clock_due: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -113,8 +124,10 @@ impl Session {
                 waiting: HashMap::new(),
                 next: 1,
                 over: false,
+                clock_due: None,
             }),
-            turn: Mutex::new(()),
+            turn: Mutex::default(),
+            held_up: AtomicBool::new(false),
             output: Notify::new(),
             writer_sleeps: AtomicBool::new(false),
             timer: Notify::new(),
@@ -186,6 +199,17 @@ impl Session {
         }
     }
 
+    /// Wakes the clock's task if something is due before it would look.
+    fn set_clock(&self, state: &mut State) {
+        let due = state.connection.poll_timeout();
+        if let (Some(due), Some(known)) = (due, state.clock_due)
+            && due < known
+        {
+            state.clock_due = Some(due);
+            self.timer.notify_one();
+        }
+    }
+
     /// Output or time-outs may have changed.
     fn changed(&self) {
         self.wake_writer();
@@ -194,7 +218,10 @@ impl Session {
 
     #[inline]
     fn wake_writer(&self) {
-        if self.writer_sleeps.swap(false, Ordering::AcqRel) {
+        // Read first: while it is awake, nobody writes to the line.
+        if self.writer_sleeps.load(Ordering::Acquire)
+            && self.writer_sleeps.swap(false, Ordering::AcqRel)
+        {
             self.output.notify_one();
         }
     }

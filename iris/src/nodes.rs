@@ -16,7 +16,7 @@
 //! dead letter ([`DeadLetterReason::Unreachable`]). A lost connection is dialled again, and goes on
 //! where it was, for [`resume`](NodeConfig::resume), 5 s by default.
 //!
-//! The node's tasks run on two threads of their own, which no handler can stall. They begin with
+//! The node's tasks run on [threads](NodeConfig::threads) of their own, which no handler can stall. They begin with
 //! the first of these calls.
 
 mod local;

@@ -13,6 +13,8 @@ enum Area {
     Core,
     /// Crashes and restarts: a program of `bench/core`.
     Supervise,
+    /// Two nodes over TCP: a program of `bench/core`.
+    Mesh,
     /// The Python binding: `bench/python`, on the installed wheel.
     Python,
     /// Offloaded functions: `bench/offload`, on the installed wheel.
@@ -20,15 +22,16 @@ enum Area {
 }
 
 /// The areas by their names.
-const AREAS: [(&str, Area); 4] = [
+const AREAS: [(&str, Area); 5] = [
     ("core", Area::Core),
     ("supervise", Area::Supervise),
+    ("mesh", Area::Mesh),
     ("python", Area::Python),
     ("offload", Area::Offload),
 ];
 
 /// Areas of the plan that later versions bring.
-const LATER: [&str; 2] = ["mesh", "node"];
+const LATER: [&str; 1] = ["node"];
 
 /// Where `bench/core` is built, so that it shares nothing with the product's builds.
 const CORE_TARGET: &str = "target/bench-core";
@@ -38,7 +41,7 @@ impl Area {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Core => &["--json", "--quick", "--full"],
-            Self::Supervise | Self::Python | Self::Offload => &["--json", "--quick"],
+            Self::Supervise | Self::Mesh | Self::Python | Self::Offload => &["--json", "--quick"],
         }
     }
 }
@@ -76,6 +79,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options<'_>) -> Result<(), Err
     let mut command = match options.area {
         Area::Core => core(workspace, "bench-core")?,
         Area::Supervise => core(workspace, "bench-supervise")?,
+        Area::Mesh => core(workspace, "bench-mesh")?,
         Area::Python => {
             let mut command = python(workspace, "bench/python/main.py")?;
             if let Some(folder) = peers(workspace) {

@@ -1,6 +1,7 @@
 //! What a session's events mean here.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use iris_wire::connection::{Cost, LinkId, SendError};
 use iris_wire::frame::{Frame, Message, Name, Refused};
 use tokio::time::timeout;
 
-use super::{Session, Watched, resolved};
+use super::{Session, Turn, Watched, resolved};
 use crate::local::{Delivered, Local, NodeEvent, answer};
 
 /// Events that are taken out at once.
@@ -21,7 +22,7 @@ impl Session {
     /// Handles the events that there are, in order, one task at a time.
     pub(super) fn dispatch(self: &Arc<Self>) {
         let Some(local) = self.local() else { return };
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = Vec::new();
         let mut costs = Vec::new();
         loop {
@@ -39,18 +40,25 @@ impl Session {
             if events.is_empty() {
                 return;
             }
+            turn.allowed = None;
             for event in events.drain(..) {
-                self.handle(&*local, event, &mut costs);
+                self.handle(&*local, &mut turn, event, &mut costs);
             }
         }
     }
 
-    fn handle(self: &Arc<Self>, local: &dyn Local, event: Event, costs: &mut Vec<Cost>) {
+    fn handle(
+        self: &Arc<Self>,
+        local: &dyn Local,
+        turn: &mut Turn,
+        event: Event,
+        costs: &mut Vec<Cost>,
+    ) {
         match event {
             Event::Message {
                 seq, message, cost, ..
             } => {
-                if let Some(cost) = self.message(local, seq, message, cost) {
+                if let Some(cost) = self.message(local, turn, seq, message, cost) {
                     costs.push(cost);
                 }
             }
@@ -90,13 +98,15 @@ impl Session {
     fn message(
         self: &Arc<Self>,
         local: &dyn Local,
+        turn: &mut Turn,
         seq: u64,
         message: Message,
         cost: Cost,
     ) -> Option<Cost> {
         match message {
             Message::Send { dst, data, .. } => {
-                if self.shared.exports.allows(local, dst) {
+                if turn.allowed == Some(dst) || self.shared.exports.allows(local, dst) {
+                    turn.allowed = Some(dst);
                     return self.deliver(local, seq, dst, data, cost);
                 }
                 self.refuse(seq, Some(dst), Refused::Denied);
@@ -133,7 +143,7 @@ impl Session {
         data: Bytes,
         cost: Cost,
     ) -> Option<Cost> {
-        {
+        if self.held_up.load(Ordering::Acquire) {
             let mut state = self.lock();
             if let Some(waiting) = state.waiting.get_mut(&dst) {
                 waiting.push_back((seq, data, cost));
@@ -146,6 +156,7 @@ impl Session {
             Delivered::Wait(data) => {
                 let waiting = VecDeque::from([(seq, data, cost)]);
                 self.lock().waiting.insert(dst, waiting);
+                self.held_up.store(true, Ordering::Release);
                 let session = self.clone();
                 self.shared.spawn(session.deliver_waiting(dst));
                 return None;
@@ -163,6 +174,9 @@ impl Session {
                 let next = state.waiting.get_mut(&dst).and_then(VecDeque::pop_front);
                 if next.is_none() {
                     state.waiting.remove(&dst);
+                    // Only events, which have their turn after this, add some.
+                    self.held_up
+                        .store(!state.waiting.is_empty(), Ordering::Release);
                 }
                 next
             };

@@ -33,6 +33,7 @@ pub(super) async fn read(session: Arc<Session>, link: LinkId, mut source: Box<dy
             let current = state.connection.link() == Some(link);
             if current {
                 state.connection.handle_input(now, link, bytes);
+                session.set_clock(&mut state);
             }
             current
         };
@@ -58,14 +59,15 @@ pub(super) async fn write(session: Arc<Session>, link: LinkId, mut sink: Box<dyn
                 session.writer_sleeps.store(true, Ordering::Release);
             }
             let current = connection.link() == Some(link);
-            (bytes, current, connection.is_closed())
+            let closed = connection.is_closed();
+            session.set_clock(&mut state);
+            (bytes, current, closed)
         };
         if bytes > 0 {
             if sink.send(&mut chunks).await.is_err() {
                 session.lost(link, Instant::now());
                 return;
             }
-            session.timer.notify_one();
             continue;
         }
         // There may be room now.
@@ -84,15 +86,17 @@ pub(super) async fn write(session: Arc<Session>, link: LinkId, mut sink: Box<dyn
 pub(super) async fn watch_clock(session: Arc<Session>) {
     loop {
         let changed = session.timer.notified();
-        let (due, over) = {
-            let state = session.lock();
-            (state.connection.poll_timeout(), state.over)
+        let due = {
+            let mut state = session.lock();
+            if state.over {
+                return;
+            }
+            let sweep = Instant::now() + SWEEP;
+            let due = state.connection.poll_timeout();
+            let due = due.map_or(sweep, |due| due.min(sweep));
+            state.clock_due = Some(due);
+            due
         };
-        if over {
-            return;
-        }
-        let sweep = Instant::now() + SWEEP;
-        let due = due.map_or(sweep, |due| due.min(sweep));
         if timeout_at(due.into(), changed).await.is_err() {
             session.on_time();
         } else {
