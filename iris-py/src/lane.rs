@@ -268,6 +268,28 @@ impl GuestLane {
         self.shared.waiting.notify_all();
     }
 
+    /// What tells for how long work has waited here without a slice having begun or ended. It looks
+    /// when it is called, and so finds out late by as much as it is called seldom.
+    pub(crate) fn age(&self) -> impl Fn() -> Duration + Send + Sync + 'static {
+        let shared = Arc::downgrade(&self.shared);
+        let seen = Mutex::new(None::<(u64, Instant)>);
+        move || {
+            let Some(shared) = shared.upgrade() else {
+                return Duration::ZERO;
+            };
+            let waits = !shared.lock().ready.is_empty();
+            let slice = shared.slice.load(Ordering::Relaxed);
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*seen {
+                Some((known, since)) if waits && *known == slice => since.elapsed(),
+                _ => {
+                    *seen = waits.then(|| (slice, Instant::now()));
+                    Duration::ZERO
+                }
+            }
+        }
+    }
+
     /// Threads of the lane, and of actors that are run apart from it, just now.
     pub(crate) fn threads(&self) -> (usize, usize) {
         let state = self.shared.lock();

@@ -54,11 +54,13 @@ impl PyRuntime {
     /// `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
     /// seconds, 1 by default: a peer that is silent for three and a half times as long is gone.
     /// `resume`, 5 s by default, is for how long a lost connection may come back before all that
-    /// hangs on it ends. `connect_timeout`, 5 s, is the most that a look-up takes. `max_message`,
+    /// hangs on it ends. `connect_timeout`, 5 s, is the most that a look-up takes. A peer
+    /// whose Python makes no progress for `stalled_after`, 5 s, while actors there have messages, is
+    /// reported as stalled (`watch_nodes`); its heartbeats do not need Python. `max_message`,
     /// in bytes, is 64 MiB.
     ///
     /// Raises `RuntimeError` once the node has been used, `ValueError` for values out of range.
-    #[pyo3(signature = (*, name="", cluster="", secret=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, max_message=None))]
+    #[pyo3(signature = (*, name="", cluster="", secret=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -75,6 +77,7 @@ impl PyRuntime {
         heartbeat: f64,
         resume: f64,
         connect_timeout: f64,
+        stalled_after: f64,
         max_message: Option<u32>,
     ) -> PyResult<()> {
         for (what, text) in [("name", name), ("cluster", cluster)] {
@@ -98,6 +101,7 @@ impl PyRuntime {
             heartbeat: seconds("heartbeat", heartbeat, 0.01)?,
             resume: seconds("resume", resume, 0.0)?,
             connect_timeout: seconds("connect_timeout", connect_timeout, 0.001)?,
+            stalled_after: seconds("stalled_after", stalled_after, 0.01)?,
             ..NodeConfig::default()
         };
         if let Some(max) = max_message {

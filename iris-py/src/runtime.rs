@@ -124,6 +124,7 @@ impl PyRuntime {
         let cohort = runtime.lasting_cohort(lane.clone());
         let loop_cohort = runtime.lasting_cohort(loop_lane.clone());
         supervise::tell_of_those_given_up(&runtime);
+        runtime.set_lane_age(lane.age());
         let parts = ManuallyDrop::new(Parts {
             runtime,
             own: OwnThreads::new(lane.clone()),

@@ -280,3 +280,40 @@ def test_a_node_that_comes_back_is_found_again(rt: iris.Runtime) -> None:
     finally:
         again.kill()
         again.communicate()
+
+
+def test_a_node_whose_python_is_stalled_is_not_taken_for_dead(
+    rt: iris.Runtime, inbox: Inbox
+) -> None:
+    rt.configure_mesh(heartbeat=0.05, stalled_after=0.3)
+    watcher = rt.spawn(inbox, system=True)
+    rt.watch_nodes(watcher)
+    # A call of C that keeps the GIL, while messages wait.
+    program = """
+        import ctypes, sys, time, iris
+        rt = iris.Runtime()
+        rt.configure_mesh(name="sleeper", heartbeat=0.05)
+        rt.register("echo", rt.spawn(lambda data: data))
+        rt.register("sleep", rt.spawn(lambda data: ctypes.PyDLL(None).usleep(2_000_000)))
+        print(rt.listen("127.0.0.1:0"), flush=True)
+        sys.stdin.read()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        sleep, echo = (rt.resolve_remote(address, name) for name in ("sleep", "echo"))
+        assert sleep is not None
+        assert echo is not None
+        assert inbox.get().type_name == "NODE_UP"
+        rt.send(sleep, b"now")
+        for _ in range(10):
+            rt.send(echo, b"waits")
+        news = [inbox.get(), inbox.get()]
+        assert [one.type_name for one in news] == ["NODE_STALLED", "NODE_MOVING"]
+        assert news[0].node == "sleeper"
+        assert rt.call(echo, b"alive") == b"alive"
+    finally:
+        process.kill()
+        process.communicate()

@@ -404,6 +404,7 @@ class Runtime:
         heartbeat: float = 1.0,
         resume: float = 5.0,
         connect_timeout: float = 5.0,
+        stalled_after: float = 5.0,
         max_message: int | None = None,
     ) -> None: ...
     def listen(self, addr: str, *, insecure: bool = False, expose: str | None = None) -> str: ...
