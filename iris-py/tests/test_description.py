@@ -326,6 +326,32 @@ rt.join(pid)
         "rt.set_release_gil_limits(max_threads=8, gil_pool_size=2)\nrt.set_release_gil_strict(True)",
         before=RUNTIME,
     ),
+    "remote names": Example(
+        """
+        # 3. Look it up remotely (Network)
+        async def find_remote():
+            addr = "192.168.1.5:9000"
+            # Non-blocking resolution
+            remote_pid = await rt.resolve_remote_py(addr, "auth_worker")
+            if remote_pid:
+                rt.send_remote(addr, remote_pid, b"login")
+        """,
+        "got b'login'\n",
+        before=RUNTIME
+        + """
+import asyncio, inspect
+other = iris.Runtime()
+other.register("auth_worker", other.spawn(lambda data: print("got", data)))
+""",
+        # The same at an address where somebody listens.
+        after="""
+text = inspect.getsource(find_remote).replace("192.168.1.5:9000", other.listen("127.0.0.1:0"))
+exec(text)
+asyncio.run(find_remote())
+rt.shutdown()
+other.shutdown()
+""",
+    ),
     "a pool for offloaded calls": Example(
         """
         import iris
@@ -346,24 +372,6 @@ rt.join(pid)
         """,
         "4\n",
         after="print(len(set(workers)))",
-    ),
-}
-
-# Each fails until what it needs is built, and then has to move up.
-NOT_YET = {
-    "remote names": Example(
-        """
-        # 3. Look it up remotely (Network)
-        async def find_remote():
-            addr = "192.168.1.5:9000"
-            # Non-blocking resolution
-            remote_pid = await rt.resolve_remote_py(addr, "auth_worker")
-            if remote_pid:
-                rt.send_remote(addr, remote_pid, b"login")
-        """,
-        before=RUNTIME,
-        # Nobody listens at that address: the point is that the calls are there.
-        after="rt.resolve_remote_py, rt.send_remote",
     ),
 }
 
@@ -397,13 +405,3 @@ def test_the_example_runs_as_printed(name: str, tmp_path: pathlib.Path) -> None:
     assert output == example.output
     # One of them crashes an actor on purpose.
     assert done.stderr == "" or name == "system messages"
-
-
-@pytest.mark.parametrize("name", NOT_YET)
-@pytest.mark.xfail(strict=True, reason="needs a mesh")
-def test_an_example_of_what_is_not_built(name: str, tmp_path: pathlib.Path) -> None:
-    example = NOT_YET[name]
-    done = run(example, tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    if example.output:
-        assert done.stdout == example.output
