@@ -306,6 +306,7 @@ impl LegacyPeer {
             node: None,
             name: self.address.clone(),
             reason: reason.to_owned(),
+            left: false,
         });
         self.room.notify_waiters();
         self.output.notify_one();

@@ -101,6 +101,8 @@ pub enum NodeEvent {
         name: String,
         /// Why, for people.
         reason: String,
+        /// Whether it said goodbye.
+        left: bool,
     },
     /// It lives, but its guest lane makes no progress.
     Stalled {

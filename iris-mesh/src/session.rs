@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iris_core::{AskError, Exit, ExitReason, Pid, ReplyTo};
-use iris_wire::connection::{Config, Cost, SendError};
+use iris_wire::connection::{Config, Cost, Lost, SendError};
 use iris_wire::frame::{ErrorCode, Frame, Message, Name};
 use iris_wire::handshake::{Authenticated, Peer};
 use iris_wire::{Connection, NodeId};
@@ -404,7 +404,7 @@ impl Session {
 
     /// All that hangs on the session ends with it. The connection may begin another on the link that
     /// it has.
-    fn end(&self, reason: &str) {
+    fn end(&self, why: &Lost) {
         let Some(local) = self.local() else { return };
         let mut state = self.lock();
         if state.over {
@@ -431,18 +431,31 @@ impl Session {
         for Asked { question, stand_in } in calls.into_values() {
             local.unanswered(question, AskError::Dead(stand_in));
         }
+        // Who leaves on purpose has lost nobody.
+        let ours = matches!(why, Lost::Closed(ErrorCode::Leaving));
+        let reason = if ours {
+            ExitReason::Shutdown
+        } else {
+            ExitReason::NoConnection
+        };
         for StandIn { pid, .. } in stand_ins.into_values() {
-            let reason = ExitReason::NoConnection;
-            local.close_stand_in(pid, reason.into());
+            local.close_stand_in(pid, reason.clone().into());
         }
         if closed {
             self.shared.session_over(self);
         }
-        local.node_event(NodeEvent::Down {
-            node: Some(self.node),
-            name: self.called(),
-            reason: reason.to_owned(),
-        });
+        if !ours {
+            let left = match why {
+                Lost::PeerLeft(code) | Lost::ByPeer { code, .. } => *code == ErrorCode::Leaving,
+                _ => false,
+            };
+            local.node_event(NodeEvent::Down {
+                node: Some(self.node),
+                name: self.called(),
+                reason: why.to_string(),
+                left,
+            });
+        }
         // Those that wait for room find that there will be none.
         self.room.notify_waiters();
         self.changed();

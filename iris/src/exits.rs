@@ -203,6 +203,11 @@ impl Exits {
         if exit.reason.is_failure() {
             self.failed.fetch_add(1, Ordering::Relaxed);
             let failure = exit.failure.as_ref().map(tracing::field::display);
+            if exit.reason == ExitReason::NoConnection {
+                // The node's end is told, which is that of many.
+                tracing::debug!(pid = pid.raw(), behavior, "process cannot be reached");
+                return;
+            }
             tracing::error!(pid = pid.raw(), behavior, reason = %exit.reason, failure, "process failed");
         } else {
             self.clean.fetch_add(1, Ordering::Relaxed);

@@ -184,12 +184,12 @@ mod tests {
     fn a_missing_or_unknown_area_is_answered_with_the_valid_ones() {
         assert_eq!(
             parse(""),
-            Err("`bench` needs an area: core, supervise, python, offload".into())
+            Err("`bench` needs an area: core, supervise, mesh, python, offload".into())
         );
         assert_eq!(
             parse("cores"),
             Err(
-                "unknown argument `cores` of `bench`; valid ones: core, supervise, python, offload"
+                "unknown argument `cores` of `bench`; valid ones: core, supervise, mesh, python, offload"
                     .into()
             )
         );

@@ -57,7 +57,7 @@ usage: cargo xtask COMMAND
 
 not in this version yet:
   node
-  bench mesh|node
+  bench node|node
   demo --mesh, --gateway
 
 environment:
@@ -190,7 +190,7 @@ mod tests {
             "node",
             "demo --quick --mesh",
             "demo --gateway",
-            "bench mesh --json",
+            "bench node --json",
         ] {
             let error = error_of(line);
             assert!(

@@ -87,7 +87,7 @@ impl Session {
                 tracing::info!(peer = %self.called(), %reason, "a link is down");
                 self.shared.redial(self);
             }
-            Event::Lost(why) => self.end(&why.to_string()),
+            Event::Lost(why) => self.end(&why),
             // Membership packets, credit of single processes, pongs and farewells ask for
             // nothing here.
             _ => {}

@@ -173,6 +173,7 @@ impl Local for Ours {
         let Some(runtime) = self.runtime() else {
             return;
         };
+        let by_itself = matches!(event, NodeEvent::Down { left: true, .. });
         let (news, node, detail) = match event {
             NodeEvent::Up { name, .. } => (NodeNews::Up, name, String::new()),
             NodeEvent::Down { name, reason, .. } => (NodeNews::Down, name, reason),
@@ -182,6 +183,7 @@ impl Local for Ours {
         };
         match news {
             NodeNews::Up => tracing::info!(%node, "a node is up"),
+            NodeNews::Down if by_itself => tracing::info!(%node, "a node has left"),
             NodeNews::Down => tracing::warn!(%node, reason = %detail, "a node is down"),
             NodeNews::Stalled => tracing::warn!(%node, age = %detail, "a node's guest is stalled"),
             NodeNews::Moving => tracing::info!(%node, "a node's guest moves again"),
