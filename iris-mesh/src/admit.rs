@@ -18,7 +18,7 @@ use crate::error::MeshError;
 use crate::legacy::{self, LegacyPeer};
 use crate::node::Shared;
 use crate::session::{Halves, Session};
-use crate::transport::Link;
+use crate::transport::{Incoming, Link};
 
 /// The version of the framed protocol, as an upgrade announces it.
 const UPGRADE: UpgradeAnswer = UpgradeAnswer {
@@ -48,9 +48,10 @@ impl From<io::Error> for Refused {
 }
 
 /// Takes an accepted link in, or closes it.
-pub(crate) async fn accept(shared: Arc<Shared>, link: Link) {
-    let from = link.peer.clone();
-    let admitted = timeout(HANDSHAKE_TIMEOUT, greet(&shared, link)).await;
+pub(crate) async fn accept(shared: Arc<Shared>, incoming: Incoming) {
+    let Incoming { from, open } = incoming;
+    let greeted = async { greet(&shared, open.await?).await };
+    let admitted = timeout(HANDSHAKE_TIMEOUT, greeted).await;
     match admitted {
         Ok(Ok(None)) => {}
         Ok(Ok(Some(serve))) => {

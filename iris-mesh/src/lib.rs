@@ -8,7 +8,7 @@
 //! | module | says |
 //! |---|---|
 //! | [`transport`] | the port to whatever carries bytes |
-//! | [`tcp`], [`memory`] | its adapters |
+//! | [`tcp`], [`tls`], [`memory`] | its adapters |
 //! | [`local`] | the port to the runtime around a node |
 //! | [`config`] | what a node is called, whom it trusts, how long it waits |
 //! | [`node`] | a node: listens, dials, finds |
@@ -31,6 +31,7 @@ pub mod node;
 pub mod remote;
 mod session;
 pub mod tcp;
+pub mod tls;
 pub mod transport;
 
 pub use config::{Expose, NodeConfig, Secret};
@@ -40,4 +41,5 @@ pub use memory::Memory;
 pub use node::Node;
 pub use remote::{Remote, Unsent};
 pub use tcp::Tcp;
-pub use transport::{Link, Listener, Sink, Source, Transport};
+pub use tls::{Tls, TlsError};
+pub use transport::{Incoming, Link, Listener, Sink, Source, Transport};

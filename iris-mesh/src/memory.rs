@@ -9,7 +9,7 @@ use tokio::io::{DuplexStream, duplex, split};
 use tokio::sync::mpsc;
 
 use crate::tcp::{Reading, Writing};
-use crate::transport::{Link, Listener, Transport};
+use crate::transport::{Incoming, Link, Listener, Transport};
 
 /// Bytes on their way in each direction.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -83,9 +83,9 @@ impl Listener for Accepting {
         self.address.clone()
     }
 
-    async fn accept(&mut self) -> io::Result<Link> {
+    async fn accept(&mut self) -> io::Result<Incoming> {
         match self.incoming.recv().await {
-            Some(stream) => Ok(link(stream, "memory")),
+            Some(stream) => Ok(Incoming::ready(link(stream, "memory"))),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -26,7 +26,7 @@ use crate::exports::Exports;
 use crate::legacy::LegacyPeer;
 use crate::local::Local;
 use crate::session::{Halves, Session};
-use crate::transport::{Link, Listener, Transport};
+use crate::transport::{Incoming, Listener, Transport};
 
 /// What this version does of what the protocol can.
 const FEATURES: u64 = feature::RESUME
@@ -344,7 +344,7 @@ async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
             return;
         }
         match listener.accept().await {
-            Ok(link) => accepted(&shared, link),
+            Ok(incoming) => accepted(&shared, incoming),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => return,
             Err(error) => {
                 tracing::warn!(%error, "no link could be accepted");
@@ -354,14 +354,14 @@ async fn accept_all(shared: Arc<Shared>, mut listener: Box<dyn Listener>) {
     }
 }
 
-fn accepted(shared: &Arc<Shared>, link: Link) {
+fn accepted(shared: &Arc<Shared>, incoming: Incoming) {
     let Ok(place) = shared.unproven.try_acquire() else {
-        tracing::warn!(from = %link.peer, "too many links at once; one is closed");
+        tracing::warn!(from = %incoming.from, "too many links at once; one is closed");
         return;
     };
     // Given back by `proven`.
     place.forget();
-    shared.spawn(admit::accept(shared.clone(), link));
+    shared.spawn(admit::accept(shared.clone(), incoming));
 }
 
 impl Shared {

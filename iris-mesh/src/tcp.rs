@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
-use crate::transport::{Link, Listener, Sink, Source, Transport};
+use crate::transport::{Incoming, Link, Listener, Sink, Source, Transport};
 
 /// Bytes that the kernel keeps for each direction. What lies there cannot be overtaken: with
 /// buffers of their own size a small message waits behind megabytes.
@@ -109,9 +109,9 @@ impl Listener for Accepting {
         address.map_or_else(|_| String::new(), |address| address.to_string())
     }
 
-    async fn accept(&mut self) -> io::Result<Link> {
+    async fn accept(&mut self) -> io::Result<Incoming> {
         let (stream, _) = self.0.accept().await?;
-        link(stream)
+        Ok(Incoming::ready(link(stream)?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The transport port.
 
 use std::io;
+use std::pin::Pin;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,13 +41,40 @@ pub trait Listener: Send + Sync {
     /// Where peers can reach it.
     fn local_address(&self) -> String;
 
-    /// The next peer that connects. Cancel safe.
+    /// The next peer that connects. Cancel safe, and quick: what takes turns with the peer is done
+    /// when the link is opened.
     ///
     /// # Errors
     ///
     /// What the operating system says. An error may pass (too many open files), so the
     /// caller tries again after a pause.
-    async fn accept(&mut self) -> io::Result<Link>;
+    async fn accept(&mut self) -> io::Result<Incoming>;
+}
+
+/// A peer that has connected.
+pub struct Incoming {
+    /// Where from, for logs.
+    pub from: String,
+    /// The link, once the transport's own handshake is over.
+    pub open: Pin<Box<dyn Future<Output = io::Result<Link>> + Send>>,
+}
+
+impl Incoming {
+    /// One whose link is there already.
+    pub fn ready(link: Link) -> Self {
+        Self {
+            from: link.peer.clone(),
+            open: Box::pin(async move { Ok(link) }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One connection. Bytes arrive in the order in which they were sent, or not at all.

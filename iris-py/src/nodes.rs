@@ -1,8 +1,10 @@
 //! Processes of other nodes.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use iris::nodes::{Expose, NodeConfig, Pending, Secret};
+use iris::nodes::{Expose, NodeConfig, Pending, Secret, Tls};
 use iris::{MeshError, Pid};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -43,13 +45,41 @@ fn seconds(name: &str, value: f64, least: f64) -> PyResult<Duration> {
     })
 }
 
+impl PyRuntime {
+    fn configure(
+        &self,
+        py: Python<'_>,
+        config: NodeConfig,
+        tls: Option<[PathBuf; 3]>,
+    ) -> PyResult<()> {
+        let runtime = self.runtime(py)?;
+        let configured = match tls {
+            None => runtime.configure_mesh(config),
+            Some([authority, certificate, key]) => {
+                let tls = Tls::from_files(authority, certificate, key)
+                    .map_err(|error| PyValueError::new_err(error.to_string()))?;
+                runtime.configure_mesh_over(config, Arc::new(tls))
+            }
+        };
+        if configured {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "the node of this runtime has been used already: call configure_mesh() before \
+             listen() and the other calls of the mesh",
+        ))
+    }
+}
+
 #[pymethods]
 impl PyRuntime {
     /// Says how this runtime's node is to be, before the first call that needs it.
     ///
     /// `name` is what it calls itself in the logs of others, `cluster` what nodes must have in
-    /// common to talk. `secret` (bytes, 32 random ones) is a key that peers must know; without it
-    /// a node listens on this machine only unless `insecure=True`. `expose` is `"named"`: peers
+    /// common to talk. `secret` (bytes, 32 random ones) is a key that peers must know. `tls` has the
+    /// paths of three PEM files: the authority that peers' certificates are checked against, the
+    /// node's own certificate, which names the hosts at which it is dialled, and its key. Without
+    /// either a node listens on this machine only unless `insecure=True`. `expose` is `"named"`: peers
     /// reach actors that have a name, and those whose pid this node has given out; or `"all"`.
     /// `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
     /// seconds, 1 by default: a peer that is silent for three and a half times as long is gone.
@@ -60,7 +90,7 @@ impl PyRuntime {
     /// in bytes, is 64 MiB.
     ///
     /// Raises `RuntimeError` once the node has been used, `ValueError` for values out of range.
-    #[pyo3(signature = (*, name="", cluster="", secret=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
+    #[pyo3(signature = (*, name="", cluster="", secret=None, tls=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -71,6 +101,7 @@ impl PyRuntime {
         name: &str,
         cluster: &str,
         secret: Option<&[u8]>,
+        tls: Option<[PathBuf; 3]>,
         insecure: bool,
         expose: &str,
         allow_legacy: bool,
@@ -107,32 +138,30 @@ impl PyRuntime {
         if let Some(max) = max_message {
             config.max_message = max;
         }
-        if self.runtime(py)?.configure_mesh(config) {
-            return Ok(());
-        }
-        Err(PyRuntimeError::new_err(
-            "the node of this runtime has been used already: call configure_mesh() before \
-             listen() and the other calls of the mesh",
-        ))
+        self.configure(py, config, tls)
     }
 
     /// Opens an address such as `"127.0.0.1:9000"` for other nodes; returns the address that was
     /// bound, so port 0 is welcome.
     ///
     /// Beyond this machine peers have to prove who they are (`configure_mesh(secret=..)`), unless
-    /// `insecure=True` says that the network is trusted. `expose` as for `configure_mesh`.
+    /// `insecure=True` says that the network is trusted. `tls` and `expose` as for `configure_mesh`.
     ///
     /// Raises `MeshError` if the address cannot be had, or if anybody on the network could send.
-    #[pyo3(signature = (addr, *, insecure=false, expose=None))]
+    #[pyo3(signature = (addr, *, tls=None, insecure=false, expose=None))]
     fn listen(
         &self,
         py: Python<'_>,
         addr: &str,
+        tls: Option<[PathBuf; 3]>,
         insecure: bool,
         expose: Option<&str>,
     ) -> PyResult<String> {
         let runtime = self.runtime(py)?;
         let expose = expose.map(self::expose).transpose()?;
+        if tls.is_some() {
+            self.configure(py, NodeConfig::default(), tls)?;
+        }
         let bound = waited(py, runtime.begin_listen(addr, insecure))?;
         if let Some(expose) = expose {
             let node = runtime.node().map_err(|error| error::mesh(py, &error))?;

@@ -35,7 +35,7 @@ use iris_mesh::{Node, Tcp, Transport};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-pub use iris_mesh::{Expose, MeshError, NodeConfig, Secret};
+pub use iris_mesh::{Expose, MeshError, NodeConfig, Secret, Tls, TlsError};
 
 use crate::inside;
 use crate::park;

@@ -3,6 +3,7 @@ import types
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from contextvars import Context
+from os import PathLike
 from typing import Any, Final, Literal, TypedDict, final, overload
 
 from iris._async import AsyncMailbox
@@ -48,6 +49,7 @@ _Handler = Callable[[bytes], object]
 _BatchHandler = Callable[[list[Any]], object]
 _Body = Callable[[Mailbox], object] | Callable[[AsyncMailbox], Awaitable[object]]
 _Message = bytes | PySystemMessage
+_Path = str | PathLike[str]
 _Factory = Callable[[], int]
 _Restart = Literal["permanent", "transient", "temporary"]
 _OnError = Literal["crash", "resume"]
@@ -398,6 +400,7 @@ class Runtime:
         name: str = "",
         cluster: str = "",
         secret: bytes | None = None,
+        tls: tuple[_Path, _Path, _Path] | None = None,
         insecure: bool = False,
         expose: str = "named",
         allow_legacy: bool = False,
@@ -407,7 +410,14 @@ class Runtime:
         stalled_after: float = 5.0,
         max_message: int | None = None,
     ) -> None: ...
-    def listen(self, addr: str, *, insecure: bool = False, expose: str | None = None) -> str: ...
+    def listen(
+        self,
+        addr: str,
+        *,
+        tls: tuple[_Path, _Path, _Path] | None = None,
+        insecure: bool = False,
+        expose: str | None = None,
+    ) -> str: ...
     def resolve_remote(self, addr: str, name: str) -> int | None: ...
     def send_remote(self, addr: str, pid: int, data: _BytesLike) -> bool: ...
     def monitor_remote(self, addr: str, pid: int, watcher: int | None = None) -> int: ...

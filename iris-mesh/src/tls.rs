@@ -1,0 +1,292 @@
+//! Links over TCP with mutual TLS 1.3: both ends prove who they are with certificates of one
+//! authority, and nobody between them can read or change anything.
+//!
+//! A node's certificate has to name the hosts at which it is dialled (subject alternative names), as
+//! for any TLS server; the same certificate is shown when the node dials.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use ring::digest;
+use thiserror::Error;
+use tokio::io::split;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::version::TLS13;
+use tokio_rustls::rustls::{ClientConfig, CommonState, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::tcp::{self, Reading, Writing};
+use crate::transport::{Incoming, Link, Listener, Sink, Source, Transport};
+
+/// What both ends must want to speak.
+const ALPN: &[u8] = b"iris/2";
+
+/// Why certificates cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {cause}")]
+    Read {
+        /// Which.
+        path: String,
+        /// Why not.
+        #[source]
+        cause: io::Error,
+    },
+    /// A text is not what it should be.
+    #[error("{what}: {why}")]
+    Pem {
+        /// Which: the authority, the certificate or the key.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// They do not fit.
+    #[error("the certificates cannot be used: {0}")]
+    Unfit(#[from] tokio_rustls::rustls::Error),
+}
+
+/// TCP with mutual TLS 1.3.
+pub struct Tls {
+    ends: Arc<RwLock<Ends>>,
+}
+
+#[derive(Clone)]
+struct Ends {
+    connector: TlsConnector,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// From PEM texts: certificates of the authorities that peers are checked against, the node's own
+    /// certificate (with those between it and the authority), and its key.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub fn from_pem(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
+        Ok(Self {
+            ends: Arc::new(RwLock::new(ends(authority, certificate, key)?)),
+        })
+    }
+
+    /// As [`from_pem`](Self::from_pem), from files.
+    ///
+    /// # Errors
+    ///
+    /// As there, and files that cannot be read.
+    pub fn from_files(
+        authority: impl AsRef<Path>,
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, TlsError> {
+        Self::from_pem(
+            &read(authority.as_ref())?,
+            &read(certificate.as_ref())?,
+            &read(key.as_ref())?,
+        )
+    }
+
+    /// Goes on with other certificates; connections that there are stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pem`](Self::from_pem); nothing has changed then.
+    pub fn replace(
+        &self,
+        authority: &[u8],
+        certificate: &[u8],
+        key: &[u8],
+    ) -> Result<(), TlsError> {
+        let new = ends(authority, certificate, key)?;
+        *self.ends.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    fn ends(&self) -> Ends {
+        self.ends
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|cause| TlsError::Read {
+        path: path.display().to_string(),
+        cause,
+    })
+}
+
+fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong = |why: String| TlsError::Pem { what, why };
+    let all = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let all = all.map_err(|error| wrong(error.to_string()))?;
+    if all.is_empty() {
+        return Err(wrong("no certificate in it (PEM is expected)".to_owned()));
+    }
+    Ok(all)
+}
+
+fn ends(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<Ends, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates("the authority", authority)? {
+        roots.add(root)?;
+    }
+    let roots = Arc::new(roots);
+    let chain = certificates("the certificate", certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Pem {
+        what: "the key",
+        why: error.to_string(),
+    })?;
+    let provider = Arc::new(default_provider());
+    let mut client = ClientConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&[&TLS13])?
+        .with_root_certificates(roots.clone())
+        .with_client_auth_cert(chain.clone(), key.clone_key())?;
+    client.alpn_protocols = vec![ALPN.to_vec()];
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
+        .build()
+        .map_err(|error| TlsError::Pem {
+            what: "the authority",
+            why: error.to_string(),
+        })?;
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain, key)?;
+    server.alpn_protocols = vec![ALPN.to_vec()];
+    // Nothing of a connection is used for another: what was recorded is of no use.
+    server.send_tls13_tickets = 0;
+    Ok(Ends {
+        connector: TlsConnector::from(Arc::new(client)),
+        acceptor: TlsAcceptor::from(Arc::new(server)),
+    })
+}
+
+#[async_trait]
+impl Transport for Tls {
+    async fn listen(&self, address: &str) -> io::Result<Box<dyn Listener>> {
+        let listener = tcp::bind(address).await?;
+        let ends = self.ends.clone();
+        Ok(Box::new(Accepting { listener, ends }))
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Link> {
+        let host = host_of(address);
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            let text = format!("{host:?} is no host that a certificate can name");
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })?;
+        let stream = tcp::dial(address).await?;
+        stream.set_nodelay(true)?;
+        let connector = self.ends().connector;
+        let stream = connector.connect(name, stream).await?;
+        let (tcp, state) = stream.get_ref();
+        let about = About::of(tcp, state)?;
+        let (read, write) = split(stream);
+        Ok(about.link(Box::new(Reading::new(read)), Box::new(Writing(write))))
+    }
+
+    fn is_secure(&self) -> bool {
+        true
+    }
+}
+
+/// The host in `host:port` or `[host]:port`.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// What is known of the other end.
+struct About {
+    peer: String,
+    identity: Vec<String>,
+    is_local: bool,
+}
+
+impl About {
+    fn of(stream: &TcpStream, state: &CommonState) -> io::Result<Self> {
+        if state.alpn_protocol() != Some(ALPN) {
+            let text = "the other end does not speak the mesh protocol over TLS";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let address = stream.peer_addr()?;
+        let leaf = state.peer_certificates().and_then(<[_]>::first);
+        let identity = leaf.map(|leaf| {
+            let digest = digest::digest(&digest::SHA256, leaf);
+            let hex: String = digest
+                .as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!("sha256:{hex}")
+        });
+        Ok(Self {
+            peer: address.to_string(),
+            identity: identity.into_iter().collect(),
+            is_local: address.ip().is_loopback(),
+        })
+    }
+}
+
+impl About {
+    fn link(self, source: Box<dyn Source>, sink: Box<dyn Sink>) -> Link {
+        Link {
+            peer: self.peer,
+            identity: self.identity,
+            is_local: self.is_local,
+            source,
+            sink,
+        }
+    }
+}
+
+struct Accepting {
+    listener: TcpListener,
+    /// Those of the transport, which may be replaced.
+    ends: Arc<RwLock<Ends>>,
+}
+
+#[async_trait]
+impl Listener for Accepting {
+    fn local_address(&self) -> String {
+        let address = self.listener.local_addr();
+        address.map_or_else(|_| String::new(), |address| address.to_string())
+    }
+
+    async fn accept(&mut self) -> io::Result<Incoming> {
+        let (stream, from) = self.listener.accept().await?;
+        let ends = self.ends.read().unwrap_or_else(PoisonError::into_inner);
+        let acceptor = ends.acceptor.clone();
+        drop(ends);
+        let open = async move {
+            stream.set_nodelay(true)?;
+            let stream = acceptor.accept(stream).await?;
+            let (tcp, state) = stream.get_ref();
+            let about = About::of(tcp, state)?;
+            let (read, write) = split(stream);
+            Ok(about.link(Box::new(Reading::new(read)), Box::new(Writing(write))))
+        };
+        Ok(Incoming {
+            from: from.to_string(),
+            open: Box::pin(open),
+        })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The key stays out of logs.
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
