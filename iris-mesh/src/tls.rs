@@ -4,7 +4,7 @@
 //! A node's certificate has to name the hosts at which it is dialled (subject alternative names), as
 //! for any TLS server; the same certificate is shown when the node dials.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -224,12 +224,12 @@ impl About {
         let leaf = state.peer_certificates().and_then(<[_]>::first);
         let identity = leaf.map(|leaf| {
             let digest = digest::digest(&digest::SHA256, leaf);
-            let hex: String = digest
-                .as_ref()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            format!("sha256:{hex}")
+            let mut text = "sha256:".to_owned();
+            for byte in digest.as_ref() {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{byte:02x}");
+            }
+            text
         });
         Ok(Self {
             peer: address.to_string(),

@@ -26,7 +26,10 @@ def test_the_readme_s_programs_run(run_script: Run, match: re.Match[str]) -> Non
         assert done.stdout == match[2]
 
 
-@pytest.mark.parametrize("module", [iris, iris._offload, iris._pool], ids=lambda module: module.__name__)
+MODULES = [iris, iris._offload, iris._pool]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_the_docstrings_examples_hold(module) -> None:
     failed, tried = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
     assert tried > 0
