@@ -243,7 +243,7 @@ def node(name: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_a_process_that_is_killed_is_a_node_that_is_down(rt: iris.Runtime, inbox: Inbox) -> None:
-    rt.configure_mesh(resume=0.2, heartbeat=0.2)
+    rt.configure_mesh(resume=0.2)
     watcher = rt.spawn(inbox, system=True)
     rt.watch_nodes(watcher)
     with node("mortal") as (process, address):
@@ -264,7 +264,7 @@ def test_a_process_that_is_killed_is_a_node_that_is_down(rt: iris.Runtime, inbox
 
 
 def test_a_node_that_comes_back_is_found_again(rt: iris.Runtime) -> None:
-    rt.configure_mesh(resume=0.2, heartbeat=0.2)
+    rt.configure_mesh(resume=0.2)
     with node("one") as (process, address):
         remote = rt.resolve_remote(address, "echo")
         assert remote is not None
@@ -288,16 +288,16 @@ def test_a_node_that_comes_back_is_found_again(rt: iris.Runtime) -> None:
 def test_a_node_whose_python_is_stalled_is_not_taken_for_dead(
     rt: iris.Runtime, inbox: Inbox
 ) -> None:
-    rt.configure_mesh(heartbeat=0.05, stalled_after=0.3)
+    rt.configure_mesh(heartbeat=0.4, stalled_after=0.5)
     watcher = rt.spawn(inbox, system=True)
     rt.watch_nodes(watcher)
     # A call of C that keeps the GIL, while messages wait.
     program = """
         import ctypes, sys, time, iris
         rt = iris.Runtime()
-        rt.configure_mesh(name="sleeper", heartbeat=0.05)
+        rt.configure_mesh(name="sleeper", heartbeat=0.4)
         rt.register("echo", rt.spawn(lambda data: data))
-        rt.register("sleep", rt.spawn(lambda data: ctypes.PyDLL(None).usleep(2_000_000)))
+        rt.register("sleep", rt.spawn(lambda data: ctypes.PyDLL(None).usleep(3_000_000)))
         print(rt.listen("127.0.0.1:0"), flush=True)
         sys.stdin.read()
     """

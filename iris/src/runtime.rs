@@ -124,6 +124,11 @@ pub enum JoinError {
     Itself(Pid),
 }
 
+/// How long [`Runtime::shutdown`] waits at least for peers to say what has arrived, which takes them
+/// a round trip.
+#[cfg(feature = "mesh")]
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// How long [`Runtime::shutdown`] waits for running handlers once it has drained.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -436,9 +441,13 @@ impl Runtime {
         #[cfg(feature = "mesh")]
         let drained_by = Instant::now() + drain;
         self.wait_quiet(drain);
-        // What was handled may have sent to other nodes.
+        // What was handled may have sent to other nodes, which have to say that it has arrived.
         #[cfg(feature = "mesh")]
-        self.close_mesh(drained_by.saturating_duration_since(Instant::now()));
+        self.close_mesh(
+            drained_by
+                .saturating_duration_since(Instant::now())
+                .max(FAREWELL),
+        );
         // First, or children that are stopped are started again.
         self.inner.supervision.close(&self.inner, STOP_PATIENCE);
         self.stop_all();

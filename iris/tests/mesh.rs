@@ -428,3 +428,103 @@ fn a_full_mailbox_slows_senders_down_and_loses_nothing() {
     }
     assert_eq!(there.dead_letters() + here.dead_letters(), 0);
 }
+
+/// A node of the earlier release as it was seen to behave: it serves `abc`, and tells what it gets.
+fn old_node() -> (String, Heard<Vec<u8>>) {
+    const PID: u64 = 0x1_0000_0000;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (say, heard) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let say = say.clone();
+            std::thread::spawn(move || {
+                let mut read = |n: usize| {
+                    let mut bytes = vec![0; n];
+                    stream
+                        .read_exact(&mut bytes)
+                        .ok()
+                        .map(|()| (bytes, stream.try_clone().unwrap()))
+                };
+                let number = |bytes: &[u8]| {
+                    let bytes: [u8; 4] = bytes.try_into().unwrap();
+                    u32::from_be_bytes(bytes) as usize
+                };
+                // The version byte.
+                if read(1).map(|it| it.0) != Some(vec![1]) {
+                    return;
+                }
+                while let Some((kind, mut out)) = read(1) {
+                    match kind[0] {
+                        0 => {
+                            let Some((head, _)) = read(12) else { return };
+                            let Some((data, _)) = read(number(&head[8..])) else {
+                                return;
+                            };
+                            assert_eq!(head[..8], PID.to_be_bytes());
+                            say.send(data).ok();
+                        }
+                        1 => {
+                            let Some((len, _)) = read(4) else { return };
+                            let Some((name, _)) = read(number(&len)) else {
+                                return;
+                            };
+                            let pid = if name == b"abc" { PID } else { 0 };
+                            out.write_all(&pid.to_be_bytes()).unwrap();
+                        }
+                        2 => out.write_all(&[3]).unwrap(),
+                        // An unknown type closes the connection.
+                        _ => return,
+                    }
+                }
+            });
+        }
+    });
+    (address, heard)
+}
+
+#[test]
+fn a_node_of_the_earlier_release_is_dialled() {
+    let (address, heard) = old_node();
+    let rt = runtime();
+    assert!(rt.is_node_up(&address));
+    let remote = rt.resolve_remote(&address, "abc").unwrap().unwrap();
+    assert_eq!(rt.resolve_remote(&address, "nobody").unwrap(), None);
+    for n in 0..1_000_u32 {
+        rt.send(remote, n.to_string().into_bytes()).unwrap();
+    }
+    for n in 0..1_000_u32 {
+        let data = heard.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(data, n.to_string().into_bytes());
+    }
+    // It answers no questions.
+    let asked = rt.ask(remote, &b"?"[..]).wait();
+    assert_eq!(asked, Err(AskError::NoReply(remote)));
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), b"?");
+    assert_eq!(rt.dead_letters(), 0);
+}
+
+#[test]
+fn what_has_arrived_is_not_given_up_at_a_shutdown() {
+    for first in ["here", "there"] {
+        let (here, there) = (runtime(), runtime());
+        let (_, heard) = ear(&here, "ear");
+        let address = here.listen("127.0.0.1:0").unwrap();
+        let remote = there.resolve_remote(&address, "ear").unwrap().unwrap();
+        for n in 0..1_000_u32 {
+            there.send(remote, n.to_be_bytes().to_vec()).unwrap();
+        }
+        for _ in 0..1_000 {
+            hear(&heard);
+        }
+        // Without time to drain, and before the acknowledgement that waits for others.
+        let order = if first == "here" {
+            [&here, &there]
+        } else {
+            [&there, &here]
+        };
+        for rt in order {
+            assert_eq!(rt.shutdown(Duration::ZERO).undelivered, 0, "{first} first");
+        }
+    }
+}

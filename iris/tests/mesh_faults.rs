@@ -83,7 +83,6 @@ fn runtime(resume: Duration) -> Runtime {
     let rt = Runtime::builder().workers(2).start().unwrap();
     rt.configure_mesh(NodeConfig {
         resume,
-        heartbeat: Duration::from_millis(100),
         ..NodeConfig::default()
     });
     rt
@@ -190,6 +189,11 @@ fn of_a_node_that_is_lost_every_message_is_accounted_for_and_each_monitor_hears_
     let mut accepted = 0;
     for n in 0..MESSAGES {
         if n == MESSAGES / 2 {
+            let began = Instant::now();
+            while handled.load(Ordering::SeqCst) < MESSAGES / 4 {
+                assert!(began.elapsed() < PATIENCE, "the first ones arrive");
+                thread::sleep(Duration::from_millis(1));
+            }
             wire.down.store(true, Ordering::SeqCst);
             wire.cut();
         }
@@ -254,6 +258,11 @@ fn two_nodes_that_dial_each_other_at_once_have_one_connection() {
         first.join().unwrap();
         second.join().unwrap();
         for rt in [&one, &two] {
+            // None while the one takes the other's place.
+            let began = Instant::now();
+            while rt.node().unwrap().peers().is_empty() && began.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(1));
+            }
             assert_eq!(rt.node().unwrap().peers().len(), 1);
         }
     }
