@@ -69,8 +69,8 @@ def test_wrong_commands_are_refused(arguments: tuple[str, ...]) -> None:
 PRICES = """def total(price, count):
     return price * count
 
-def listed(price):
-    return [price]
+def tabled(price):
+    return {price: 1}
 
 def checked(data):
     return sum(value for value in data)
@@ -98,8 +98,8 @@ def shop(tmp_path, monkeypatch: pytest.MonkeyPatch):
         (["shop:checked", "[1.5, 2.0]"], 0, ["result: 3.5", "array of f64"]),
         (["shop:checked", "[1, 2]"], 0, ["result: 3", "array of i64"]),
         (["shop:Shop.half", "3"], 0, ["result: 1.5"]),
-        (["shop:listed", "3"], 1, ["result: [3]", "a list is not compiled", "^", "mend:"]),
-        (["shop:listed"], 0, ["a list is not compiled"]),
+        (["shop:tabled", "3"], 1, ["result: {3: 1}", "a dict is not compiled", "^", "mend:"]),
+        (["shop:tabled"], 0, ["a dict is not compiled"]),
         (["shop:total", "1"], 1, ["raised: TypeError"]),
         (["shop:total", "'a'", "2"], 1, ["result: 'aa'"]),
     ],

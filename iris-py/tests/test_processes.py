@@ -325,8 +325,8 @@ def test_memory_of_a_burst_of_actors_goes_back(run_script: Run) -> None:
         first = rss()
         for _ in range(4): burst()
         last = rss()
-        # It was 50 MB before pages went back at once.
-        assert last - before < 30 << 20, (before, first, last)
+        # Cells and message nodes are 20 of them; it was 50 MB before pages went back at once.
+        assert last - before < 40 << 20, (before, first, last)
         # 100 bytes for each actor that there ever was would be 40 MB.
         assert last < 1.1 * first, (before, first, last)
     """)
