@@ -84,6 +84,12 @@ pub enum MeshError {
     /// Not a name.
     #[error("no name of a process: {0}")]
     Name(#[from] NameError),
+    /// Inside a handler, whose thread others need.
+    #[error(
+        "a handler must not wait for another node: await resolve_remote_async or what the begin_ \
+         calls give (a handler returns it as Step::Await)"
+    )]
+    WouldBlock,
     /// The node was shut down.
     #[error("the mesh of this runtime has been shut down")]
     ShutDown,

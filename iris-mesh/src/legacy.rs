@@ -88,6 +88,11 @@ impl LegacyPeer {
         self.lock().over
     }
 
+    /// Whether there is a connection now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.lock().client.is_some()
+    }
+
     /// Goes on with a new connection.
     pub(crate) fn attach(self: &Arc<Self>, client: LegacyClient, (source, sink): Halves) {
         let link = {
@@ -400,13 +405,16 @@ fn deliver(
         Delivered::Done => None,
         Delivered::Refused(why) => {
             tracing::debug!(pid = pid.raw(), ?why, "a message was not delivered");
-            shared.refused_legacy();
+            // The original packets have no way to tell the sender.
+            local.undelivered(Some(pid), Bytes::new());
             None
         }
         Delivered::Wait(data) => {
             let later = local.deliver_later(pid, data);
             Some(async move {
-                let _ = later.await;
+                if later.await.is_err() {
+                    local.undelivered(Some(pid), Bytes::new());
+                }
             })
         }
     }

@@ -65,7 +65,6 @@ pub(crate) struct Shared {
     unproven: Semaphore,
     next_watch: AtomicU64,
     denied: AtomicU64,
-    refused: AtomicU64,
     closing: AtomicBool,
 }
 
@@ -129,7 +128,6 @@ impl Node {
             met: Notify::new(),
             next_watch: AtomicU64::new(1),
             denied: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
             closing: AtomicBool::new(false),
         });
         Ok(Self {
@@ -222,8 +220,11 @@ impl Node {
     /// Whether the node behind `address` answers now.
     pub async fn is_up(&self, address: &str) -> bool {
         match self.shared.reach(address).await {
-            Ok(Reached::Session(session)) => session.is_open() || !session.is_over(),
-            Ok(Reached::Legacy(peer)) => !peer.is_over(),
+            Ok(Reached::Session(session)) => {
+                let after = self.shared.config.connect_timeout;
+                timeout(after, session.opened()).await.unwrap_or(false)
+            }
+            Ok(Reached::Legacy(peer)) => peer.is_connected(),
             Err(_) => false,
         }
     }
@@ -388,11 +389,6 @@ impl Shared {
     /// A peer wanted what it may not have.
     pub(crate) fn denied(&self) {
         self.denied.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A message with the original packets found nobody.
-    pub(crate) fn refused_legacy(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     fn check_open(&self) -> Result<(), MeshError> {

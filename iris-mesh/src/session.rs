@@ -291,6 +291,20 @@ impl Session {
         room.await;
     }
 
+    /// Waits until frames can flow; `false` if the session ends before.
+    pub(crate) async fn opened(&self) -> bool {
+        loop {
+            let changed = self.room.notified();
+            if self.is_open() {
+                return true;
+            }
+            if self.is_over() {
+                return false;
+            }
+            changed.await;
+        }
+    }
+
     /// A process that is linked to the stand-in of `to` has ended.
     pub(crate) fn exit(&self, from: Pid, to: Pid, exit: Exit) {
         self.signal(Frame::Exit { from, to, exit }, None);
@@ -419,7 +433,7 @@ impl Session {
         state.by_monitor.clear();
         state.by_reference.clear();
         state.resolving.clear();
-        state.waiting.clear();
+        // What waits for room in a mailbox has arrived, and is delivered all the same.
         drop(state);
         for watch in watches.into_keys() {
             self.shared.forget_watch(watch);

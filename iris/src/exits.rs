@@ -176,7 +176,10 @@ impl Exits {
         self.dead_letters.fetch_add(1, Ordering::Relaxed);
         match letter.reason {
             DeadLetterReason::Evicted => self.evicted.fetch_add(1, Ordering::Relaxed),
-            DeadLetterReason::Refused => self.refused.fetch_add(1, Ordering::Relaxed),
+            // Nobody was there to take them, and nobody to give them back to.
+            DeadLetterReason::Refused | DeadLetterReason::Unreachable => {
+                self.refused.fetch_add(1, Ordering::Relaxed)
+            }
             _ => 0,
         };
         let reason = letter.reason.as_str();

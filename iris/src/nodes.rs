@@ -467,12 +467,12 @@ impl<T> Pending<T> {
     ///
     /// # Errors
     ///
-    /// Those of what was asked for.
+    /// Those of what was asked for, and [`MeshError::WouldBlock`] inside a Rust handler or the code
+    /// of an async actor.
     pub fn wait(mut self) -> Result<T, MeshError> {
-        debug_assert!(
-            !inside::is_shared_thread(),
-            "a handler would keep others from their turn"
-        );
+        if inside::is_shared_thread() {
+            return Err(MeshError::WouldBlock);
+        }
         let done = park::block_on(&mut self.0, None);
         done.and_then(Result::ok)
             .unwrap_or(Err(MeshError::ShutDown))

@@ -528,3 +528,54 @@ fn what_has_arrived_is_not_given_up_at_a_shutdown() {
         }
     }
 }
+
+#[test]
+fn a_handler_does_not_wait_for_another_node() {
+    let (here, there) = (runtime(), runtime());
+    ear(&here, "ear").1.try_recv().unwrap_err();
+    let address = here.listen("127.0.0.1:0").unwrap();
+    let (tell, told) = channel();
+    let own = there.clone();
+    let asking = handler(move |_, _| {
+        tell.send(own.resolve_remote(&address, "ear")).ok();
+        Step::Done
+    });
+    let asking = there.spawn(asking).start().unwrap();
+    there.send(asking, &b"now"[..]).unwrap();
+    let error = told.recv_timeout(PATIENCE).unwrap().unwrap_err();
+    assert!(matches!(error, MeshError::WouldBlock), "{error}");
+}
+
+#[test]
+fn what_has_arrived_for_a_full_mailbox_outlives_its_connection() {
+    const MESSAGES: u32 = 500;
+    let (here, there) = (runtime(), runtime());
+    let (go, gate) = channel::<()>();
+    let (say, heard) = channel();
+    let slow = here
+        .receiver("slow")
+        .capacity(1)
+        .overflow(OverflowPolicy::Block)
+        .start_pull(move |mut mailbox: Receiver| {
+            gate.recv().ok();
+            while let Ok(Message::User(data)) = mailbox.recv_blocking(None) {
+                if say.send(data).is_err() {
+                    return;
+                }
+            }
+        })
+        .unwrap();
+    here.register("slow", slow).unwrap();
+    let address = here.listen("127.0.0.1:0").unwrap();
+    let remote = there.resolve_remote(&address, "slow").unwrap().unwrap();
+    for n in 0..MESSAGES {
+        there.send(remote, n.to_be_bytes().to_vec()).unwrap();
+    }
+    // All that it has acknowledged is the other node's to deliver, although this one is gone.
+    assert_eq!(there.shutdown(Duration::from_secs(5)).undelivered, 0);
+    go.send(()).unwrap();
+    for n in 0..MESSAGES {
+        let data = heard.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(data, n.to_be_bytes().to_vec());
+    }
+}

@@ -184,7 +184,12 @@ impl Session {
                 return;
             };
             if let Err(why) = local.deliver_later(dst, data).await {
-                self.refuse(seq, Some(dst), why);
+                if self.is_over() {
+                    // The sender cannot be told.
+                    local.undelivered(Some(dst), Bytes::new());
+                } else {
+                    self.refuse(seq, Some(dst), why);
+                }
             }
             self.lock().connection.release(cost);
             self.wake_writer();
