@@ -89,6 +89,9 @@ pub(super) trait Body {
     unsafe fn run<S: Simd>(s: S, args: &Args) -> bool;
 }
 
+/// # Safety
+///
+/// As for [`Kernel`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")]
 unsafe fn in_avx512<B: Body>(args: &Args) -> bool {
@@ -96,6 +99,9 @@ unsafe fn in_avx512<B: Body>(args: &Args) -> bool {
     unsafe { B::run(Avx512::assume(), args) }
 }
 
+/// # Safety
+///
+/// As for [`Kernel`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn in_avx2<B: Body>(args: &Args) -> bool {
@@ -103,6 +109,9 @@ unsafe fn in_avx2<B: Body>(args: &Args) -> bool {
     unsafe { B::run(Avx2::assume(), args) }
 }
 
+/// # Safety
+///
+/// As for [`Kernel`].
 unsafe fn portably<B: Body>(args: &Args) -> bool {
     // SAFETY: the caller's promise.
     unsafe { B::run(Portable, args) }
