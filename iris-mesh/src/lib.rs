@@ -12,6 +12,7 @@
 //! | [`local`] | the port to the runtime around a node |
 //! | [`config`] | what a node is called, whom it trusts, how long it waits |
 //! | [`node`] | a node: listens, dials, finds |
+//! | [`membership`] | the port to what knows which nodes belong to a mesh, and its adapters |
 //! | `admit` | a link's first seconds: which protocol, and who is there |
 //! | `session` | a peer that speaks the framed protocol |
 //! | `legacy` | a peer that speaks the original packets |
@@ -26,6 +27,7 @@ mod error;
 mod exports;
 mod legacy;
 pub mod local;
+pub mod membership;
 pub mod memory;
 pub mod node;
 pub mod remote;
