@@ -104,6 +104,9 @@ pub enum NodeNews {
     Stalled,
     /// Its guest language makes progress again.
     Moving,
+    /// It has given a process a name that another node has given, too. Both keep it; the
+    /// detail says who else, and which name.
+    NameConflict,
 }
 
 /// The two lanes of a mailbox.

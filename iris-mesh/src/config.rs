@@ -59,6 +59,8 @@ pub struct NodeConfig {
     pub node_id: Option<NodeId>,
     /// The key that peers must know, if any.
     pub secret: Option<Secret>,
+    /// Where nodes of the mesh that it joins can dial it; the address that was bound unless given.
+    pub advertise: Option<String>,
     /// Whether it may listen beyond this machine without TLS and without a key.
     pub insecure: bool,
     /// Which local processes peers may reach.
@@ -92,6 +94,7 @@ impl Default for NodeConfig {
             cluster: String::new(),
             node_id: None,
             secret: None,
+            advertise: None,
             insecure: false,
             expose: Expose::default(),
             allow_legacy: false,

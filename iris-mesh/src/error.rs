@@ -84,6 +84,23 @@ pub enum MeshError {
     /// Not a name.
     #[error("no name of a process: {0}")]
     Name(#[from] NameError),
+    /// It cannot join a mesh: nobody could dial it.
+    #[error("a node that joins a mesh has to be reachable: call listen() first")]
+    NotListening,
+    /// It cannot join a mesh: others would not know where to dial it.
+    #[error(
+        "{bound:?} is no address that others can dial: say one of at most 255 bytes that they can \
+         (advertise)"
+    )]
+    NoAddress {
+        /// The address that it would be known by.
+        bound: String,
+    },
+    /// It belongs to no mesh.
+    #[error(
+        "this node has joined no mesh, so nobody publishes names to it: call join_mesh() first"
+    )]
+    NotJoined,
     /// Inside a handler, whose thread others need.
     #[error(
         "a handler must not wait for another node: await resolve_remote_async or what the begin_ \

@@ -13,6 +13,7 @@
 //! | [`config`] | what a node is called, whom it trusts, how long it waits |
 //! | [`node`] | a node: listens, dials, finds |
 //! | [`membership`] | the port to what knows which nodes belong to a mesh, and its adapters |
+//! | `members`, `join`, `names` | a node in a mesh: members are kept connected, names published |
 //! | `admit` | a link's first seconds: which protocol, and who is there |
 //! | `session` | a peer that speaks the framed protocol |
 //! | `legacy` | a peer that speaks the original packets |
@@ -25,10 +26,13 @@ mod admit;
 pub mod config;
 mod error;
 mod exports;
+mod join;
 mod legacy;
 pub mod local;
+mod members;
 pub mod membership;
 pub mod memory;
+mod names;
 pub mod node;
 pub mod remote;
 mod session;
@@ -39,6 +43,7 @@ pub mod transport;
 pub use config::{Expose, NodeConfig, Secret};
 pub use error::MeshError;
 pub use local::{Delivered, Local, NodeEvent};
+pub use membership::{Member, Membership, StaticList, Swim};
 pub use memory::Memory;
 pub use node::Node;
 pub use remote::{Remote, Unsent};

@@ -47,6 +47,9 @@ pub trait Local: Send + Sync {
     /// Whether it can be reached at all.
     fn is_alive(&self, pid: Pid) -> bool;
 
+    /// Whether it stands for a process of another node.
+    fn is_stand_in(&self, pid: Pid) -> bool;
+
     /// Calls [`Node::local_down`](crate::Node::local_down) with `watch` once the process ends; at
     /// once if it has ended.
     fn watch(&self, target: Pid, watch: u64);
@@ -119,6 +122,16 @@ pub enum NodeEvent {
         node: Option<NodeId>,
         /// What it calls itself, or its address.
         name: String,
+    },
+    /// Two nodes of the mesh have given a process the same name. Both keep it; who looks it up finds
+    /// the one that is told first here.
+    NameConflict {
+        /// The name or path.
+        name: String,
+        /// The node that had it first, as far as is known here, as it calls itself.
+        first: String,
+        /// The other.
+        second: String,
     },
 }
 

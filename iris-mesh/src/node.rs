@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use iris_core::{Exit, Pid};
@@ -15,7 +15,7 @@ use iris_wire::legacy::{HelloLite, LegacyClient};
 use iris_wire::{Name, NodeId};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::{Mutex as AsyncMutex, Notify, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -25,6 +25,7 @@ use crate::error::MeshError;
 use crate::exports::Exports;
 use crate::legacy::LegacyPeer;
 use crate::local::Local;
+use crate::members::{self, Members};
 use crate::session::{Halves, Session};
 use crate::transport::{Incoming, Listener, Transport};
 
@@ -43,7 +44,7 @@ const REDIAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 ///
 /// Its tasks run on threads of its own, which no handler of the runtime can stall.
 pub struct Node {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     /// There until it is shut down.
     threads: Mutex<Option<Runtime>>,
 }
@@ -66,6 +67,9 @@ pub(crate) struct Shared {
     next_watch: AtomicU64,
     denied: AtomicU64,
     closing: AtomicBool,
+    pub(crate) members: Members,
+    /// The first address that it listens at.
+    bound: OnceLock<String>,
 }
 
 struct Table {
@@ -129,6 +133,8 @@ impl Node {
             next_watch: AtomicU64::new(1),
             denied: AtomicU64::new(0),
             closing: AtomicBool::new(false),
+            members: Members::new(),
+            bound: OnceLock::new(),
         });
         Ok(Self {
             shared,
@@ -172,6 +178,7 @@ impl Node {
         if !proven && insecure {
             tracing::warn!(address = %bound, "peers need not prove who they are");
         }
+        shared.bound.get_or_init(|| bound.clone());
         shared.spawn(accept_all(shared.clone(), listener));
         Ok(bound)
     }
@@ -271,8 +278,9 @@ impl Node {
 
     /// Ends all sessions; for `drain` what waits is sent first. Nothing is done after it.
     pub async fn close(&self, drain: Duration) {
+        members::leave(&self.shared).await;
         self.shared.closing.store(true, Ordering::Relaxed);
-        let sessions: Vec<_> = self.shared.lock().sessions.values().cloned().collect();
+        let sessions = self.shared.sessions();
         for session in &sessions {
             session.close(ErrorCode::Leaving, drain);
         }
@@ -391,7 +399,7 @@ impl Shared {
         self.denied.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn check_open(&self) -> Result<(), MeshError> {
+    pub(crate) fn check_open(&self) -> Result<(), MeshError> {
         if self.closing.load(Ordering::Relaxed) {
             return Err(MeshError::ShutDown);
         }
@@ -510,23 +518,59 @@ impl Shared {
         timeout(after, wait).await.map_err(timed_out)
     }
 
-    fn live_session(&self, node: NodeId) -> Option<Arc<Session>> {
+    pub(crate) fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// Where it listens.
+    pub(crate) fn bound(&self) -> Option<String> {
+        self.bound.get().cloned()
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.lock().sessions.values().cloned().collect()
+    }
+
+    pub(crate) fn live_session(&self, node: NodeId) -> Option<Arc<Session>> {
         let session = self.lock().sessions.get(&node).cloned();
         session.filter(|session| !session.is_over())
     }
 
     /// The peer at an address, dialled if there is none.
     async fn reach(self: &Arc<Self>, address: &str) -> Result<Reached, MeshError> {
+        let entry = self.entry(address);
+        let known = entry.lock().await;
+        self.reach_from(address, known).await
+    }
+
+    /// As [`reach`](Self::reach), unless it is being dialled already.
+    pub(crate) async fn reach_once(
+        self: &Arc<Self>,
+        address: &str,
+    ) -> Option<Result<Arc<Session>, MeshError>> {
+        let entry = self.entry(address);
+        let known = entry.try_lock().ok()?;
+        Some(match self.reach_from(address, known).await {
+            Ok(Reached::Session(session)) => Ok(session),
+            Ok(Reached::Legacy(_)) => Err(MeshError::OnlyLegacy {
+                address: address.to_owned(),
+            }),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn entry(&self, address: &str) -> Arc<AsyncMutex<Option<Known>>> {
+        let mut table = self.lock();
+        let entry = table.addresses.entry(address.to_owned());
+        entry.or_default().clone()
+    }
+
+    async fn reach_from(
+        self: &Arc<Self>,
+        address: &str,
+        mut known: AsyncGuard<'_, Option<Known>>,
+    ) -> Result<Reached, MeshError> {
         self.check_open()?;
-        let entry = {
-            let mut table = self.lock();
-            table
-                .addresses
-                .entry(address.to_owned())
-                .or_default()
-                .clone()
-        };
-        let mut known = entry.lock().await;
         match &*known {
             Some(Known::Node(node)) => {
                 if let Some(session) = self.live_session(*node) {

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::local::{Local, NodeEvent};
+use crate::membership::Member;
 use crate::node::Shared;
 use crate::remote::{Remote, Unsent};
 
@@ -34,6 +35,7 @@ mod resolved {
 pub(crate) struct Session {
     shared: Arc<Shared>,
     node: NodeId,
+    incarnation: u64,
     name: String,
     state: Mutex<State>,
     /// Events are handled one after the other, by whichever task has found some.
@@ -75,6 +77,8 @@ struct State {
     /// Messages of the peer for processes whose mailboxes have no room, in order.
     waiting: HashMap<Pid, VecDeque<(u64, Bytes, Cost)>>,
     next: u64,
+    /// The peer is told this node's names.
+    has_names: bool,
     over: bool,
     /// When the clock's task looks next; `None` before it sleeps for the first time.
     clock_due: Option<Instant>,
@@ -106,11 +110,12 @@ impl Session {
         peer: Peer,
         address: Option<&str>,
     ) -> Arc<Self> {
-        let (node, name) = (peer.node_id, peer.name.clone());
+        let (node, incarnation, name) = (peer.node_id, peer.incarnation, peer.name.clone());
         let connection = Connection::new(Instant::now(), config, peer);
         let session = Arc::new(Self {
             shared,
             node,
+            incarnation,
             name,
             state: Mutex::new(State {
                 connection,
@@ -123,6 +128,7 @@ impl Session {
                 resolving: HashMap::new(),
                 waiting: HashMap::new(),
                 next: 1,
+                has_names: false,
                 over: false,
                 clock_due: None,
             }),
@@ -149,6 +155,20 @@ impl Session {
     /// Which node it is.
     pub(crate) fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// Which life of it.
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// What the membership knows it by.
+    pub(crate) fn as_member(&self) -> Member {
+        Member {
+            node: self.node,
+            incarnation: self.incarnation,
+            address: self.address(),
+        }
     }
 
     /// What it calls itself, or where it was dialled.
@@ -334,6 +354,28 @@ impl Session {
         self.wake_writer();
     }
 
+    /// Sends a packet of the membership, which may be lost.
+    pub(crate) fn send_swim(&self, packet: Bytes) {
+        let sent = self.lock().connection.swim(packet);
+        debug_assert!(sent.is_ok(), "the membership keeps its packets short");
+        self.wake_writer();
+    }
+
+    /// Whether the peer is to be told this node's names from now on; `false` if it is already.
+    pub(crate) fn begin_names(&self) -> bool {
+        let mut state = self.lock();
+        !state.over && !std::mem::replace(&mut state.has_names, true)
+    }
+
+    /// Whether the peer is told this node's names.
+    pub(crate) fn has_names(&self) -> bool {
+        self.lock().has_names
+    }
+
+    pub(crate) fn send_names(&self, data: Bytes) {
+        self.signal(Frame::NamesDelta { data }, None);
+    }
+
     /// Who has this name at the peer: the local process that stands for it.
     pub(crate) async fn resolve(self: &Arc<Self>, name: Name) -> Result<Option<Pid>, Gone> {
         let (answer, answered) = oneshot::channel();
@@ -426,6 +468,7 @@ impl Session {
         }
         let closed = state.connection.is_closed();
         state.over = closed;
+        state.has_names = false;
         let stand_ins = std::mem::take(&mut state.stand_ins);
         let calls = std::mem::take(&mut state.calls);
         let watches = std::mem::take(&mut state.watches);
@@ -452,6 +495,7 @@ impl Session {
         } else {
             ExitReason::NoConnection
         };
+        self.shared.members.lost(self.node);
         for StandIn { pid, .. } in stand_ins.into_values() {
             local.close_stand_in(pid, reason.clone().into());
         }

@@ -12,11 +12,13 @@
 //! |---|---|
 //! | [`registry`] | the port |
 //! | [`memory`] | the adapter for one runtime, in memory |
+//! | [`follow`] | who is told of every change |
 //! | [`watch`] | what watchers of a path prefix hear |
 //! | `names`, `paths`, `groups` | the tables inside, without locks |
 
 #![forbid(unsafe_code)]
 
+pub mod follow;
 mod groups;
 pub mod memory;
 mod names;
@@ -25,6 +27,7 @@ pub mod registry;
 mod slots;
 pub mod watch;
 
+pub use follow::Follower;
 pub use memory::MemoryRegistry;
 pub use registry::{RegisterError, Registry};
 pub use watch::{PathChange, PathEvent, PathEvents};

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use iris_core::Pid;
 
+use crate::follow::Follower;
 use crate::memory::tables::Tables;
 use crate::names;
 use crate::paths::check_prefix;
@@ -152,6 +153,10 @@ impl Registry for MemoryRegistry {
 
     fn unwatch_path(&self, prefix: &str, watcher: Pid) -> bool {
         self.write().unwatch(prefix, watcher)
+    }
+
+    fn follow(&self, follower: Box<dyn Follower>) {
+        self.write().follow(follower);
     }
 
     fn take_path_events(&self) -> PathEvents {

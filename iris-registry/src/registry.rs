@@ -5,6 +5,7 @@ use std::sync::Arc;
 use iris_core::Pid;
 use thiserror::Error;
 
+use crate::follow::Follower;
 use crate::watch::PathEvents;
 
 /// Knows which process a name or a path leads to, and who is in a group.
@@ -139,6 +140,11 @@ pub trait Registry: Send + Sync {
 
     /// `watcher` wants to hear no more of `prefix`; whether it did.
     fn unwatch_path(&self, prefix: &str, watcher: Pid) -> bool;
+
+    /// `follower` is told of every name and path from now on; first of those that lead to
+    /// a process at this moment, in no particular order. For good: there is no way to
+    /// end it.
+    fn follow(&self, follower: Box<dyn Follower>);
 
     /// What watchers have not been told yet; for the caller to tell them, outside of
     /// any lock that others wait for.

@@ -10,6 +10,7 @@
 //! | [`listen`](Runtime::listen) | the address at which other nodes reach this one |
 //! | [`resolve_remote`](Runtime::resolve_remote) | the stand-in of whoever has a name there |
 //! | [`send_remote`](Runtime::send_remote), [`monitor_remote`](Runtime::monitor_remote) | by a pid of there |
+//! | [`join_mesh`](Runtime::join_mesh), [`lookup`](Runtime::lookup) | all nodes that know one of a mesh, and who has a name there |
 //! | [`is_node_up`](Runtime::is_node_up), [`watch_nodes`](Runtime::watch_nodes) | who can be reached |
 //!
 //! A message that was sent to a stand-in is handled at the other node once, in order; or it is a
@@ -19,13 +20,14 @@
 //! The node's tasks run on [threads](NodeConfig::threads) of their own, which no handler can stall. They begin with
 //! the first of these calls.
 
+mod join;
 mod local;
 mod stand_in;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -35,7 +37,9 @@ use iris_mesh::{Node, Tcp, Transport};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-pub use iris_mesh::{Expose, MeshError, NodeConfig, Secret, Tls, TlsError};
+pub use iris_mesh::{
+    Expose, Member, Membership, MeshError, NodeConfig, Secret, StaticList, Swim, Tls, TlsError,
+};
 
 use crate::inside;
 use crate::park;
@@ -75,6 +79,8 @@ pub(crate) struct Mesh {
     /// Who wants to hear of nodes.
     listeners: Mutex<Vec<Pid>>,
     lane_age: RwLock<Option<LaneAge>>,
+    /// Whether the registry is followed: what it tells is published.
+    follows: AtomicBool,
 }
 
 #[derive(Default)]

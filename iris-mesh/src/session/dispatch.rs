@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::{Session, Turn, Watched, resolved};
 use crate::local::{Delivered, Local, NodeEvent, answer};
+use crate::members;
 
 /// Events that are taken out at once.
 const BATCH: usize = 512;
@@ -66,6 +67,7 @@ impl Session {
             Event::Ready { resumed, .. } => {
                 self.room.notify_waiters();
                 if !resumed {
+                    self.shared.members.met(self);
                     local.node_event(NodeEvent::Up {
                         node: Some(self.node),
                         name: self.called(),
@@ -88,7 +90,8 @@ impl Session {
                 self.shared.redial(self);
             }
             Event::Lost(why) => self.end(&why),
-            // Membership packets, credit of single processes, pongs and farewells ask for
+            Event::Swim(packet) => self.shared.members.packet(packet),
+            // Credit of single processes, pongs and farewells ask for
             // nothing here.
             _ => {}
         }
@@ -337,6 +340,7 @@ impl Session {
                     let _ = waiting.send(found);
                 }
             }
+            Frame::NamesDelta { data } => members::hear(&self.shared, self, &data),
             // Later versions: what this one does not do, it has not promised.
             _ => {}
         }

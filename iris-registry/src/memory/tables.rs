@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use iris_core::Pid;
 
+use crate::follow::{Follower, Followers};
 use crate::groups::Gatherings;
 use crate::names::Names;
 use crate::paths::Paths;
@@ -20,6 +21,7 @@ pub(super) struct Tables {
     pub(super) paths: Paths,
     pub(super) groups: Gatherings,
     pub(super) watches: Watches,
+    followers: Followers,
     held: HashMap<Pid, Held>,
     reserved: HashMap<Pid, Places>,
 }
@@ -64,6 +66,7 @@ impl Held {
 impl Tables {
     pub(super) fn register(&mut self, name: &str, pid: Pid) -> Result<(), RegisterError> {
         if let Some(name) = self.names.register(name, pid)? {
+            self.followers.tell(&name, Some(pid));
             self.held.entry(pid).or_default().places.names.insert(name);
         }
         Ok(())
@@ -71,12 +74,14 @@ impl Tables {
 
     pub(super) fn unregister(&mut self, name: &str) -> Option<Pid> {
         let holder = self.names.free(name)?;
+        self.followers.tell(&name.into(), None);
         self.take_from(holder, |places| places.names.remove(name));
         Some(holder.pid())
     }
 
     pub(super) fn register_path(&mut self, path: &str, pid: Pid) -> Result<(), RegisterError> {
         if let Some(path) = self.paths.register(path, pid)? {
+            self.followers.tell(&path, Some(pid));
             self.watches.note(&path, PathChange::Registered(pid));
             self.held.entry(pid).or_default().places.paths.insert(path);
         }
@@ -87,7 +92,9 @@ impl Tables {
         let holder = self.paths.free(path)?;
         self.take_from(holder, |places| places.paths.remove(path));
         let change = PathChange::Unregistered(holder.pid());
-        self.watches.note(&path.into(), change);
+        let path: Arc<str> = path.into();
+        self.followers.tell(&path, None);
+        self.watches.note(&path, change);
         Some(holder.pid())
     }
 
@@ -117,9 +124,11 @@ impl Tables {
         }
         for name in &places.names {
             self.names.pass(name, Holder::Reserved(pid));
+            self.followers.tell(name, None);
         }
         for path in &places.paths {
             self.paths.pass(path, Holder::Reserved(pid));
+            self.followers.tell(path, None);
             self.watches.note(path, PathChange::Reserved(pid));
         }
         self.reserved.entry(pid).or_default().append(places);
@@ -142,9 +151,11 @@ impl Tables {
         }
         for name in &places.names {
             self.names.pass(name, Holder::Live(new));
+            self.followers.tell(name, Some(new));
         }
         for path in &places.paths {
             self.paths.pass(path, Holder::Live(new));
+            self.followers.tell(path, Some(new));
             let change = PathChange::HandedOver { from: old, to: new };
             self.watches.note(path, change);
         }
@@ -156,6 +167,15 @@ impl Tables {
         let places = self.reserved.remove(&old).unwrap_or_default();
         self.free_all(old, &places);
         places.len()
+    }
+
+    pub(super) fn follow(&mut self, follower: Box<dyn Follower>) {
+        for (pid, held) in &self.held {
+            for word in held.places.names.iter().chain(&held.places.paths) {
+                follower.changed(word, Some(*pid));
+            }
+        }
+        self.followers.add(follower);
     }
 
     pub(super) fn join(&mut self, group: &str, pid: Pid) -> bool {
@@ -200,9 +220,11 @@ impl Tables {
     fn free_all(&mut self, had: Pid, places: &Places) {
         for name in &places.names {
             self.names.free(name);
+            self.followers.tell(name, None);
         }
         for path in &places.paths {
             self.paths.free(path);
+            self.followers.tell(path, None);
             self.watches.note(path, PathChange::Unregistered(had));
         }
     }

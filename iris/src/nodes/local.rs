@@ -96,6 +96,11 @@ impl Local for Ours {
         self.runtime().is_some_and(|runtime| runtime.is_alive(pid))
     }
 
+    fn is_stand_in(&self, pid: Pid) -> bool {
+        self.runtime()
+            .is_some_and(|runtime| runtime.is_stand_in(pid))
+    }
+
     fn watch(&self, target: Pid, watch: u64) {
         let Some(runtime) = self.runtime() else {
             return;
@@ -179,6 +184,14 @@ impl Local for Ours {
             NodeEvent::Down { name, reason, .. } => (NodeNews::Down, name, reason),
             NodeEvent::Stalled { name, age, .. } => (NodeNews::Stalled, name, format!("{age:?}")),
             NodeEvent::Moving { name, .. } => (NodeNews::Moving, name, String::new()),
+            NodeEvent::NameConflict {
+                name,
+                first,
+                second,
+            } => {
+                let detail = format!("{first} and {second} have both registered {name:?}");
+                (NodeNews::NameConflict, second, detail)
+            }
             _ => return,
         };
         match news {
@@ -187,6 +200,7 @@ impl Local for Ours {
             NodeNews::Down => tracing::warn!(%node, reason = %detail, "a node is down"),
             NodeNews::Stalled => tracing::warn!(%node, age = %detail, "a node's guest is stalled"),
             NodeNews::Moving => tracing::info!(%node, "a node's guest moves again"),
+            NodeNews::NameConflict => tracing::warn!(%detail, "two nodes have the same name"),
         }
         let message = SystemMessage::Node {
             news,
