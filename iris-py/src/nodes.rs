@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iris::nodes::{Expose, NodeConfig, Pending, Secret, Tls};
+use iris::nodes::{Expose, Membership, NodeConfig, Pending, Secret, StaticList, Swim, Tls};
 use iris::{MeshError, Pid};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -45,6 +45,13 @@ fn seconds(name: &str, value: f64, least: f64) -> PyResult<Duration> {
     })
 }
 
+/// One address or several: a text alone would else be a list of letters.
+#[derive(FromPyObject)]
+enum Seeds {
+    One(String),
+    Several(Vec<String>),
+}
+
 impl PyRuntime {
     fn configure(
         &self,
@@ -76,7 +83,8 @@ impl PyRuntime {
     /// Says how this runtime's node is to be, before the first call that needs it.
     ///
     /// `name` is what it calls itself in the logs of others, `cluster` what nodes must have in
-    /// common to talk. `secret` (bytes, 32 random ones) is a key that peers must know. `tls` has the
+    /// common to talk. `advertise` is the address at which nodes of a mesh can dial it, if that is not
+    /// the one that `listen` returns. `secret` (bytes, 32 random ones) is a key that peers must know. `tls` has the
     /// paths of three PEM files: the authority that peers' certificates are checked against, the
     /// node's own certificate, which names the hosts at which it is dialled, and its key. Without
     /// either a node listens on this machine only unless `insecure=True`. `expose` is `"named"`: peers
@@ -90,7 +98,7 @@ impl PyRuntime {
     /// in bytes, is 64 MiB.
     ///
     /// Raises `RuntimeError` once the node has been used, `ValueError` for values out of range.
-    #[pyo3(signature = (*, name="", cluster="", secret=None, tls=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
+    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -100,6 +108,7 @@ impl PyRuntime {
         py: Python<'_>,
         name: &str,
         cluster: &str,
+        advertise: Option<String>,
         secret: Option<&[u8]>,
         tls: Option<[PathBuf; 3]>,
         insecure: bool,
@@ -125,6 +134,7 @@ impl PyRuntime {
         let mut config = NodeConfig {
             name: name.to_owned(),
             cluster: cluster.to_owned(),
+            advertise,
             secret: secret.map(Secret::new),
             insecure,
             expose: self::expose(expose)?,
@@ -236,8 +246,79 @@ impl PyRuntime {
         waited(py, self.runtime(py)?.begin_is_up(addr))
     }
 
+    /// Joins the mesh that the nodes at `seeds` belong to: an address, or several of which one that
+    /// answers is enough. This node must `listen` already. From then on members stay connected,
+    /// `watch_nodes` tells who comes and goes, and `lookup` finds what is registered at any of them.
+    ///
+    /// `True` once another member is known. `False` if there is none within `connect_timeout`, 5 s, or
+    /// if this node is the only seed: the seeds are tried on until they answer, so nodes may start in
+    /// any order. Waits without the GIL. Called again, it adds seeds.
+    ///
+    /// With `membership="swim"` members tell each other of third ones, and one that is silent is
+    /// suspected for four heartbeats before it is given up; with `"static"` the addresses in `seeds`
+    /// are all that there is.
+    ///
+    /// Raises `MeshError` if this node does not listen, or listens at all addresses and
+    /// `configure_mesh(advertise=..)` does not say which one others can dial.
+    #[pyo3(signature = (seeds, *, membership="swim"))]
+    fn join_mesh(&self, py: Python<'_>, seeds: Seeds, membership: &str) -> PyResult<bool> {
+        let membership: Box<dyn Membership> = match membership {
+            "swim" => Box::new(Swim::new()),
+            "static" => Box::new(StaticList::new()),
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "membership must be 'swim' or 'static', not {other:?}"
+                )));
+            }
+        };
+        let seeds = match seeds {
+            Seeds::One(seed) => vec![seed],
+            Seeds::Several(seeds) => seeds,
+        };
+        if seeds.is_empty() {
+            return Err(PyValueError::new_err(
+                "seeds must name at least one address; the first node of a mesh gives its own",
+            ));
+        }
+        waited(py, self.runtime(py)?.begin_join(seeds, membership))
+    }
+
+    /// Who has `name`, or is at that path, here or at a node of the mesh: an actor of this runtime
+    /// first, then the stand-in of who is at another node. `None` if nobody is known to have it.
+    ///
+    /// Asks nobody, so it may be called in handlers; a name that was registered a moment ago at
+    /// another node may not have been heard of yet. With a `timeout` in seconds it waits until
+    /// somebody has the name, without the GIL; in coroutines use `lookup_async`.
+    ///
+    /// Two nodes that give the same name both keep it, the one heard of first is found, and
+    /// `watch_nodes` tells of it with `NAME_CONFLICT`. Raises `MeshError` if it is to wait and
+    /// `join_mesh` was not called.
+    #[pyo3(signature = (name, timeout=None))]
+    fn lookup(&self, py: Python<'_>, name: &str, timeout: Option<f64>) -> PyResult<Option<u64>> {
+        let runtime = self.runtime(py)?;
+        let found = match timeout {
+            None => py
+                .detach(|| runtime.lookup(name))
+                .map_err(|error| error::mesh(py, &error))?,
+            Some(timeout) => {
+                let timeout = seconds("timeout", timeout, 0.0)?;
+                waited(py, runtime.begin_lookup(name, timeout))?
+            }
+        };
+        Ok(found.map(Pid::raw))
+    }
+
+    /// The members of the mesh that this node knows, without itself: pairs of an id and an address.
+    fn mesh_members(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        let members = self.runtime(py)?.mesh_members().into_iter();
+        Ok(members
+            .map(|member| (member.node.to_string(), member.address))
+            .collect())
+    }
+
     /// `pid` gets a system message `NODE_UP`, `NODE_DOWN`, `NODE_STALLED` or `NODE_MOVING` with the
-    /// `node`'s name when something happens to another node; `False` if it does so already.
+    /// `node`'s name when something happens to another node, and `NAME_CONFLICT` with a `detail` when
+    /// two have given the same name; `False` if it does so already.
     fn watch_nodes(&self, py: Python<'_>, pid: u64) -> PyResult<bool> {
         let (runtime, pid) = self.live_target(py, pid)?;
         Ok(runtime.watch_nodes(pid))

@@ -355,3 +355,108 @@ def test_certificates_keep_strangers_out(
         assert friend.call(remote, b"?") == b"yes"
     with pytest.raises(RuntimeError, match="before"):
         rt.listen("127.0.0.1:0", tls=files)
+
+
+def a_node(name: str = "", heartbeat: float = 0.05) -> tuple[iris.Runtime, str]:
+    """A node whose signs of life are frequent, so that tests are short."""
+    runtime = iris.Runtime()
+    runtime.configure_mesh(name=name, heartbeat=heartbeat)
+    return runtime, runtime.listen("127.0.0.1:0")
+
+
+def test_names_are_found_across_a_mesh() -> None:
+    (a, seed), (b, _), (c, _) = a_node("a"), a_node("b"), a_node("c")
+    with a, b, c:
+        assert a.join_mesh(seed) is False
+        assert b.join_mesh([seed]) is True
+        assert c.join_mesh(seed, membership="swim") is True
+        b.register("upper", b.spawn(lambda data: data.upper()))
+        for runtime in (a, c):
+            found = runtime.lookup("upper", timeout=PATIENCE)
+            assert found is not None
+            assert runtime.call(found, b"hello") == b"HELLO"
+            assert runtime.lookup("upper") == found
+        assert b.lookup("upper") == b.whereis("upper")
+        assert c.lookup("nobody") is None
+        assert c.lookup("nobody", timeout=0.01) is None
+        assert until(lambda: len(c.mesh_members()) == 2)
+
+        async def later() -> bytes:
+            soon = asyncio.ensure_future(c.lookup_async("later"))
+            await asyncio.sleep(0)
+            a.register("later", a.spawn(lambda data: data[::-1]))
+            found = await soon
+            assert found is not None
+            return await c.ask(found, b"abc")
+
+        assert asyncio.run(later()) == b"cba"
+
+
+def test_a_name_of_two_nodes_is_told(inbox: Inbox) -> None:
+    (a, seed), (b, _) = a_node("a"), a_node("b")
+    with a, b:
+        a.join_mesh(seed)
+        assert b.join_mesh(seed)
+        told: list[iris.PySystemMessage] = []
+        a.watch_nodes(a.spawn(told.append, system=True))
+        a.register("same", a.spawn(inbox))
+        b.register("same", b.spawn(inbox))
+        assert until(lambda: any(one.type_name == "NAME_CONFLICT" for one in told))
+        conflict = next(one for one in told if one.type_name == "NAME_CONFLICT")
+        assert conflict.node == "b"
+        assert conflict.detail == 'this node and b have both registered "same"'
+
+
+def test_wrong_words_about_a_mesh_are_refused(rt: iris.Runtime) -> None:
+    with pytest.raises(iris.MeshError, match=r"call listen\(\) first"):
+        rt.join_mesh("127.0.0.1:1")
+    with pytest.raises(iris.MeshError, match=r"call join_mesh\(\) first"):
+        rt.lookup("x", timeout=1)
+    rt.listen("127.0.0.1:0")
+    with pytest.raises(ValueError, match="at least one address"):
+        rt.join_mesh([])
+    with pytest.raises(ValueError, match="membership must be"):
+        rt.join_mesh("127.0.0.1:1", membership="gossip")
+    with pytest.raises(ValueError, match="timeout must be"):
+        rt.lookup("x", timeout=-1)
+    with pytest.raises(TypeError):
+        rt.join_mesh(7)  # type: ignore[arg-type]
+
+
+KILLED_NODE = """
+import sys, iris
+rt = iris.Runtime()
+rt.configure_mesh(name="victim", heartbeat=0.05)
+rt.listen("127.0.0.1:0")
+assert rt.join_mesh(sys.argv[1])
+rt.register("service", rt.spawn(lambda data: data))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_node_is_down_and_its_successor_takes_over() -> None:
+    a, seed = a_node("a")
+    with a:
+        a.join_mesh(seed)
+        told: list[tuple[str, str]] = []
+        watcher = a.spawn(lambda one: told.append((one.type_name, one.node)), system=True)
+        a.watch_nodes(watcher)
+        for life in range(1, 3):
+            victim = subprocess.Popen(
+                [sys.executable, "-c", KILLED_NODE, seed],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            with victim:
+                assert victim.stdout is not None
+                assert victim.stdout.readline() == "ready\n"
+                service = a.lookup("service", timeout=PATIENCE)
+                assert service is not None
+                assert a.call(service, b"x") == b"x"
+                victim.kill()
+            assert until(lambda life=life: told.count(("NODE_DOWN", "victim")) == life)
+            assert a.join(service, PATIENCE)
+            assert until(lambda: a.lookup("service") is None)
+        assert told == [("NODE_UP", "victim"), ("NODE_DOWN", "victim")] * 2

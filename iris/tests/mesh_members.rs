@@ -83,7 +83,8 @@ fn nodes_that_know_one_seed_find_each_others_names() {
     assert_eq!(ask(&c, c.lookup("late").unwrap().unwrap()), b"b");
     assert_eq!(c.lookup("nobody").unwrap(), None);
     assert_eq!(
-        c.lookup_within("nobody", Duration::from_millis(50)).unwrap(),
+        c.lookup_within("nobody", Duration::from_millis(50))
+            .unwrap(),
         None
     );
     // One's own names come first, and are not asked for elsewhere.

@@ -60,6 +60,12 @@ class Asking(_iris.Runtime):
 
         return await get_running_loop().run_in_executor(None, self.resolve_remote, addr, name)
 
+    async def lookup_async(self, name: str, timeout: float = _DEFAULT_TIMEOUT) -> int | None:
+        """As ``lookup`` with a timeout, awaited, in any running event loop: a thread waits meanwhile."""
+        from asyncio import get_running_loop
+
+        return await get_running_loop().run_in_executor(None, self.lookup, name, timeout)
+
     async def _ask_method(
         self,
         pid: int,
