@@ -270,9 +270,8 @@ fn down(shared: &Arc<Shared>, member: &Member, why: &str) {
     // will not be waited for any longer.
     if let Some(session) = shared.live_session(member.node)
         && session.incarnation() == member.incarnation
-        && !session.is_open()
     {
-        session.close(ErrorCode::Timeout, Duration::ZERO);
+        session.give_up(why);
     }
 }
 

@@ -641,8 +641,15 @@ impl Shared {
                 if address.is_empty() || session.is_open() || session.is_over() {
                     continue;
                 }
-                if let Err(error) = admit::dial(&shared, &address).await {
-                    tracing::debug!(%error, "a peer cannot be reached yet");
+                match admit::dial(&shared, &address).await {
+                    // A node listens for as long as it lives.
+                    Err(MeshError::Connect { cause, .. })
+                        if cause.kind() == io::ErrorKind::ConnectionRefused =>
+                    {
+                        session.give_up(&format!("nobody listens at {address} any more"));
+                    }
+                    Err(error) => tracing::debug!(%error, "a peer cannot be reached yet"),
+                    Ok(_) => {}
                 }
             }
             shared.lock().redialled.retain(|known| *known != node);

@@ -458,6 +458,13 @@ impl Session {
         self.changed();
     }
 
+    /// Ends a session that waits for another link: the peer will not come back.
+    pub(crate) fn give_up(self: &Arc<Self>, why: &str) {
+        self.lock().connection.give_up(why.to_owned());
+        self.dispatch();
+        self.changed();
+    }
+
     /// All that hangs on the session ends with it. The connection may begin another on the link that
     /// it has.
     fn end(&self, why: &Lost) {

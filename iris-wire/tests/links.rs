@@ -201,6 +201,24 @@ fn a_session_that_the_peer_has_forgotten_is_lost_and_another_begins() {
 }
 
 #[test]
+fn a_session_is_given_up_only_while_it_waits_for_a_link() {
+    let mut pair = Pair::open();
+    pair.conn(0).send(send(1, "perhaps"), None).unwrap();
+    pair.output(0, 1 << 20);
+    pair.conn(0).give_up("it is well".to_owned());
+    assert!(!pair.conn(0).is_closed());
+    pair.cut();
+    assert!(!pair.conn(0).is_closed());
+    pair.conn(0).give_up("nobody is there".to_owned());
+    pair.collect(0);
+    assert!(pair.conn(0).is_closed());
+    let events = &pair.sides[0].events;
+    assert_eq!(undelivered(events), [("perhaps".to_owned(), false)]);
+    let why = "nobody is there".to_owned();
+    assert_eq!(lost(events), [&Lost::Gone { why }]);
+}
+
+#[test]
 fn peers_that_do_not_resume_lose_the_session_with_the_link() {
     let mut pair = Pair::with(|node| node.hello.resume_ms = 0, |_| {});
     pair.run();

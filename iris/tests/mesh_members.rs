@@ -3,7 +3,8 @@
 #![cfg(feature = "mesh")]
 
 use std::sync::mpsc::{Receiver as Heard, channel};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use iris::nodes::StaticList;
 use iris::prelude::*;
@@ -48,6 +49,14 @@ fn news(rt: &Runtime) -> Heard<(NodeNews, String, String)> {
         .unwrap();
     rt.watch_nodes(pid);
     heard
+}
+
+fn until_members(rt: &Runtime, count: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while rt.mesh_members().len() != count {
+        assert!(Instant::now() < deadline, "{:?}", rt.mesh_members());
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn until(heard: &Heard<(NodeNews, String, String)>, news: NodeNews, node: &str) -> String {
@@ -103,6 +112,7 @@ fn a_name_that_is_given_up_or_whose_process_ends_is_found_no_more() {
     b.lookup_within("short", PATIENCE).unwrap().unwrap();
     b.lookup_within("given up", PATIENCE).unwrap().unwrap();
     a.stop(pid, ExitReason::Shutdown);
+    assert!(a.join(pid, Some(PATIENCE)).unwrap());
     a.unregister("given up");
     echo(&a, "behind them", b"a");
     b.lookup_within("behind them", PATIENCE).unwrap().unwrap();
@@ -216,7 +226,7 @@ fn a_static_list_is_a_mesh_too() {
     for rt in [&b, &c] {
         let found = rt.lookup_within("a", PATIENCE).unwrap().unwrap();
         assert_eq!(ask(rt, found), b"a");
-        assert_eq!(rt.mesh_members().len(), 2);
+        until_members(rt, 2);
     }
 }
 
@@ -234,7 +244,7 @@ fn who_has_not_joined_is_told_no_names() {
     let error = stranger.lookup_within("name", PATIENCE).unwrap_err();
     assert!(matches!(error, MeshError::NotJoined), "{error}");
     assert!(stranger.mesh_members().is_empty());
-    assert_eq!(a.mesh_members().len(), 1);
+    until_members(&a, 1);
 }
 
 #[test]

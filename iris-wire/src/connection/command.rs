@@ -259,6 +259,14 @@ impl Connection {
         self.check_drained();
     }
 
+    /// Ends a session without a link now, instead of when the time to resume is over: the owner
+    /// knows, from elsewhere, that the peer will not come back. Of no effect while there is a link.
+    pub fn give_up(&mut self, why: String) {
+        if matches!(self.phase, Phase::Detached { until: Some(_) }) {
+            self.end(Lost::Gone { why }, None);
+        }
+    }
+
     /// Says that nothing more comes once that is so, and ends when the peer has said it, too.
     pub(super) fn check_drained(&mut self) {
         let Some(mut drain) = self.drain else { return };

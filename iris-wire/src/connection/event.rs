@@ -148,6 +148,12 @@ pub enum Lost {
         /// The limit.
         after: Duration,
     },
+    /// Its owner has not waited for a new link.
+    #[error("the peer is gone: {why}")]
+    Gone {
+        /// How that is known.
+        why: String,
+    },
     /// The peer does not know the session any more.
     #[error("the peer has given the session up")]
     Forgotten,
