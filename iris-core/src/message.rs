@@ -104,6 +104,8 @@ pub enum NodeNews {
     Stalled,
     /// Its guest language makes progress again.
     Moving,
+    /// It has answered a sign of life; the detail says how long that took, in milliseconds.
+    Heartbeat,
     /// It has given a process a name that another node has given, too. Both keep it; the
     /// detail says who else, and which name.
     NameConflict,

@@ -65,6 +65,8 @@ pub struct NodeConfig {
     pub insecure: bool,
     /// Which local processes peers may reach.
     pub expose: Expose,
+    /// Whether peers may start processes of the behaviors that are registered here.
+    pub allow_spawn: bool,
     /// Whether peers with the original packets are served that are not on this machine.
     pub allow_legacy: bool,
     /// How diallers of the original packets begin.
@@ -97,6 +99,7 @@ impl Default for NodeConfig {
             advertise: None,
             insecure: false,
             expose: Expose::default(),
+            allow_spawn: false,
             allow_legacy: false,
             dialect: Dialect::default(),
             heartbeat: Duration::from_secs(1),

@@ -84,6 +84,17 @@ pub enum MeshError {
     /// Not a name.
     #[error("no name of a process: {0}")]
     Name(#[from] NameError),
+    /// The peer has not started the process.
+    #[error("{address} has not started a {behavior:?}: {why}")]
+    NotSpawned {
+        /// Who was asked.
+        address: String,
+        /// What was to be started.
+        behavior: String,
+        /// Why not.
+        #[source]
+        why: NotSpawned,
+    },
     /// It cannot join a mesh: nobody could dial it.
     #[error("a node that joins a mesh has to be reachable: call listen() first")]
     NotListening,
@@ -113,4 +124,25 @@ pub enum MeshError {
     /// The runtime around the node takes no more stand-ins.
     #[error("no stand-in for the remote process: {0}")]
     NoRoom(String),
+}
+
+/// Why a peer has not started a process.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotSpawned {
+    /// It knows no such behavior.
+    #[error("no behavior is registered by that name there (register_behavior)")]
+    Unknown,
+    /// It starts nothing for this node.
+    #[error("it does not let this node start processes (allow_spawn)")]
+    Denied,
+    /// It has tried.
+    #[error("{0}")]
+    Failed(String),
+    /// What the process is to be started with does not fit into one frame.
+    #[error("at most 64 KiB can be given to it; send the rest once it runs")]
+    TooLong,
+    /// Its version cannot, or it speaks the original packets.
+    #[error("its version cannot")]
+    Unsupported,
 }

@@ -41,7 +41,7 @@ pub mod tls;
 pub mod transport;
 
 pub use config::{Expose, NodeConfig, Secret};
-pub use error::MeshError;
+pub use error::{MeshError, NotSpawned};
 pub use local::{Delivered, Local, NodeEvent};
 pub use membership::{Member, Membership, StaticList, Swim};
 pub use memory::Memory;

@@ -47,6 +47,9 @@ pub trait Local: Send + Sync {
     /// Whether it can be reached at all.
     fn is_alive(&self, pid: Pid) -> bool;
 
+    /// Starts a process of a registered behavior; `None` if there is none of that name.
+    fn spawn(&self, behavior: &str, init: Bytes) -> Option<BoxFuture<Result<Pid, String>>>;
+
     /// Whether it stands for a process of another node.
     fn is_stand_in(&self, pid: Pid) -> bool;
 
@@ -122,6 +125,13 @@ pub enum NodeEvent {
         node: Option<NodeId>,
         /// What it calls itself, or its address.
         name: String,
+    },
+    /// It has answered a sign of life.
+    Heartbeat {
+        /// What it calls itself, or its address.
+        name: String,
+        /// How long that took.
+        round_trip: Duration,
     },
     /// Two nodes of the mesh have given a process the same name. Both keep it; who looks it up finds
     /// the one that is told first here.

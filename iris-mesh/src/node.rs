@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use iris_core::{Exit, Pid};
 use iris_wire::connection::Config;
 use iris_wire::frame::ErrorCode;
@@ -21,7 +22,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::admit::{self, Reached};
 use crate::config::{Expose, NodeConfig};
-use crate::error::MeshError;
+use crate::error::{MeshError, NotSpawned};
 use crate::exports::Exports;
 use crate::legacy::LegacyPeer;
 use crate::local::Local;
@@ -35,6 +36,7 @@ const FEATURES: u64 = feature::RESUME
     | feature::CALLS
     | feature::SIGNALS
     | feature::NAMES
+    | feature::SPAWN
     | feature::SWIM;
 
 /// The first and the longest pause between two dials of a lost peer.
@@ -211,6 +213,48 @@ impl Node {
                 after,
             }),
         }
+    }
+
+    /// Has the node behind `address` start a process of a behavior that is registered there; the
+    /// local process that stands for it.
+    ///
+    /// # Errors
+    ///
+    /// [`MeshError::NotSpawned`], and why the node cannot be asked. After
+    /// [`MeshError::Timeout`] and [`MeshError::Lost`] nobody knows whether it runs.
+    pub async fn spawn(
+        &self,
+        address: &str,
+        behavior: &str,
+        init: Bytes,
+    ) -> Result<Pid, MeshError> {
+        let name = Name::try_from(behavior)?;
+        let after = self.shared.config.connect_timeout;
+        let lost = |_| MeshError::Lost {
+            address: address.to_owned(),
+        };
+        let refused = |why| MeshError::NotSpawned {
+            address: address.to_owned(),
+            behavior: behavior.to_owned(),
+            why,
+        };
+        let ask = async {
+            match self.shared.reach(address).await? {
+                Reached::Legacy(_) => Err(refused(NotSpawned::Unsupported)),
+                Reached::Session(session) => {
+                    let spawned = session.spawn(name, init).await.map_err(lost)?;
+                    let pid = spawned.map_err(refused)?;
+                    session.stand_in(pid).map_err(MeshError::NoRoom)
+                }
+            }
+        };
+        let timed_out = |_| MeshError::Timeout {
+            address: address.to_owned(),
+            after,
+        };
+        timeout(after, ask)
+            .await
+            .unwrap_or_else(|late| Err(timed_out(late)))
     }
 
     /// The local process that stands for the process with this pid at the node behind `address`.

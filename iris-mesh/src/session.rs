@@ -3,6 +3,7 @@
 
 mod dispatch;
 mod pump;
+mod spawn;
 
 pub(crate) use pump::Halves;
 
@@ -74,6 +75,8 @@ struct State {
     answering: HashMap<u64, AbortHandle>,
     /// Look-ups of names.
     resolving: HashMap<u64, oneshot::Sender<Option<Pid>>>,
+    /// Orders to start processes.
+    spawning: HashMap<u64, oneshot::Sender<spawn::Answer>>,
     /// Messages of the peer for processes whose mailboxes have no room, in order.
     waiting: HashMap<Pid, VecDeque<(u64, Bytes, Cost)>>,
     next: u64,
@@ -126,6 +129,7 @@ impl Session {
                 calls: HashMap::new(),
                 answering: HashMap::new(),
                 resolving: HashMap::new(),
+                spawning: HashMap::new(),
                 waiting: HashMap::new(),
                 next: 1,
                 has_names: false,
@@ -483,6 +487,7 @@ impl Session {
         state.by_monitor.clear();
         state.by_reference.clear();
         state.resolving.clear();
+        state.spawning.clear();
         // What waits for room in a mailbox has arrived, and is delivered all the same.
         drop(state);
         for watch in watches.into_keys() {

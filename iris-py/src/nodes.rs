@@ -89,7 +89,8 @@ impl PyRuntime {
     /// node's own certificate, which names the hosts at which it is dialled, and its key. Without
     /// either a node listens on this machine only unless `insecure=True`. `expose` is `"named"`: peers
     /// reach actors that have a name, and those whose pid this node has given out; or `"all"`.
-    /// `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
+    /// `allow_spawn` lets
+    /// peers start what is registered with `register_behavior`. `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
     /// seconds, 1 by default: a peer that is silent for three and a half times as long is gone.
     /// `resume`, 5 s by default, is for how long a lost connection may come back before all that
     /// hangs on it ends. `connect_timeout`, 5 s, is the most that a look-up takes. A peer
@@ -98,7 +99,7 @@ impl PyRuntime {
     /// in bytes, is 64 MiB.
     ///
     /// Raises `RuntimeError` once the node has been used, `ValueError` for values out of range.
-    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, insecure=false, expose="named", allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
+    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, insecure=false, expose="named", allow_spawn=false, allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -113,6 +114,7 @@ impl PyRuntime {
         tls: Option<[PathBuf; 3]>,
         insecure: bool,
         expose: &str,
+        allow_spawn: bool,
         allow_legacy: bool,
         heartbeat: f64,
         resume: f64,
@@ -138,6 +140,7 @@ impl PyRuntime {
             secret: secret.map(Secret::new),
             insecure,
             expose: self::expose(expose)?,
+            allow_spawn,
             allow_legacy,
             heartbeat: seconds("heartbeat", heartbeat, 0.01)?,
             resume: seconds("resume", resume, 0.0)?,
@@ -308,6 +311,42 @@ impl PyRuntime {
         Ok(found.map(Pid::raw))
     }
 
+    /// Makes a behavior that other nodes can start here with `spawn_on`, if
+    /// `configure_mesh(allow_spawn=True)` lets them. `factory(init)` gets the bytes that come with the
+    /// order, spawns an actor and returns its pid, on a thread of its own where it may block; what it
+    /// raises is logged here, and told to who asked. Code never comes over the wire.
+    ///
+    /// `False` if another was registered by that name, which is replaced. Raises `TypeError` for a
+    /// factory that is not callable.
+    fn register_behavior(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        factory: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let factory = self.behavior_factory(factory)?;
+        Ok(self.runtime(py)?.register_behavior(name, factory))
+    }
+
+    /// Has the node behind `addr` start an actor of a behavior that is registered there, with up to
+    /// 64 KiB of `init`; returns the pid of the local stand-in, to be monitored, linked or stopped like
+    /// any other.
+    ///
+    /// Waits without the GIL for `connect_timeout`, 5 s, at most. Raises `MeshError`, which says why
+    /// not; if no answer came in time nobody knows whether the actor runs.
+    #[pyo3(signature = (addr, behavior, init=None))]
+    fn spawn_on(
+        &self,
+        py: Python<'_>,
+        addr: &str,
+        behavior: &str,
+        init: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let init = init.map(convert::payload).transpose()?.unwrap_or_default();
+        let pending = self.runtime(py)?.begin_spawn_on(addr, behavior, init);
+        Ok(waited(py, pending)?.raw())
+    }
+
     /// The members of the mesh that this node knows, without itself: pairs of an id and an address.
     fn mesh_members(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
         let members = self.runtime(py)?.mesh_members().into_iter();
@@ -318,10 +357,17 @@ impl PyRuntime {
 
     /// `pid` gets a system message `NODE_UP`, `NODE_DOWN`, `NODE_STALLED` or `NODE_MOVING` with the
     /// `node`'s name when something happens to another node, and `NAME_CONFLICT` with a `detail` when
-    /// two have given the same name; `False` if it does so already.
-    fn watch_nodes(&self, py: Python<'_>, pid: u64) -> PyResult<bool> {
+    /// two have given the same name. With `heartbeats=True` also `HEARTBEAT` for each sign of life of
+    /// each node, one a second unless configured otherwise, with the round trip as `detail`. `False` if
+    /// it does so already.
+    #[pyo3(signature = (pid, *, heartbeats=false))]
+    fn watch_nodes(&self, py: Python<'_>, pid: u64, heartbeats: bool) -> PyResult<bool> {
         let (runtime, pid) = self.live_target(py, pid)?;
-        Ok(runtime.watch_nodes(pid))
+        Ok(if heartbeats {
+            runtime.watch_heartbeats(pid)
+        } else {
+            runtime.watch_nodes(pid)
+        })
     }
 
     /// Allows other nodes to reach an actor that has no name by its pid.

@@ -1,11 +1,16 @@
 //! Supervisors, and factories in Python.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use iris::{ChildSpec, Failure, GaveUp, Pid, Restart, Runtime, Strategy};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::convert;
 use crate::error;
+use crate::lane::GuestLane;
 use crate::report::{self, Record, Report};
 use crate::runtime::{Parts, PyRuntime};
 use crate::system;
@@ -134,33 +139,62 @@ impl PyRuntime {
         &self,
         factory: &Bound<'_, PyAny>,
     ) -> PyResult<impl Fn(&Runtime) -> Result<Pid, Failure> + Send + Sync + 'static> {
-        if !factory.is_callable() {
-            let kind = error::type_name(factory);
-            let text = format!("a factory must be callable without arguments, not {kind}");
-            return Err(PyTypeError::new_err(text));
-        }
-        let Parts { lane, .. } = self.parts(factory.py())?;
-        let (lane, factory) = (lane.clone(), factory.clone().unbind());
+        let (lane, factory) = self.factory_parts(factory, "without arguments")?;
         Ok(move |_: &Runtime| {
-            let made = lane.visit(|py| make(py, &factory));
+            let made = lane.visit(|py| {
+                let made = made(factory.bind(py).call0());
+                made.map_err(|raised| {
+                    let text = "the factory of a supervised actor raised; it is called again";
+                    error::log(py, text, &raised);
+                    error::failure(py, &raised)
+                })
+            });
             made.unwrap_or_else(|| Err(Failure::default()))
         })
     }
+
+    /// A factory that gets what another node has given along.
+    pub(crate) fn behavior_factory(
+        &self,
+        factory: &Bound<'_, PyAny>,
+    ) -> PyResult<impl Fn(&Runtime, Bytes) -> Result<Pid, Failure> + Send + Sync + 'static> {
+        let (lane, factory) = self.factory_parts(factory, "with one argument, bytes")?;
+        Ok(move |_: &Runtime, init: Bytes| {
+            let made = lane.visit(|py| {
+                let made = made(factory.bind(py).call1((PyBytes::new(py, &init),)));
+                made.map_err(|raised| {
+                    let text = "the factory of a behavior raised; the node that asked is told";
+                    error::log(py, text, &raised);
+                    error::failure(py, &raised)
+                })
+            });
+            made.unwrap_or_else(|| Err(Failure::default()))
+        })
+    }
+
+    fn factory_parts(
+        &self,
+        factory: &Bound<'_, PyAny>,
+        how: &str,
+    ) -> PyResult<(Arc<GuestLane>, Py<PyAny>)> {
+        if !factory.is_callable() {
+            let kind = error::type_name(factory);
+            let text = format!("a factory must be callable {how}, not {kind}");
+            return Err(PyTypeError::new_err(text));
+        }
+        let Parts { lane, .. } = self.parts(factory.py())?;
+        Ok((lane.clone(), factory.clone().unbind()))
+    }
 }
 
-/// Calls a factory.
-fn make(py: Python<'_>, factory: &Py<PyAny>) -> Result<Pid, Failure> {
-    let made = factory.bind(py).call0().and_then(|made| {
+/// The pid that a factory has returned.
+fn made(returned: PyResult<Bound<'_, PyAny>>) -> PyResult<Pid> {
+    returned.and_then(|made| {
         let pid = made.extract::<u64>().ok().and_then(Pid::from_raw);
         pid.ok_or_else(|| {
             let kind = error::type_name(&made);
             PyTypeError::new_err(format!("a factory must return a pid, not {kind}"))
         })
-    });
-    made.map_err(|raised| {
-        let text = "the factory of a supervised actor raised; it is called again";
-        error::log(py, text, &raised);
-        error::failure(py, &raised)
     })
 }
 

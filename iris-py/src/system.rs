@@ -36,6 +36,7 @@ impl PySystemMessage {
                 NodeNews::Down => "NODE_DOWN",
                 NodeNews::Stalled => "NODE_STALLED",
                 NodeNews::Moving => "NODE_MOVING",
+                NodeNews::Heartbeat => "HEARTBEAT",
                 NodeNews::NameConflict => "NAME_CONFLICT",
             },
             _ => "OTHER",

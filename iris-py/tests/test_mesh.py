@@ -402,6 +402,7 @@ def test_a_name_of_two_nodes_is_told(inbox: Inbox) -> None:
         told: list[iris.PySystemMessage] = []
         a.watch_nodes(a.spawn(told.append, system=True))
         a.register("same", a.spawn(inbox))
+        assert b.lookup("same", timeout=PATIENCE)
         b.register("same", b.spawn(inbox))
         assert until(lambda: any(one.type_name == "NAME_CONFLICT" for one in told))
         conflict = next(one for one in told if one.type_name == "NAME_CONFLICT")
@@ -462,3 +463,50 @@ def test_a_killed_node_is_down_and_its_successor_takes_over() -> None:
             assert a.join(service, PATIENCE)
             assert until(lambda: a.lookup("service") is None)
         assert told == [("NODE_UP", "victim"), ("NODE_DOWN", "victim")] * 2
+
+
+def test_an_actor_is_started_at_another_node() -> None:
+    with iris.Runtime() as here, iris.Runtime() as there:
+        there.configure_mesh(allow_spawn=True)
+        address = there.listen("127.0.0.1:0")
+        greeter = lambda init: there.spawn(lambda data: init + data)  # noqa: E731
+        assert there.register_behavior("greeter", greeter) is True
+        hello = here.spawn_on(address, "greeter", b"hello ")
+        assert here.call(hello, b"you") == b"hello you"
+        assert here.call(here.spawn_on(address, "greeter"), b"you") == b"you"
+
+        def failing(init: bytes) -> int:
+            raise OSError("no disk")
+
+        assert there.register_behavior("greeter", failing) is False
+        with pytest.raises(iris.MeshError, match="OSError: no disk"):
+            here.spawn_on(address, "greeter")
+        there.register_behavior("odd", lambda init: "no pid")  # type: ignore[arg-type,return-value]
+        with pytest.raises(iris.MeshError, match="a factory must return a pid, not str"):
+            here.spawn_on(address, "odd")
+        with pytest.raises(iris.MeshError, match=r"no behavior is registered.*register_behavior"):
+            here.spawn_on(address, "nobody")
+        with pytest.raises(TypeError, match="callable with one argument"):
+            there.register_behavior("x", 7)  # type: ignore[arg-type]
+        back = here.listen("127.0.0.1:0")
+        here.register_behavior("greeter", greeter)
+        with pytest.raises(iris.MeshError, match="does not let this node start"):
+            there.spawn_on(back, "greeter")
+
+
+def test_who_wants_them_hears_heartbeats() -> None:
+    (a, seed), (b, _) = a_node("a"), a_node("b")
+    with a, b:
+        news: list[iris.PySystemMessage] = []
+        beats: list[iris.PySystemMessage] = []
+        assert a.watch_nodes(a.spawn(news.append, system=True))
+        listener = a.spawn(beats.append, system=True)
+        assert a.watch_nodes(listener)
+        assert a.watch_nodes(listener, heartbeats=True)
+        assert not a.watch_nodes(listener, heartbeats=True)
+        assert b.is_node_up(seed)
+        assert until(lambda: sum(one.type_name == "HEARTBEAT" for one in beats) > 2)
+        beat = next(one for one in beats if one.type_name == "HEARTBEAT")
+        assert beat.node == "b"
+        assert 0 <= float(beat.detail.removesuffix(" ms")) < PATIENCE * 1000
+        assert [one.type_name for one in news] == ["NODE_UP"]

@@ -190,6 +190,7 @@ impl Corpus {
                 req: 1,
                 status: 0,
                 pid: Some(pid),
+                text: "why".to_owned(),
             },
             Frame::Swim { data: data.clone() },
             Frame::NamesDelta { data: data.clone() },

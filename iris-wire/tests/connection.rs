@@ -178,7 +178,7 @@ fn every_kind_of_signal_and_message_travels() {
         }
         expected.push(frame);
     }
-    assert_eq!(expected.len(), 26);
+    assert_eq!(expected.len(), 27);
     pair.run();
     let mut got: Vec<Frame> = Vec::new();
     for event in &pair.sides[1].events {

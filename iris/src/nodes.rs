@@ -11,6 +11,7 @@
 //! | [`resolve_remote`](Runtime::resolve_remote) | the stand-in of whoever has a name there |
 //! | [`send_remote`](Runtime::send_remote), [`monitor_remote`](Runtime::monitor_remote) | by a pid of there |
 //! | [`join_mesh`](Runtime::join_mesh), [`lookup`](Runtime::lookup) | all nodes that know one of a mesh, and who has a name there |
+//! | [`register_behavior`](Runtime::register_behavior), [`spawn_on`](Runtime::spawn_on) | processes that are started at another node |
 //! | [`is_node_up`](Runtime::is_node_up), [`watch_nodes`](Runtime::watch_nodes) | who can be reached |
 //!
 //! A message that was sent to a stand-in is handled at the other node once, in order; or it is a
@@ -20,6 +21,7 @@
 //! The node's tasks run on [threads](NodeConfig::threads) of their own, which no handler can stall. They begin with
 //! the first of these calls.
 
+mod behaviors;
 mod join;
 mod local;
 mod stand_in;
@@ -38,7 +40,8 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 pub use iris_mesh::{
-    Expose, Member, Membership, MeshError, NodeConfig, Secret, StaticList, Swim, Tls, TlsError,
+    Expose, Member, Membership, MeshError, NodeConfig, NotSpawned, Secret, StaticList, Swim, Tls,
+    TlsError,
 };
 
 use crate::inside;
@@ -77,16 +80,27 @@ pub(crate) struct Mesh {
     /// How many those are: most runtimes have none.
     watches: AtomicUsize,
     /// Who wants to hear of nodes.
-    listeners: Mutex<Vec<Pid>>,
+    listeners: Mutex<Vec<Listener>>,
+    /// How many of them want to hear of heartbeats: most want the news only.
+    counts_beats: AtomicUsize,
     lane_age: RwLock<Option<LaneAge>>,
     /// Whether the registry is followed: what it tells is published.
     follows: AtomicBool,
+    /// What other nodes may start.
+    behaviors: RwLock<HashMap<String, Arc<behaviors::Factory>>>,
 }
 
 #[derive(Default)]
 struct Watched {
     by_pid: HashMap<Pid, Vec<u64>>,
     by_watch: HashMap<u64, Pid>,
+}
+
+/// Who wants to hear of nodes.
+struct Listener {
+    pid: Pid,
+    /// Of their signs of life, too.
+    beats: bool,
 }
 
 struct Joined {
@@ -389,16 +403,41 @@ impl Runtime {
     /// be reached, cannot be reached any more, stalls or moves again; `false` if it is not alive,
     /// or does so already.
     pub fn watch_nodes(&self, pid: Pid) -> bool {
+        self.listen_to_nodes(pid, false)
+    }
+
+    /// As [`watch_nodes`](Self::watch_nodes), and `pid` gets a
+    /// [`Heartbeat`](iris_core::NodeNews::Heartbeat) for each sign of life of each node, too: one a
+    /// second unless configured otherwise. They cost no connection of their own.
+    pub fn watch_heartbeats(&self, pid: Pid) -> bool {
+        self.listen_to_nodes(pid, true)
+    }
+
+    fn listen_to_nodes(&self, pid: Pid, beats: bool) -> bool {
         let mesh = &self.inner().mesh;
         let mut listeners = mesh
             .listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let new = self.is_alive(pid) && !listeners.contains(&pid);
-        if new {
-            listeners.push(pid);
+        let known = listeners.iter_mut().find(|listener| listener.pid == pid);
+        let news = match known {
+            Some(known) if known.beats || !beats => return false,
+            Some(known) => {
+                known.beats = true;
+                true
+            }
+            None => {
+                let alive = self.is_alive(pid);
+                if alive {
+                    listeners.push(Listener { pid, beats });
+                }
+                alive
+            }
+        };
+        if news && beats {
+            mesh.counts_beats.fetch_add(1, Ordering::Relaxed);
         }
-        new
+        news
     }
 
     /// Allows other nodes to reach a process that has no name by its pid.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use iris::nodes::StaticList;
 use iris::prelude::*;
-use iris::{MeshError, NodeConfig, NodeNews, Receiver, SystemMessage};
+use iris::{Failure, MeshError, NodeConfig, NodeNews, Receiver, Strategy, SystemMessage};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -285,4 +285,69 @@ fn a_stand_in_is_not_published() {
     a.lookup_within("behind it", PATIENCE).unwrap().unwrap();
     assert_eq!(a.lookup("alias").unwrap(), None);
     assert_eq!(b.lookup("alias").unwrap(), Some(stand_in));
+}
+
+#[test]
+fn a_supervisor_finds_the_successor_when_a_node_comes_back() {
+    let (a, seed) = node("a");
+    a.join_mesh([&seed]).unwrap();
+    let serve = |says: &'static [u8]| {
+        let (b, _) = node("b");
+        echo(&b, "service", says);
+        assert!(b.join_mesh([&seed]).unwrap());
+        b
+    };
+    let b = serve(b"first life");
+    let service = a.lookup_within("service", PATIENCE).unwrap().unwrap();
+    a.register("the service", service).unwrap();
+    // The factory waits until somebody has the name again.
+    let find = |rt: &Runtime| {
+        let found = rt.lookup_within("service", PATIENCE);
+        found.ok().flatten().ok_or_else(Failure::default)
+    };
+    a.supervise_with_factory(service, find, Strategy::OneForOne)
+        .unwrap();
+    assert_eq!(ask(&a, a.whereis("the service").unwrap()), b"first life");
+    b.shutdown(Duration::from_secs(1));
+    let b = serve(b"second life");
+    let deadline = Instant::now() + PATIENCE;
+    let healed = loop {
+        match a.whereis("the service") {
+            Some(pid) if pid != service => break pid,
+            _ => assert!(Instant::now() < deadline),
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    assert_eq!(ask(&a, healed), b"second life");
+    drop(b);
+}
+
+#[test]
+fn groups_hold_processes_of_other_nodes() {
+    let (a, seed) = node("a");
+    let (b, _) = node("b");
+    a.join_mesh([&seed]).unwrap();
+    assert!(b.join_mesh([&seed]).unwrap());
+    let (say, heard) = channel();
+    let said = say.clone();
+    let ear = handler(move |_, bytes| {
+        said.send(bytes.to_vec()).ok();
+        Step::Done
+    });
+    b.spawn(ear).named("ear").start().unwrap();
+    let near = handler(move |_, bytes| {
+        say.send(bytes.to_vec()).ok();
+        Step::Done
+    });
+    let near = a.spawn(near).start().unwrap();
+    let far = a.lookup_within("ear", PATIENCE).unwrap().unwrap();
+    a.join_group("ears", near).unwrap();
+    a.join_group("ears", far).unwrap();
+    assert_eq!(a.publish("ears", &b"hear"[..]), 2);
+    for _ in 0..2 {
+        assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), b"hear");
+    }
+    b.shutdown(Duration::from_secs(1));
+    assert!(a.join(far, Some(PATIENCE)).unwrap());
+    assert_eq!(a.members("ears"), [near]);
 }

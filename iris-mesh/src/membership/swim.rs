@@ -81,6 +81,7 @@ struct Outbox {
     active: HashSet<NodeId>,
     /// Who was active once.
     down: HashMap<NodeId, Member>,
+    leaving: bool,
 }
 
 struct Due {
@@ -133,7 +134,7 @@ impl foca::Runtime<Swimmer> for Outbox {
             Notification::Rejoin(_) => {
                 tracing::warn!("the mesh had declared this node down; it has come back");
             }
-            Notification::Defunct => {
+            Notification::Defunct if !self.leaving => {
                 tracing::error!("the mesh has declared this node down for good; restart it");
             }
             _ => {}
@@ -312,6 +313,7 @@ impl Membership for Swim {
 
     fn leave(&mut self) -> Vec<Action> {
         self.outbox.actions.clear();
+        self.outbox.leaving = true;
         self.with_foca(|foca, outbox| foca.leave_cluster(outbox));
         self.foca = None;
         self.seeds_due = None;

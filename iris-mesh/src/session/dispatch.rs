@@ -90,8 +90,12 @@ impl Session {
                 self.shared.redial(self);
             }
             Event::Lost(why) => self.end(&why),
+            Event::Pong { round_trip } => local.node_event(NodeEvent::Heartbeat {
+                name: self.called(),
+                round_trip,
+            }),
             Event::Swim(packet) => self.shared.members.packet(packet),
-            // Credit of single processes, pongs and farewells ask for
+            // Credit of single processes, and farewells ask for
             // nothing here.
             _ => {}
         }
@@ -340,6 +344,19 @@ impl Session {
                     let _ = waiting.send(found);
                 }
             }
+            Frame::Spawn {
+                req,
+                behavior,
+                opts,
+                init,
+                ..
+            } => self.spawn_for(local, req, &behavior, opts, init),
+            Frame::Spawned {
+                req,
+                status,
+                pid,
+                text,
+            } => self.spawned(req, status, pid, text),
             Frame::NamesDelta { data } => members::hear(&self.shared, self, &data),
             // Later versions: what this one does not do, it has not promised.
             _ => {}

@@ -224,6 +224,7 @@ fn decode_other(kind: u8, flags: u8, mut reader: Reader) -> Result<Frame, FrameE
             req: reader.u64()?,
             status: reader.u8()?,
             pid: reader.maybe_pid("pid")?,
+            text: exit::shortened(reader.text(reader.left())?, exit::MAX_TEXT),
         },
         kind if flags & flag::IGNORABLE != 0 => return Ok(Frame::Unknown { kind }),
         kind => return Err(FrameError::UnknownType { kind }),

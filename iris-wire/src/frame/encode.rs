@@ -168,13 +168,13 @@ impl Frame {
                 out.extend_from_slice(&limit_msgs.to_be_bytes());
             }
             Self::Unknown { .. } => {}
-            _ => self.put_request_fields(out),
+            _ => self.put_signal_fields(out),
         }
         &NONE
     }
 
-    /// The fields of what the mesh asks for and tells: all in the order of their documentation.
-    fn put_request_fields(&self, out: &mut Vec<u8>) {
+    /// The fields of what processes are told of each other.
+    fn put_signal_fields(&self, out: &mut Vec<u8>) {
         match self {
             Self::Undelivered { of, dst, reason } => {
                 out.extend_from_slice(&of.to_be_bytes());
@@ -230,6 +230,13 @@ impl Frame {
                 put_pid(Some(*to), out);
                 exit::put(exit, out);
             }
+            _ => self.put_request_fields(out),
+        }
+    }
+
+    /// The fields of what is asked about names and behaviors, and of the answers.
+    fn put_request_fields(&self, out: &mut Vec<u8>) {
+        match self {
             Self::Resolve { req, name } => {
                 out.extend_from_slice(&req.to_be_bytes());
                 put_len16(name.as_bytes().len(), out);
@@ -263,10 +270,16 @@ impl Frame {
                 put_pid(*pid, out);
                 out.extend_from_slice(name.as_bytes());
             }
-            Self::Spawned { req, status, pid } => {
+            Self::Spawned {
+                req,
+                status,
+                pid,
+                text,
+            } => {
                 out.extend_from_slice(&req.to_be_bytes());
                 out.push(*status);
                 put_pid(*pid, out);
+                out.extend_from_slice(exit::cut(text, exit::MAX_TEXT).as_bytes());
             }
             _ => {}
         }

@@ -9,7 +9,7 @@ use iris_core::{Exit, ExitReason, Failure};
 use crate::frame::error::FrameError;
 use crate::frame::reader::Reader;
 
-const MAX_TEXT: usize = 1024;
+pub(crate) const MAX_TEXT: usize = 1024;
 const MAX_MESSAGE: usize = 16 * 1024;
 const MAX_TRACEBACK: usize = 40 * 1024;
 
@@ -101,12 +101,12 @@ fn put_short(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn shortened(mut text: String, limit: usize) -> String {
+pub(crate) fn shortened(mut text: String, limit: usize) -> String {
     text.truncate(text.floor_char_boundary(limit));
     text
 }
 
-fn cut(text: &str, limit: usize) -> &str {
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
 

@@ -386,6 +386,8 @@ pub enum Frame {
         status: u8,
         /// The process.
         pid: Option<Pid>,
+        /// Why it does not run, for people; at most 1,024 bytes.
+        text: String,
     },
     /// 50: a packet of the membership protocol. May be lost.
     Swim {

@@ -211,6 +211,13 @@ pub fn every_frame() -> Vec<Frame> {
             req: 4,
             status: 0,
             pid: Some(b),
+            text: String::new(),
+        },
+        Frame::Spawned {
+            req: 5,
+            status: 3,
+            pid: None,
+            text: "it raised".to_owned(),
         },
         Frame::Swim { data: data() },
         Frame::NamesDigest { data: data() },

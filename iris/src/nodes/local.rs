@@ -12,6 +12,7 @@ use iris_core::{
 use iris_mesh::{Delivered, Local, NodeEvent, Remote};
 use iris_wire::frame::Refused;
 
+use super::behaviors;
 use super::stand_in::StandIn;
 use crate::runtime::{Runtime, RuntimeRef};
 
@@ -94,6 +95,24 @@ impl Local for Ours {
 
     fn is_alive(&self, pid: Pid) -> bool {
         self.runtime().is_some_and(|runtime| runtime.is_alive(pid))
+    }
+
+    fn spawn(&self, behavior: &str, init: Bytes) -> Option<BoxFuture<Result<Pid, String>>> {
+        let runtime = self.runtime()?;
+        let mesh = &runtime.inner().mesh;
+        let factory = {
+            let known = mesh.behaviors.read();
+            known
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(behavior)?
+                .clone()
+        };
+        let handle = runtime.inner().handle().clone();
+        let made = handle.spawn_blocking(move || behaviors::make(&runtime, &*factory, init));
+        Some(Box::pin(async move {
+            let gone = |_| "the runtime was shut down".to_owned();
+            made.await.map_err(gone).and_then(|made| made)
+        }))
     }
 
     fn is_stand_in(&self, pid: Pid) -> bool {
@@ -184,6 +203,13 @@ impl Local for Ours {
             NodeEvent::Down { name, reason, .. } => (NodeNews::Down, name, reason),
             NodeEvent::Stalled { name, age, .. } => (NodeNews::Stalled, name, format!("{age:?}")),
             NodeEvent::Moving { name, .. } => (NodeNews::Moving, name, String::new()),
+            NodeEvent::Heartbeat { name, round_trip } => {
+                if runtime.inner().mesh.counts_beats.load(Ordering::Relaxed) == 0 {
+                    return;
+                }
+                let millis = round_trip.as_secs_f64() * 1e3;
+                (NodeNews::Heartbeat, name, format!("{millis:.3} ms"))
+            }
             NodeEvent::NameConflict {
                 name,
                 first,
@@ -200,6 +226,7 @@ impl Local for Ours {
             NodeNews::Down => tracing::warn!(%node, reason = %detail, "a node is down"),
             NodeNews::Stalled => tracing::warn!(%node, age = %detail, "a node's guest is stalled"),
             NodeNews::Moving => tracing::info!(%node, "a node's guest moves again"),
+            NodeNews::Heartbeat => {}
             NodeNews::NameConflict => tracing::warn!(%detail, "two nodes have the same name"),
         }
         let message = SystemMessage::Node {
@@ -213,9 +240,20 @@ impl Local for Ours {
             .listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|&pid| {
+        listeners.retain(|listener| {
+            if news == NodeNews::Heartbeat && !listener.beats {
+                return true;
+            }
             let message = Message::System(message.clone());
-            Host::send(runtime.inner(), pid, message).is_ok()
+            let heard = Host::send(runtime.inner(), listener.pid, message).is_ok();
+            if !heard && listener.beats {
+                runtime
+                    .inner()
+                    .mesh
+                    .counts_beats
+                    .fetch_sub(1, Ordering::Relaxed);
+            }
+            heard
         });
     }
 
