@@ -101,14 +101,27 @@ fn loom(workspace: &Workspace) -> Result<(), Error> {
 }
 
 fn pytest(workspace: &Workspace) -> Result<(), Error> {
-    pytest_in(workspace, "iris-py/tests", "pytest of iris-py")
+    pytest_in(workspace, "iris-py/tests", "pytest of iris-py", &[])
 }
 
+/// With the node in Rust as the tests of the workspace have built it: the same packages and
+/// features, so that nothing is compiled twice.
 fn fleet_tests(workspace: &Workspace) -> Result<(), Error> {
+    let venv = Venv::ready(workspace)?;
+    let target = workspace.path("target");
+    let mut cargo = workspace.cargo(Some(&venv));
+    cargo
+        .args(["build", "--locked", "--example", "fleet_node"])
+        .arg("--target-dir")
+        .arg(&target);
+    tools::run(&mut cargo, "cargo build of the node in Rust")?;
+    let node = target.join("debug").join(demo::FLEET_NODE);
+    let node = node.with_extension(std::env::consts::EXE_EXTENSION);
     pytest_in(
         workspace,
         "examples/fleet/tests",
         "pytest of examples/fleet",
+        &[("IRIS_FLEET_NODE", node)],
     )
 }
 
@@ -121,7 +134,12 @@ fn fleet_demo(workspace: &Workspace) -> Result<(), Error> {
 ///
 /// `python -m pytest` puts the current folder first on the import path, and the checkout has a
 /// folder `iris` (the Rust facade): so the current folder is an empty one.
-fn pytest_in(workspace: &Workspace, folder: &str, what: &str) -> Result<(), Error> {
+fn pytest_in(
+    workspace: &Workspace,
+    folder: &str,
+    what: &str,
+    env: &[(&str, PathBuf)],
+) -> Result<(), Error> {
     let venv = Venv::ready(workspace)?;
     let elsewhere = EmptyDir::create(workspace)?;
     let mut command = venv.command();
@@ -141,7 +159,8 @@ fn pytest_in(workspace: &Workspace, folder: &str, what: &str) -> Result<(), Erro
         .arg(workspace.path("pyproject.toml"))
         .arg(workspace.path(folder))
         // No bytecode beside the sources.
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .envs(env.iter().map(|(name, value)| (name, value)));
     tools::run(&mut command, what)
 }
 
