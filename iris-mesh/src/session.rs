@@ -1,6 +1,7 @@
 //! A peer that speaks the framed protocol: a [`Connection`] of `iris-wire` behind a lock, the tasks
 //! that carry its bytes, and what its events mean here.
 
+mod answering;
 mod dispatch;
 mod pump;
 mod spawn;
@@ -19,12 +20,12 @@ use iris_wire::frame::{ErrorCode, Frame, Message, Name};
 use iris_wire::handshake::{Authenticated, Peer};
 use iris_wire::{Connection, NodeId};
 use tokio::sync::{Notify, oneshot};
-use tokio::task::AbortHandle;
 
 use crate::local::{Local, NodeEvent};
 use crate::membership::Member;
 use crate::node::Shared;
 use crate::remote::{Remote, Unsent};
+use answering::Answering;
 
 /// What travels in [`Frame::Resolved`] as status.
 mod resolved {
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     /// There is output, after the writer has found none.
     output: Notify,
     writer_sleeps: AtomicBool,
+    /// The way out of the writer that sleeps.
+    outlet: Mutex<Option<pump::Outlet>>,
     /// The time of the next time-out may have changed.
     timer: Notify,
     /// There may be room for messages again, or the session is over.
@@ -72,7 +75,7 @@ struct State {
     /// Questions that the peer has not answered.
     calls: HashMap<u64, Asked>,
     /// Questions of the peer that local processes have not answered.
-    answering: HashMap<u64, AbortHandle>,
+    answering: HashMap<u64, Answering>,
     /// Look-ups of names.
     resolving: HashMap<u64, oneshot::Sender<Option<Pid>>>,
     /// Orders to start processes.
@@ -140,6 +143,7 @@ impl Session {
             held_up: AtomicBool::new(false),
             output: Notify::new(),
             writer_sleeps: AtomicBool::new(false),
+            outlet: Mutex::default(),
             timer: Notify::new(),
             room: Notify::new(),
             address: Mutex::new(address.unwrap_or_default().to_owned()),
@@ -299,7 +303,7 @@ impl Session {
             Ok(()) => {
                 state.calls.insert(req, Asked { question, stand_in });
                 drop(state);
-                self.wake_writer();
+                self.write_now();
                 Ok(())
             }
             Err(error) => Err((unsent(error), question)),
@@ -494,8 +498,8 @@ impl Session {
             self.shared.forget_watch(watch);
             local.unwatch(watch);
         }
-        for task in answering.into_values() {
-            task.abort();
+        for answering in answering.into_values() {
+            answering.give_up();
         }
         for Asked { question, stand_in } in calls.into_values() {
             local.unanswered(question, AskError::Dead(stand_in));

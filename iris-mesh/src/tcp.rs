@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
@@ -144,35 +146,61 @@ impl<R: AsyncRead + Unpin + Send> Source for Reading<R> {
     }
 }
 
+/// What one system call takes.
+fn pieces(chunks: &[Bytes]) -> Vec<IoSlice<'_>> {
+    let pieces = chunks.iter().take(PIECES);
+    pieces.map(|chunk| IoSlice::new(chunk)).collect()
+}
+
+/// Takes the first `bytes` out.
+fn take_out(chunks: &mut Vec<Bytes>, mut bytes: usize) {
+    let mut first = 0;
+    while first < chunks.len() && bytes >= chunks[first].len() {
+        bytes -= chunks[first].len();
+        first += 1;
+    }
+    chunks.drain(..first);
+    if let Some(chunk) = chunks.first_mut() {
+        chunk.advance(bytes);
+    }
+}
+
 /// The sending half of a stream.
 pub(crate) struct Writing<W>(pub(crate) W);
 
 #[async_trait]
 impl<W: AsyncWrite + Unpin + Send> Sink for Writing<W> {
     async fn send(&mut self, chunks: &mut Vec<Bytes>) -> io::Result<()> {
-        let mut first = 0;
-        while first < chunks.len() {
-            let mut written = {
-                let pieces: Vec<_> = chunks[first..]
-                    .iter()
-                    .take(PIECES)
-                    .map(|chunk| IoSlice::new(chunk))
-                    .collect();
+        while !chunks.is_empty() {
+            let written = {
+                let pieces = pieces(chunks);
                 self.0.write_vectored(&pieces).await?
             };
-            if written == 0 && chunks[first..].iter().any(|chunk| !chunk.is_empty()) {
+            if written == 0 && chunks.iter().any(|chunk| !chunk.is_empty()) {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            while first < chunks.len() && written >= chunks[first].len() {
-                written -= chunks[first].len();
-                first += 1;
-            }
-            if first < chunks.len() {
-                chunks[first].advance(written);
+            take_out(chunks, written);
+        }
+        self.0.flush().await
+    }
+
+    fn try_send(&mut self, chunks: &mut Vec<Bytes>) -> bool {
+        // Whoever sends the rest polls again, and is woken.
+        let mut cx = Context::from_waker(Waker::noop());
+        while !chunks.is_empty() {
+            let polled = {
+                let pieces = pieces(chunks);
+                Pin::new(&mut self.0).poll_write_vectored(&mut cx, &pieces)
+            };
+            match polled {
+                Poll::Ready(Ok(written @ 1..)) => take_out(chunks, written),
+                _ => return false,
             }
         }
-        chunks.clear();
-        self.0.flush().await
+        matches!(
+            Pin::new(&mut self.0).poll_flush(&mut cx),
+            Poll::Ready(Ok(()))
+        )
     }
 
     async fn close(&mut self) -> io::Result<()> {

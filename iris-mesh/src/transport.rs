@@ -113,6 +113,12 @@ pub trait Sink: Send {
     /// The connection is broken; an unknown part of the bytes has left.
     async fn send(&mut self, chunks: &mut Vec<Bytes>) -> io::Result<()>;
 
+    /// Sends what it can at once, on any thread, and takes that out; whether nothing is left to be
+    /// done. What is left is for [`send`](Self::send), an error too: it comes again there.
+    fn try_send(&mut self, chunks: &mut Vec<Bytes>) -> bool {
+        chunks.is_empty()
+    }
+
     /// Says that nothing follows.
     ///
     /// # Errors

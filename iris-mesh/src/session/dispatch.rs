@@ -6,11 +6,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use iris_core::{AskError, Exit, ExitReason, Failure, Pid};
+use iris_core::{AskError, Exit, ExitReason, Pid};
 use iris_wire::Event;
-use iris_wire::connection::{Cost, LinkId, SendError};
+use iris_wire::connection::{Cost, LinkId};
 use iris_wire::frame::{Frame, Message, Name, Refused};
-use tokio::time::timeout;
 
 use super::{Session, Turn, Watched, resolved};
 use crate::local::{Delivered, Local, NodeEvent, answer};
@@ -210,81 +209,6 @@ impl Session {
         self.signal(Frame::Undelivered { of, dst, reason }, None);
     }
 
-    /// A question of the peer.
-    fn asked(
-        self: &Arc<Self>,
-        local: &dyn Local,
-        req: u64,
-        dst: Pid,
-        deadline_ms: u32,
-        data: Bytes,
-    ) {
-        if !self.shared.exports.allows(local, dst) {
-            self.shared.denied();
-            return self.reply(req, answer::denied());
-        }
-        let asked = match local.ask(dst, data) {
-            Ok(asked) => asked,
-            Err(error) => return self.reply(req, answer::encode(Err(error))),
-        };
-        // An answer that is there already needs no task.
-        let pending = match asked.try_take() {
-            Ok(answered) => return self.reply(req, answer::encode(answered)),
-            Err(pending) => pending,
-        };
-        let session = self.clone();
-        let task = self.shared.spawn(async move {
-            let answered = if deadline_ms == 0 {
-                Some(pending.await)
-            } else {
-                let limit = Duration::from_millis(deadline_ms.into());
-                timeout(limit, pending).await.ok()
-            };
-            session.lock().answering.remove(&req);
-            if let Some(answered) = answered {
-                session.reply(req, answer::encode(answered));
-            }
-        });
-        let mut state = self.lock();
-        if !state.over && !task.is_finished() {
-            state.answering.insert(req, task.abort_handle());
-        }
-    }
-
-    /// An answer finds its way even if there is no room for it now.
-    fn reply(self: &Arc<Self>, req: u64, (status, data): (u8, Bytes)) {
-        let message = Message::Reply { req, status, data };
-        let sent = self.lock().connection.send(message, None);
-        match sent {
-            Ok(()) => self.wake_writer(),
-            Err(SendError::WouldBlock { message }) => {
-                self.shared.spawn(self.clone().reply_later(*message));
-            }
-            Err(SendError::TooLong { limit, .. }) => {
-                let failure = Failure {
-                    kind: "MessageTooLong".to_owned(),
-                    message: format!("the answer is longer than the {limit} bytes that travel"),
-                    traceback: String::new(),
-                };
-                self.reply(req, answer::failed(&failure));
-            }
-            // Nobody is left to be told.
-            Err(_) => {}
-        }
-    }
-
-    async fn reply_later(self: Arc<Self>, mut message: Message) {
-        loop {
-            self.writable().await;
-            let sent = self.lock().connection.send(message, None);
-            match sent {
-                Err(SendError::WouldBlock { message: back }) => message = *back,
-                _ => break,
-            }
-        }
-        self.wake_writer();
-    }
-
     fn signalled(self: &Arc<Self>, local: &dyn Local, frame: Frame) {
         match frame {
             Frame::Undelivered { dst, reason, .. } => {
@@ -293,9 +217,9 @@ impl Session {
                 local.undelivered(stand_in, Bytes::new());
             }
             Frame::Cancel { req } => {
-                let task = self.lock().answering.remove(&req);
-                if let Some(task) = task {
-                    task.abort();
+                let answering = self.lock().answering.remove(&req);
+                if let Some(answering) = answering {
+                    answering.give_up();
                 }
             }
             Frame::Monitor {
