@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`transport`] | the port to whatever carries bytes |
 //! | [`tcp`], [`tls`], [`memory`] | its adapters |
+//! | `authority` | certificates of one's own |
 //! | [`local`] | the port to the runtime around a node |
 //! | [`config`] | what a node is called, whom it trusts, how long it waits |
 //! | [`node`] | a node: listens, dials, finds |
@@ -23,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 mod admit;
+#[cfg(feature = "authority")]
+pub mod authority;
 pub mod config;
 mod error;
 mod exports;
@@ -40,6 +43,8 @@ pub mod tcp;
 pub mod tls;
 pub mod transport;
 
+#[cfg(feature = "authority")]
+pub use authority::{Authority, AuthorityError, Issued};
 pub use config::{Expose, NodeConfig, Secret};
 pub use error::{MeshError, NotSpawned};
 pub use local::{Delivered, Local, NodeEvent};

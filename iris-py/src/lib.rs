@@ -47,6 +47,7 @@ mod actor;
 mod aio;
 mod allocator;
 mod ask;
+mod authority;
 mod behavior;
 mod bridge;
 mod buffers;
@@ -98,6 +99,8 @@ mod _iris {
     use crate::aio::task::HandlerTask;
     #[pymodule_export]
     use crate::ask::Desk;
+    #[pymodule_export]
+    use crate::authority::make_certificates;
     #[pymodule_export]
     use crate::behavior::Stop;
     #[pymodule_export]

@@ -39,6 +39,8 @@ use iris_mesh::{Node, Tcp, Transport};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+#[cfg(feature = "authority")]
+pub use iris_mesh::{Authority, AuthorityError, Issued};
 pub use iris_mesh::{
     Expose, Member, Membership, MeshError, NodeConfig, NotSpawned, Secret, StaticList, Swim, Tls,
     TlsError,

@@ -40,6 +40,7 @@ from iris._iris import (
     __version__,
     allocate_buffer,
     flush_reports,
+    make_certificates,
     pack,
     unpack,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "current",
     "flush_reports",
     "jit",
+    "make_certificates",
     "offload",
     "pack",
     "spawn_child_pool",

@@ -49,6 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "float64. Put -- before a first one that is negative. The function is called once",
     )
     explaining.set_defaults(run=explain)
+    text = "make TLS files for nodes of a mesh, and an authority for them if there is none"
+    certifying = commands.add_parser("certificates", help=text, description=text + ".")
+    certifying.add_argument("folder", metavar="FOLDER", help="where the files are")
+    certifying.add_argument("nodes", metavar="NODE", nargs="+", help="what a node is called")
+    certifying.add_argument("--cluster", default="", help="the cluster that the nodes belong to")
+    certifying.add_argument(
+        "--host",
+        action="append",
+        dest="hosts",
+        help="a name or an IP address at which the nodes are dialled; may be repeated (localhost, "
+        "127.0.0.1 and ::1)",
+    )
+    certifying.add_argument(
+        "--days", type=int, default=90, help="for how long the certificates are valid (90)"
+    )
+    certifying.set_defaults(run=certificates)
     options = vars(parser.parse_args(arguments))
     run: Callable[..., int] = options.pop("run")
     return run(**options)
@@ -57,6 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def version() -> int:
     """Prints the version."""
     print(iris.version())
+    return 0
+
+
+def certificates(
+    folder: str, nodes: list[str], cluster: str, hosts: list[str] | None, days: int
+) -> int:
+    """Makes TLS files, and prints where they are."""
+    for node in nodes:
+        try:
+            files = iris.make_certificates(folder, node, cluster=cluster, hosts=hosts, days=days)
+        except (OSError, ValueError) as error:
+            print(f"{node}: {error}", file=sys.stderr)
+            return 1
+        authority, certificate, key = map(str, files)
+        print(f"{node}: tls=({authority!r}, {certificate!r}, {key!r})")
     return 0
 
 
