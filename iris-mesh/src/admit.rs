@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use iris_wire::handshake::{Admission, Handshake, HandshakeConfig, HandshakeError, Progress, Role};
@@ -14,6 +13,7 @@ use iris_wire::legacy::{
 use iris_wire::limits::HANDSHAKE_TIMEOUT;
 use tokio::time::timeout;
 
+use crate::clock;
 use crate::error::MeshError;
 use crate::legacy::{self, LegacyPeer};
 use crate::node::Shared;
@@ -88,7 +88,7 @@ async fn greet(shared: &Arc<Shared>, link: Link) -> Result<Option<Serve>, Refuse
     let rest = match sniffed {
         Sniffed::Framed(rest) => rest,
         Sniffed::Legacy(_, rest) => {
-            let now = Instant::now();
+            let now = clock::now();
             let mut server = LegacyServer::new(now, ServerConfig::default());
             let legacy = |error: iris_wire::legacy::LegacyError| Refused::Other(error.to_string());
             server.handle_input(now, rest).map_err(legacy)?;
@@ -121,11 +121,11 @@ async fn framed_accept(
     rest: Bytes,
 ) -> Result<(), Refused> {
     let config = shared.handshake();
-    let made = Handshake::accept(Instant::now(), config.clone(), shared.nonce());
+    let made = Handshake::accept(clock::now(), config.clone(), shared.nonce());
     let mut handshake = made.map_err(|error| Refused::Other(error.to_string()))?;
     let mut input = rest;
     loop {
-        let progress = handshake.handle_input(Instant::now(), input);
+        let progress = handshake.handle_input(clock::now(), input);
         match progress {
             Err(error) => {
                 say(&mut handshake, &mut halves).await?;
@@ -210,7 +210,7 @@ pub(crate) async fn redial_legacy(
             dialect: shared.config.dialect,
             ..ClientConfig::default()
         };
-        let client = LegacyClient::new(Instant::now(), config);
+        let client = LegacyClient::new(clock::now(), config);
         Ok((client, (link.source, link.sink)))
     };
     within(address, shared.config.connect_timeout, connect).await
@@ -230,15 +230,15 @@ async fn upgrade(
         dialect: shared.config.dialect,
         ..ClientConfig::default()
     };
-    let mut client = LegacyClient::new(Instant::now(), config);
-    client.probe(Instant::now(), &shared.hello_lite());
+    let mut client = LegacyClient::new(clock::now(), config);
+    client.probe(clock::now(), &shared.hello_lite());
     let mut chunks = Vec::new();
     client.poll_transmit(&mut chunks);
     halves.1.send(&mut chunks).await.map_err(failed)?;
     loop {
         let input = halves.0.receive().await.map_err(failed)?;
         let input = input.ok_or_else(|| failed(end_of_file()))?;
-        let read = client.handle_input(Instant::now(), &input);
+        let read = client.handle_input(clock::now(), &input);
         read.map_err(|cause| MeshError::Legacy {
             address: address.to_owned(),
             cause,
@@ -272,14 +272,14 @@ async fn framed_dial(
         cause,
     };
     let config: HandshakeConfig = shared.handshake();
-    let made = Handshake::dial(Instant::now(), config.clone(), shared.nonce());
+    let made = Handshake::dial(clock::now(), config.clone(), shared.nonce());
     let mut handshake = made.map_err(|error| handshake_failed(error.into()))?;
     say(&mut handshake, &mut halves).await.map_err(io)?;
     let mut input = rest;
     let mut met = None;
     loop {
         if !input.is_empty() {
-            let progress = handshake.handle_input(Instant::now(), input);
+            let progress = handshake.handle_input(clock::now(), input);
             if met.is_none()
                 && let Some(peer) = handshake.peer()
             {

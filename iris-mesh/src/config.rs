@@ -57,6 +57,10 @@ pub struct NodeConfig {
     pub cluster: String,
     /// Which node it is; random unless given.
     pub node_id: Option<NodeId>,
+    /// Which start of the node it is: a later one has a greater number, and takes the place of an
+    /// earlier one at all peers. The time in microseconds unless given; where the clock may be set
+    /// back, a count that outlives restarts is the better choice.
+    pub incarnation: Option<u64>,
     /// The key that peers must know, if any.
     pub secret: Option<Secret>,
     /// Where nodes of the mesh that it joins can dial it; the address that was bound unless given.
@@ -95,6 +99,7 @@ impl Default for NodeConfig {
             name: String::new(),
             cluster: String::new(),
             node_id: None,
+            incarnation: None,
             secret: None,
             advertise: None,
             insecure: false,

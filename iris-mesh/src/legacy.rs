@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use iris_core::{ExitReason, Pid};
@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout_at};
 
 use crate::admit::Serve;
+use crate::clock;
 use crate::local::{Delivered, NodeEvent};
 use crate::node::Shared;
 use crate::remote::{Remote, Unsent};
@@ -122,7 +123,7 @@ impl LegacyPeer {
         let Some(client) = &mut state.client else {
             return Err(Unsent::WouldBlock(data));
         };
-        match client.send(Instant::now(), to, data) {
+        match client.send(clock::now(), to, data) {
             Ok(()) => {
                 drop(state);
                 self.wake();
@@ -146,7 +147,7 @@ impl LegacyPeer {
         let (answer, answered) = oneshot::channel();
         {
             let mut state = self.lock();
-            let ticket = state.client.as_mut()?.resolve(Instant::now(), name);
+            let ticket = state.client.as_mut()?.resolve(clock::now(), name);
             state.resolving.insert(ticket, answer);
         }
         self.wake();
@@ -186,7 +187,7 @@ impl LegacyPeer {
             };
             // A receive that is given up has taken nothing.
             let received = timeout_at(due.into(), source.receive()).await;
-            let now = Instant::now();
+            let now = clock::now();
             let mut events = Vec::new();
             let alive = {
                 let mut state = self.lock();
@@ -333,7 +334,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, serve: Serve) {
             return;
         }
         let received = timeout_at(server.poll_timeout().into(), source.receive()).await;
-        let now = Instant::now();
+        let now = clock::now();
         let read = match received {
             Err(_) => server.handle_timeout(now),
             Ok(Ok(Some(bytes))) => server.handle_input(now, bytes),

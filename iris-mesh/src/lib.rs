@@ -20,12 +20,14 @@
 //! | `legacy` | a peer that speaks the original packets |
 //! | [`remote`] | a process of a peer, for who sends to it |
 //! | `exports` | which local processes peers may reach |
+//! | `clock` | what time it is |
 
 #![forbid(unsafe_code)]
 
 mod admit;
 #[cfg(feature = "authority")]
 pub mod authority;
+mod clock;
 pub mod config;
 mod error;
 mod exports;

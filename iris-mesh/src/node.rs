@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::admit::{self, Reached};
+use crate::clock;
 use crate::config::{Expose, NodeConfig};
 use crate::error::{MeshError, NotSpawned};
 use crate::exports::Exports;
@@ -47,7 +48,7 @@ const REDIAL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 /// Its tasks run on threads of its own, which no handler of the runtime can stall.
 pub struct Node {
     pub(crate) shared: Arc<Shared>,
-    /// There until it is shut down.
+    /// There until it is shut down, unless it runs on another's.
     threads: Mutex<Option<Runtime>>,
 }
 
@@ -107,23 +108,45 @@ impl Node {
             .thread_name("iris-mesh")
             .enable_all()
             .build()?;
+        let node = Self::start_on(config, transport, local, threads.handle().clone())?;
+        let kept = node.threads.lock();
+        *kept.unwrap_or_else(PoisonError::into_inner) = Some(threads);
+        Ok(node)
+    }
+
+    /// A node whose tasks run on the Tokio runtime behind `handle`, by its clock: for simulations,
+    /// and for programs that have a runtime which no handler stalls. The runtime needs the timer,
+    /// and what the transport needs; the tasks end with it.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no random numbers.
+    pub fn start_on(
+        config: NodeConfig,
+        transport: Arc<dyn Transport>,
+        local: Weak<dyn Local>,
+        handle: Handle,
+    ) -> io::Result<Self> {
         let random = SystemRandom::new();
         let node_id = match config.node_id {
             Some(node_id) => node_id,
             None => NodeId(fill(&random)?),
         };
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let incarnation = since.map_or(0, |since| since.as_micros());
+        let incarnation = config.incarnation.unwrap_or_else(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH);
+            let micros = since.map_or(0, |since| since.as_micros());
+            u64::try_from(micros).unwrap_or(u64::MAX)
+        });
         let shared = Arc::new(Shared {
             exports: Exports::new(config.expose),
             unproven: Semaphore::new(config.max_unproven),
             config,
             transport,
-            incarnation: u64::try_from(incarnation).unwrap_or(u64::MAX),
+            incarnation,
             node_id,
             random,
             local,
-            handle: threads.handle().clone(),
+            handle,
             table: Mutex::new(Table {
                 admissions: Sessions::new(node_id),
                 sessions: HashMap::new(),
@@ -140,7 +163,7 @@ impl Node {
         });
         Ok(Self {
             shared,
-            threads: Mutex::new(Some(threads)),
+            threads: Mutex::new(None),
         })
     }
 
@@ -499,7 +522,7 @@ impl Shared {
     }
 
     pub(crate) fn dialling(&self, node: NodeId) {
-        self.lock().admissions.dialling(Instant::now(), node);
+        self.lock().admissions.dialling(clock::now(), node);
     }
 
     pub(crate) fn dial_failed(&self, node: NodeId) {
@@ -512,7 +535,7 @@ impl Shared {
         incarnation: u64,
         role: Role,
     ) -> Result<Admission, Refusal> {
-        let now = Instant::now();
+        let now = clock::now();
         self.lock().admissions.admit(now, node, incarnation, role)
     }
 

@@ -21,6 +21,7 @@ use iris_wire::handshake::{Authenticated, Peer};
 use iris_wire::{Connection, NodeId};
 use tokio::sync::{Notify, oneshot};
 
+use crate::clock;
 use crate::local::{Local, NodeEvent};
 use crate::membership::Member;
 use crate::node::Shared;
@@ -117,7 +118,7 @@ impl Session {
         address: Option<&str>,
     ) -> Arc<Self> {
         let (node, incarnation, name) = (peer.node_id, peer.incarnation, peer.name.clone());
-        let connection = Connection::new(Instant::now(), config, peer);
+        let connection = Connection::new(clock::now(), config, peer);
         let session = Arc::new(Self {
             shared,
             node,
@@ -215,7 +216,7 @@ impl Session {
 
     /// Gives it a link: starts the tasks that carry its bytes.
     pub(crate) fn attach(self: &Arc<Self>, link: Authenticated, halves: Halves) {
-        let attached = self.lock().connection.attach(Instant::now(), link);
+        let attached = self.lock().connection.attach(clock::now(), link);
         match attached {
             Ok(link) => {
                 self.shared.spawn(pump::write(self.clone(), link, halves.1));
@@ -461,7 +462,7 @@ impl Session {
 
     /// Ends the session; the peer is told, and for `drain` what waits is sent.
     pub(crate) fn close(self: &Arc<Self>, reason: ErrorCode, drain: Duration) {
-        self.lock().connection.close(Instant::now(), reason, drain);
+        self.lock().connection.close(clock::now(), reason, drain);
         self.dispatch();
         self.changed();
     }

@@ -12,6 +12,7 @@ use iris_wire::connection::{Cost, LinkId};
 use iris_wire::frame::{Frame, Message, Name, Refused};
 
 use super::{Session, Turn, Watched, resolved};
+use crate::clock;
 use crate::local::{Delivered, Local, NodeEvent, answer};
 use crate::members;
 
@@ -380,7 +381,7 @@ impl Session {
         let given_up = {
             let mut state = self.lock();
             state.connection.set_lane_age(age);
-            state.connection.handle_timeout(Instant::now());
+            state.connection.handle_timeout(clock::now());
             let calls = &mut state.calls;
             let given_up: Vec<u64> = calls
                 .iter()

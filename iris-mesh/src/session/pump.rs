@@ -9,6 +9,7 @@ use iris_wire::connection::LinkId;
 use tokio::time::timeout_at;
 
 use super::Session;
+use crate::clock;
 use crate::transport::{Sink, Source};
 
 /// The two halves of a link.
@@ -28,7 +29,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 pub(super) async fn read(session: Arc<Session>, link: LinkId, mut source: Box<dyn Source>) {
     loop {
         let received = source.receive().await;
-        let now = Instant::now();
+        let now = clock::now();
         let Ok(Some(bytes)) = received else {
             session.lost(link, now);
             return;
@@ -84,7 +85,7 @@ pub(super) async fn write(session: Arc<Session>, link: LinkId, sink: Box<dyn Sin
         let (current, closed) = outlet.fill(&session);
         if !outlet.chunks.is_empty() {
             if outlet.sink.send(&mut outlet.chunks).await.is_err() {
-                session.lost(link, Instant::now());
+                session.lost(link, clock::now());
                 return;
             }
             continue;
@@ -116,7 +117,7 @@ impl Outlet {
         let mut state = session.lock();
         let connection = &mut state.connection;
         if self.chunks.is_empty() {
-            let now = Instant::now();
+            let now = clock::now();
             let bytes = connection.poll_transmit(now, self.link, WRITE_BYTES, &mut self.chunks);
             if bytes == 0 {
                 session.writer_sleeps.store(true, Ordering::Release);
@@ -156,7 +157,7 @@ impl Session {
         let Some(outlet) = place.as_mut() else {
             return false;
         };
-        let now = Instant::now();
+        let now = clock::now();
         let since = outlet.used.map(|used| now.saturating_duration_since(used));
         if since.is_some_and(|since| since < ALONE) {
             return false;
@@ -188,7 +189,7 @@ pub(super) async fn watch_clock(session: Arc<Session>) {
             if state.over {
                 return;
             }
-            let sweep = Instant::now() + SWEEP;
+            let sweep = clock::now() + SWEEP;
             let due = state.connection.poll_timeout();
             let due = due.map_or(sweep, |due| due.min(sweep));
             state.clock_due = Some(due);
