@@ -587,3 +587,29 @@ fn nothing_can_be_acknowledged_before_it_is_sent() {
     let back = [("not sent".to_owned(), true)];
     assert_eq!(undelivered(&pair.sides[0].events), back);
 }
+
+#[test]
+fn what_has_to_wait_for_ready_is_not_due() {
+    let mut pair = Pair::open();
+    // The peer has begun a long message, whose rest has a time.
+    pair.conn(1)
+        .send(long(3, b'L', 4 * MAX_DATA), None)
+        .unwrap();
+    let first = pair.output(1, MAX_DATA);
+    pair.input(0, &first);
+    pair.cut();
+    pair.reconnect();
+    // Nothing comes over the new link.
+    let mut times = 0;
+    while let Some(due) = pair.conn(0).poll_timeout() {
+        pair.now = pair.now.max(due);
+        let now = pair.now;
+        pair.conn(0).handle_timeout(now);
+        pair.output(0, MAX_DATA);
+        let next = pair.conn(0).poll_timeout();
+        assert!(next.is_none_or(|next| next > now), "due again at once");
+        times += 1;
+    }
+    assert!(pair.conn(0).is_closed());
+    assert!(times < 10, "{times}");
+}

@@ -52,12 +52,17 @@ impl Beats {
         self.peer_heartbeat * SILENT_HALVES / 2
     }
 
+    /// When the peer counts as silent.
+    pub(super) fn silent_at(&self) -> Instant {
+        self.last_input + self.silence()
+    }
+
     pub(super) fn is_silent(&self, now: Instant) -> bool {
-        self.last_input + self.silence() <= now
+        self.silent_at() <= now
     }
 
     pub(super) fn poll_timeout(&self) -> Instant {
-        self.ping_at.min(self.last_input + self.silence())
+        self.ping_at.min(self.silent_at())
     }
 
     /// The ping that is due, if one is.

@@ -257,19 +257,19 @@ impl Connection {
 
     /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else comes before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let phase = match self.phase {
+        let drain = self.drain_until();
+        let times = match self.phase {
             Phase::Closed => return None,
-            Phase::Detached { until } => return until.into_iter().chain(self.drain_until()).min(),
-            Phase::Opening { by } => Some(by),
-            Phase::Open => self.ack_at,
+            Phase::Detached { until } => [until, drain, None, None],
+            // Pings and fragments have to wait for READY: what cannot be done is not due.
+            Phase::Opening { by } => [Some(by), drain, Some(self.beats.silent_at()), None],
+            Phase::Open => [
+                self.ack_at,
+                drain,
+                Some(self.beats.poll_timeout()),
+                self.reassembly.poll_timeout(),
+            ],
         };
-        let fragments = self.reassembly.poll_timeout();
-        let times = [
-            phase,
-            fragments,
-            self.drain_until(),
-            Some(self.beats.poll_timeout()),
-        ];
         times.into_iter().flatten().min()
     }
 
