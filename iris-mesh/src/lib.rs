@@ -49,6 +49,8 @@ pub mod transport;
 pub use authority::{Authority, AuthorityError, Issued};
 pub use config::{Expose, NodeConfig, Secret};
 pub use error::{MeshError, NotSpawned};
+pub use iris_wire::NodeId;
+pub use iris_wire::frame::Refused;
 pub use local::{Delivered, Local, NodeEvent};
 pub use membership::{Member, Membership, StaticList, Swim};
 pub use memory::Memory;

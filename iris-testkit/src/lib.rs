@@ -5,15 +5,40 @@
 //! is the smallest host that processes can live in, and keeps record of all that
 //! happened. A test built on them needs no sleep and says the same on every run.
 //!
+//! With the feature `mesh`, for tests of whole nodes:
+//!
+//! | | |
+//! |---|---|
+//! | [`Simulated`] | a transport in a network and a clock that `turmoil` simulates |
+//! | [`Chaos`] | any transport, with links that are refused, delayed, cut in mid-frame, half-open |
+//! | [`Recorder`] | the runtime around a node, which tells a history of everything |
+//! | [`History`] | what has happened to each message, monitor and question, and whether it may |
+//!
 //! Use it from `tests/` folders only: a unit test inside a crate that this one depends
 //! on would see two versions of that crate.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "mesh")]
+mod chaos;
+mod history;
 mod manual_clock;
+#[cfg(feature = "mesh")]
+mod recorder;
+mod rng;
+#[cfg(feature = "mesh")]
+mod simulated;
 mod step_scheduler;
 mod world;
 
+#[cfg(feature = "mesh")]
+pub use chaos::{Chaos, Faults};
+pub use history::{Account, Break, History, Life, Note, Pair};
 pub use manual_clock::ManualClock;
+#[cfg(feature = "mesh")]
+pub use recorder::Recorder;
+pub use rng::Rng;
+#[cfg(feature = "mesh")]
+pub use simulated::Simulated;
 pub use step_scheduler::StepScheduler;
 pub use world::World;
