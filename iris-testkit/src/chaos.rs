@@ -23,6 +23,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Rng;
 
+/// Short reads of what has arrived at once.
+const SHORT_READS: u32 = 16;
+
 /// What may happen to links, and how likely. Chances are of a thousand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
@@ -36,7 +39,8 @@ pub struct Faults {
     pub after_bytes: Range<u64>,
     /// What is received waits for up to so long.
     pub delay: Duration,
-    /// What is received comes in pieces of at most so many bytes; 0: as it is.
+    /// What is received comes in pieces of at most so many bytes, but for the rest after
+    /// sixteen of them; 0: as it is.
     pub pieces: u64,
 }
 
@@ -150,6 +154,7 @@ impl Plan {
                 delay,
                 pieces,
                 held: None,
+                short: 0,
             }),
             sink: Box::new(Sending {
                 inner: Some(link.sink),
@@ -333,6 +338,8 @@ struct Receiving {
     pieces: u64,
     /// What has come, and when it may be seen. Here, so that a call that is given up loses nothing.
     held: Option<(Instant, Bytes)>,
+    /// How many pieces of it may still be short.
+    short: u32,
 }
 
 #[async_trait]
@@ -348,9 +355,10 @@ impl Source for Receiving {
             }
             if let Some((at, bytes)) = &mut self.held {
                 sleep_until(*at).await;
-                let most = if self.pieces == 0 {
+                let most = if self.pieces == 0 || self.short == 0 {
                     u64::MAX
                 } else {
+                    self.short -= 1;
                     self.rng.within(1..self.pieces + 1)
                 };
                 let most = usize::try_from(most).unwrap_or(usize::MAX);
@@ -387,6 +395,7 @@ impl Source for Receiving {
                 } else {
                     self.rng.within(0..most)
                 };
+                self.short = SHORT_READS;
                 self.held = Some((Instant::now() + Duration::from_micros(micros), bytes));
             }
         }

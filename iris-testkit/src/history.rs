@@ -20,6 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::Rng;
+
 /// One start of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Life {
@@ -52,6 +54,9 @@ pub struct Note {
 /// The bytes of a note.
 const NOTE: usize = 1 + 4 + 1 + 4 + 8 + 4;
 
+/// Bytes of the filling that are made at once.
+const BLOCK: usize = 256;
+
 impl Note {
     /// A message of `len` bytes, or of as many as the note needs. Every byte of it is checked
     /// when it is [decoded](Self::decode).
@@ -63,8 +68,10 @@ impl Note {
         }
         bytes.put_u64(self.pair.process);
         bytes.put_u32(self.number);
-        for at in NOTE..len {
-            bytes.put_u8(self.filling(at, len));
+        let mut block = self.filling(len);
+        for (index, left) in (NOTE..len).step_by(BLOCK).enumerate() {
+            number_block(&mut block, index);
+            bytes.put_slice(&block[..BLOCK.min(len - left)]);
         }
         bytes.freeze()
     }
@@ -85,16 +92,30 @@ impl Note {
             },
             number: u32::from_be_bytes(*bytes.get(18..)?.first_chunk()?),
         };
-        let len = bytes.len();
-        let filled = |at: usize| bytes[at] == note.filling(at, len);
-        (NOTE..len).all(filled).then_some(note)
+        let mut block = note.filling(bytes.len());
+        let mut blocks = bytes[NOTE..].chunks(BLOCK).enumerate();
+        let filled = blocks.all(|(index, chunk)| {
+            number_block(&mut block, index);
+            chunk == &block[..chunk.len()]
+        });
+        filled.then_some(note)
     }
 
-    /// A byte of the filling: other ones at other places, in other messages and at other lengths.
-    fn filling(&self, at: usize, len: usize) -> u8 {
-        let mixed = (at ^ len ^ self.number as usize).wrapping_mul(0x9E37_79B1);
-        u8::try_from((mixed >> 16) & 0xFF).expect("one byte")
+    /// What fills a message of this length, but for the numbers of the blocks.
+    fn filling(&self, len: usize) -> [u8; BLOCK] {
+        let mut rng = Rng::new(u64::from(self.number) << 32 ^ len as u64);
+        let mut block = [0; BLOCK];
+        for part in block.chunks_exact_mut(8) {
+            part.copy_from_slice(&rng.draw().to_be_bytes());
+        }
+        block
     }
+}
+
+/// Blocks of the filling have numbers: one that is missing or at another place shows.
+fn number_block(block: &mut [u8; BLOCK], index: usize) {
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    block[..4].copy_from_slice(&index.to_be_bytes());
 }
 
 /// Something that must not have happened.

@@ -353,7 +353,9 @@ impl Session {
                     local.unanswered(asked.question, AskError::Dead(asked.stand_in));
                 }
             }
-            // Signals end with the session: the monitors fire, names are asked for again.
+            // What this node has refused, and nobody may have heard of it: it counts here.
+            Frame::Undelivered { dst, .. } => local.undelivered(dst, Bytes::new()),
+            // Other signals end with the session: the monitors fire, names are asked for again.
             _ => {}
         }
     }

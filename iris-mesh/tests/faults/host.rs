@@ -206,8 +206,8 @@ impl Work {
     fn len(&mut self) -> usize {
         let most = match self.rng.within(0..1000) {
             0..900 => 100,
-            900..990 => 8_000,
-            _ => 300_000,
+            900..995 => 8_000,
+            _ => 200_000,
         };
         usize::try_from(self.rng.within(0..most)).unwrap_or(0)
     }
