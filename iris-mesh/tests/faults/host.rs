@@ -62,12 +62,6 @@ impl Host {
         }
     }
 
-    /// Its runtime, if it runs.
-    pub(crate) fn recorder(&self) -> Option<Arc<Recorder>> {
-        let recorder = self.recorder.lock();
-        recorder.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// It has crashed: its runtime, for the last time.
     pub(crate) fn take(&self) -> Option<Arc<Recorder>> {
         let recorder = self.recorder.lock();
@@ -230,10 +224,10 @@ impl Work {
         std::future::pending::<()>().await;
     }
 
-    /// Finds a process of each other node, and sends to it.
+    /// Finds a process of each node that it is to look for, and sends to it.
     async fn find_all(&mut self) {
         for other in 0..self.shared.schedule.nodes {
-            if other == self.index {
+            if !self.shared.schedule.finders.looks(self.index, other) {
                 continue;
             }
             loop {

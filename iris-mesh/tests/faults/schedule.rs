@@ -16,6 +16,27 @@ pub(crate) enum Kind {
     Crashing,
 }
 
+/// Who looks for whom when all faults are over. The ids of nodes are in the order of their
+/// numbers, and which of two dials stays depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finders {
+    All,
+    /// Nodes look for those before them only.
+    Higher,
+    /// Nodes look for those behind them only.
+    Lower,
+}
+
+impl Finders {
+    pub(crate) fn looks(self, node: usize, other: usize) -> bool {
+        match self {
+            Self::All => node != other,
+            Self::Higher => node > other,
+            Self::Lower => node < other,
+        }
+    }
+}
+
 /// Something goes wrong, for as long as its [`Event`] lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -65,6 +86,7 @@ pub(crate) struct Schedule {
     pub(crate) links: Faults,
     /// How long the nodes talk, in milliseconds.
     pub(crate) active: u64,
+    pub(crate) finders: Finders,
     pub(crate) events: Vec<Event>,
 }
 
@@ -94,6 +116,7 @@ impl Schedule {
             latency: Duration::from_millis(*rng.pick(&[2, 10, 40])),
             links: links(&mut rng),
             active,
+            finders: *rng.pick(&[Finders::All, Finders::Higher, Finders::Lower]),
             events: Vec::new(),
         };
         for _ in 0..rng.within(1..7) {
