@@ -5,6 +5,9 @@
 //! is the smallest host that processes can live in, and keeps record of all that
 //! happened. A test built on them needs no sleep and says the same on every run.
 //!
+//! [`LegacyPeer`] is a node of the earlier release, on both sides of a connection and in both
+//! dialects.
+//!
 //! With the feature `mesh`, for tests of whole nodes:
 //!
 //! | | |
@@ -22,6 +25,7 @@
 #[cfg(feature = "mesh")]
 mod chaos;
 mod history;
+mod legacy_peer;
 mod manual_clock;
 #[cfg(feature = "mesh")]
 mod recorder;
@@ -34,6 +38,7 @@ mod world;
 #[cfg(feature = "mesh")]
 pub use chaos::{Chaos, Faults};
 pub use history::{Account, Break, History, Life, Note, Pair};
+pub use legacy_peer::{LegacyDialect, LegacyListener, LegacyPeer};
 pub use manual_clock::ManualClock;
 #[cfg(feature = "mesh")]
 pub use recorder::Recorder;

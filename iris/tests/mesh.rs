@@ -14,6 +14,7 @@ use iris::{
     AskError, DeadLetterReason, MeshError, NodeConfig, NodeNews, OverflowPolicy, Receiver,
     SystemMessage,
 };
+use iris_testkit::{LegacyDialect, LegacyPeer};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -288,59 +289,21 @@ fn nodes_with_a_secret_talk_only_to_those_who_know_it() {
     }
 }
 
-/// One of the earlier release, byte by byte.
-struct Old(TcpStream);
-
-impl Old {
-    fn dial(address: &str, preface: bool) -> Self {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        if preface {
-            stream.write_all(&[1]).unwrap();
-        }
-        Self(stream)
-    }
-
-    fn say(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).unwrap();
-    }
-
-    fn resolve(&mut self, name: &str) -> u64 {
-        let len = u32::try_from(name.len()).unwrap().to_be_bytes();
-        self.say(&[&[1], &len[..], name.as_bytes()].concat());
-        let mut pid = [0; 8];
-        self.0.read_exact(&mut pid).unwrap();
-        u64::from_be_bytes(pid)
-    }
-
-    fn send(&mut self, pid: u64, data: &[u8]) {
-        let len = u32::try_from(data.len()).unwrap().to_be_bytes();
-        self.say(&[&[0], &pid.to_be_bytes()[..], &len, data].concat());
-    }
-
-    fn ping(&mut self) {
-        self.say(&[2]);
-        let mut pong = [0];
-        self.0.read_exact(&mut pong).unwrap();
-        assert_eq!(pong, [3]);
-    }
-}
-
 #[test]
 fn both_dialects_of_the_original_packets_are_served() {
     let rt = runtime();
     let (pid, heard) = ear(&rt, "svc");
     let address = rt.listen("127.0.0.1:0").unwrap();
-    for preface in [true, false] {
-        let mut old = Old::dial(&address, preface);
-        assert_eq!(old.resolve("svc"), pid.raw());
-        assert_eq!(old.resolve("nobody"), 0);
-        old.send(pid.raw(), b"from the past");
-        old.ping();
+    for dialect in [LegacyDialect::Preface, LegacyDialect::Bare] {
+        let mut old = LegacyPeer::dial(&address, dialect).unwrap();
+        assert_eq!(old.resolve("svc").unwrap(), pid.raw());
+        assert_eq!(old.resolve("nobody").unwrap(), 0);
+        old.send(pid.raw(), b"from the past").unwrap();
+        old.ping().unwrap();
         assert_eq!(hear(&heard), Message::from(&b"from the past"[..]));
         // One that begins with a message.
-        let mut other = Old::dial(&address, preface);
-        other.send(pid.raw(), b"at once");
+        let mut other = LegacyPeer::dial(&address, dialect).unwrap();
+        other.send(pid.raw(), b"at once").unwrap();
         assert_eq!(hear(&heard), Message::from(&b"at once"[..]));
     }
 }
@@ -356,11 +319,12 @@ fn pids_that_old_nodes_guess_reach_nobody() {
     });
     let secret = rt.spawn(secret).start().unwrap();
     let address = rt.listen("127.0.0.1:0").unwrap();
-    let mut old = Old::dial(&address, true);
+    let mut old = LegacyPeer::dial(&address, LegacyDialect::Preface).unwrap();
     for slot in 0..10_000_u64 {
-        old.send(secret.raw() & !0xFFFF_FFFF | slot, b"pwn");
+        old.send(secret.raw() & !0xFFFF_FFFF | slot, b"pwn")
+            .unwrap();
     }
-    old.ping();
+    old.ping().unwrap();
     guessed.try_recv().unwrap_err();
     // One has a name, which anybody may ask for.
     let named = heard.try_iter().count() as u64;
@@ -429,78 +393,25 @@ fn a_full_mailbox_slows_senders_down_and_loses_nothing() {
     assert_eq!(there.dead_letters() + here.dead_letters(), 0);
 }
 
-/// A node of the earlier release as it was seen to behave: it serves `abc`, and tells what it gets.
-fn old_node() -> (String, Heard<Vec<u8>>) {
-    const PID: u64 = 0x1_0000_0000;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let (say, heard) = channel();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let say = say.clone();
-            std::thread::spawn(move || {
-                let mut read = |n: usize| {
-                    let mut bytes = vec![0; n];
-                    stream
-                        .read_exact(&mut bytes)
-                        .ok()
-                        .map(|()| (bytes, stream.try_clone().unwrap()))
-                };
-                let number = |bytes: &[u8]| {
-                    let bytes: [u8; 4] = bytes.try_into().unwrap();
-                    u32::from_be_bytes(bytes) as usize
-                };
-                // The version byte.
-                if read(1).map(|it| it.0) != Some(vec![1]) {
-                    return;
-                }
-                while let Some((kind, mut out)) = read(1) {
-                    match kind[0] {
-                        0 => {
-                            let Some((head, _)) = read(12) else { return };
-                            let Some((data, _)) = read(number(&head[8..])) else {
-                                return;
-                            };
-                            assert_eq!(head[..8], PID.to_be_bytes());
-                            say.send(data).ok();
-                        }
-                        1 => {
-                            let Some((len, _)) = read(4) else { return };
-                            let Some((name, _)) = read(number(&len)) else {
-                                return;
-                            };
-                            let pid = if name == b"abc" { PID } else { 0 };
-                            out.write_all(&pid.to_be_bytes()).unwrap();
-                        }
-                        2 => out.write_all(&[3]).unwrap(),
-                        // An unknown type closes the connection.
-                        _ => return,
-                    }
-                }
-            });
-        }
-    });
-    (address, heard)
-}
-
 #[test]
 fn a_node_of_the_earlier_release_is_dialled() {
-    let (address, heard) = old_node();
+    const PID: u64 = 0x1_0000_0000;
+    let old = LegacyPeer::serve(LegacyDialect::Preface, &[("abc", PID)]).unwrap();
+    let address = old.address();
     let rt = runtime();
-    assert!(rt.is_node_up(&address));
-    let remote = rt.resolve_remote(&address, "abc").unwrap().unwrap();
-    assert_eq!(rt.resolve_remote(&address, "nobody").unwrap(), None);
+    assert!(rt.is_node_up(address));
+    let remote = rt.resolve_remote(address, "abc").unwrap().unwrap();
+    assert_eq!(rt.resolve_remote(address, "nobody").unwrap(), None);
     for n in 0..1_000_u32 {
         rt.send(remote, n.to_string().into_bytes()).unwrap();
     }
     for n in 0..1_000_u32 {
-        let data = heard.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(data, n.to_string().into_bytes());
+        assert_eq!(old.hear().unwrap(), (PID, n.to_string().into_bytes()));
     }
     // It answers no questions.
     let asked = rt.ask(remote, &b"?"[..]).wait();
     assert_eq!(asked, Err(AskError::NoReply(remote)));
-    assert_eq!(heard.recv_timeout(PATIENCE).unwrap(), b"?");
+    assert_eq!(old.hear().unwrap(), (PID, b"?".to_vec()));
     assert_eq!(rt.dead_letters(), 0);
 }
 
