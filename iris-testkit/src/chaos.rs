@@ -10,6 +10,7 @@
 //! number of bytes that does not care for frames, and takes the other direction along; one that
 //! is *silent* swallows what follows and says nothing: the link is half-open.
 
+use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,8 +30,8 @@ const SHORT_READS: u32 = 16;
 /// What may happen to links, and how likely. Chances are of a thousand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
-    /// A dial is refused.
-    pub refuse: u64,
+    /// A dial does not come through: unreachable, as when the network between is down.
+    pub unreachable: u64,
     /// A link is cut in one direction or the other.
     pub cut: u64,
     /// A link goes silent in one direction.
@@ -47,7 +48,7 @@ pub struct Faults {
 impl Faults {
     /// Nothing happens.
     pub const NONE: Self = Self {
-        refuse: 0,
+        unreachable: 0,
         cut: 0,
         silence: 0,
         after_bytes: 0..1,
@@ -74,6 +75,7 @@ struct Plan(Mutex<State>);
 struct State {
     rng: Rng,
     faults: Faults,
+    refused: HashSet<String>,
     links: Vec<Weak<Fate>>,
 }
 
@@ -85,6 +87,7 @@ impl Chaos {
             plan: Arc::new(Plan(Mutex::new(State {
                 rng: Rng::new(seed),
                 faults,
+                refused: HashSet::new(),
                 links: Vec::new(),
             }))),
         }
@@ -95,10 +98,21 @@ impl Chaos {
         self.plan.lock().faults = faults;
     }
 
+    /// Dials of this address are refused from now on, as where nobody listens; or not any more.
+    pub fn refuse(&self, address: &str, refused: bool) {
+        let mut state = self.plan.lock();
+        if refused {
+            state.refused.insert(address.to_owned());
+        } else {
+            state.refused.remove(address);
+        }
+    }
+
     /// Nothing more happens, open links included; what is silent already stays so.
     pub fn calm(&self) {
         let mut state = self.plan.lock();
         state.faults = Faults::NONE;
+        state.refused.clear();
         for fate in state.links.drain(..).filter_map(|link| link.upgrade()) {
             fate.calm();
         }
@@ -128,6 +142,18 @@ impl Chaos {
 impl Plan {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_dial(&self, address: &str) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.refused.contains(address) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let chance = state.faults.unreachable;
+        if state.rng.chance(chance) {
+            return Err(io::ErrorKind::HostUnreachable.into());
+        }
+        Ok(())
     }
 
     fn wrap(self: &Arc<Self>, link: Link) -> Link {
@@ -173,14 +199,7 @@ impl Transport for Chaos {
     }
 
     async fn connect(&self, address: &str) -> io::Result<Link> {
-        let refused = {
-            let mut state = self.plan.lock();
-            let chance = state.faults.refuse;
-            state.rng.chance(chance)
-        };
-        if refused {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
+        self.plan.may_dial(address)?;
         let link = self.inner.connect(address).await?;
         Ok(self.plan.wrap(link))
     }
@@ -406,7 +425,7 @@ impl Receiving {
     /// The peer has closed, of which a silent link knows nothing.
     async fn end_of_file(&mut self) -> io::Result<Option<Bytes>> {
         while matches!(self.fate.lock().back, Some((0, End::Silent))) {
-            sleep(Duration::from_secs(3600)).await;
+            sleep(Duration::from_hours(1)).await;
         }
         Ok(None)
     }

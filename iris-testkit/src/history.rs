@@ -203,6 +203,10 @@ struct Line {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each may become true, in any order"
+)]
 struct Fate {
     delivered: bool,
     held: bool,
@@ -324,12 +328,11 @@ impl History {
     /// A monitor has a DOWN.
     pub fn down(&self, life: Life, monitor: u64) {
         let mut log = self.lock();
-        match log.monitors.get_mut(&(life, monitor)) {
-            Some(downs) => *downs += 1,
-            None => {
-                let text = format!("a DOWN of {monitor} of {life:?}, which is no monitor");
-                log.breaks.push(Break::Other(text));
-            }
+        if let Some(downs) = log.monitors.get_mut(&(life, monitor)) {
+            *downs += 1;
+        } else {
+            let text = format!("a DOWN of {monitor} of {life:?}, which is no monitor");
+            log.breaks.push(Break::Other(text));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// SplitMix64: small, fast, and the same on every machine. One seed gives one sequence.
+/// `SplitMix64`: small, fast, and the same on every machine. One seed gives one sequence.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
@@ -38,6 +38,7 @@ impl Rng {
     }
 
     /// Another sequence, which follows from this one.
+    #[must_use]
     pub fn fork(&mut self) -> Self {
         Self(self.draw())
     }

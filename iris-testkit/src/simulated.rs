@@ -15,7 +15,10 @@ use turmoil::net::{TcpListener, TcpStream};
 /// to its links. Addresses are `host:port`; a node listens on `0.0.0.0:port`.
 ///
 /// What a partition drops is not sent again, so that a link that was caught in one stays silent
-/// in that direction: the worst that TCP can do. `Sim::hold` and `Sim::release` only delay.
+/// in that direction: the worst that TCP can do. `Sim::hold` and `Sim::release` only delay. The
+/// simulation refuses dials through a partition as it does where nobody listens; they are all
+/// [unreachable](io::ErrorKind::HostUnreachable) here. What is truly to be refused says
+/// [`Chaos::refuse`](crate::Chaos::refuse).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Simulated;
 
@@ -27,7 +30,8 @@ impl Transport for Simulated {
     }
 
     async fn connect(&self, address: &str) -> io::Result<Link> {
-        let stream = TcpStream::connect(address).await?;
+        let unreachable = |_| io::Error::from(io::ErrorKind::HostUnreachable);
+        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
         Ok(link(stream, address.to_owned()))
     }
 }

@@ -3,6 +3,7 @@
 #![cfg(feature = "mesh")]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -157,16 +158,20 @@ fn reads_are_short_and_late_and_whole() {
 }
 
 #[test]
-fn a_dial_is_refused_as_often_as_is_said() {
+fn dials_fail_as_is_said() {
     simulated().block_on(async {
         let memory = Arc::new(Memory::new());
         let _listener = memory.listen("there").await.unwrap();
         let chaos = Chaos::new(memory, 5, Faults::NONE);
         chaos.set(Faults {
-            refuse: 1000,
+            unreachable: 1000,
             ..Faults::NONE
         });
-        chaos.connect("there").await.err().unwrap();
+        let error = chaos.connect("there").await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::HostUnreachable);
+        chaos.refuse("there", true);
+        let error = chaos.connect("there").await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         chaos.calm();
         chaos.connect("there").await.unwrap();
     });

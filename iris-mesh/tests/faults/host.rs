@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use iris_core::ExitReason;
-use iris_mesh::{Local, Node, NodeConfig, NodeId, Secret};
+use iris_mesh::{Local, Node, NodeConfig, NodeId, Secret, Swim};
 use iris_testkit::{Chaos, History, Life, Recorder, Rng};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
@@ -101,6 +101,7 @@ pub(crate) async fn live(shared: Arc<Shared>, index: usize) -> turmoil::Result {
         heartbeat: schedule.heartbeat,
         resume: schedule.resume,
         connect_timeout: Duration::from_secs(1),
+        advertise: Some(address(index)),
         ..NodeConfig::default()
     };
     let local: Weak<dyn Local> = Arc::<Recorder>::downgrade(&recorder);
@@ -113,6 +114,9 @@ pub(crate) async fn live(shared: Arc<Shared>, index: usize) -> turmoil::Result {
     *host.recorder.lock().unwrap_or_else(PoisonError::into_inner) = Some(recorder.clone());
     host.left.store(false, Ordering::Relaxed);
     node.listen("0.0.0.0:9000", true).await?;
+    if schedule.joined {
+        join(&shared, index, &node);
+    }
 
     let mut work = Work {
         shared: shared.clone(),
@@ -136,6 +140,17 @@ pub(crate) async fn live(shared: Arc<Shared>, index: usize) -> turmoil::Result {
     }
     // The simulation ends it.
     std::future::pending().await
+}
+
+/// Joins the mesh, and does not wait for it.
+fn join(shared: &Shared, index: usize, node: &Arc<Node>) {
+    let seeds = (0..shared.schedule.nodes).filter(|&other| other != index);
+    let seeds = seeds.map(address).collect();
+    let joining = node.clone();
+    node.handle().spawn(async move {
+        // Whether somebody was found is told by what follows.
+        drop(joining.join(seeds, Box::new(Swim::new())).await);
+    });
 }
 
 struct Work {
@@ -173,7 +188,7 @@ impl Work {
             75..92 => {
                 let patience = if self.shared.schedule.kind == Kind::Gentle || self.rng.chance(500)
                 {
-                    Duration::from_secs(60)
+                    Duration::from_mins(1)
                 } else {
                     Duration::from_millis(100)
                 };

@@ -8,6 +8,13 @@
 //! `IRIS_FAULTS_SEED=17` runs one schedule and prints it; `IRIS_FAULTS_SCHEDULES=100000` runs so
 //! many; `IRIS_FAULTS_FIRST=5000` begins with that seed.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may fail, and says with what seed"
+)]
+
 mod host;
 mod schedule;
 mod world;

@@ -57,7 +57,7 @@ pub(crate) enum Fault {
     /// All links of a node go silent in one direction.
     Silence(usize),
     /// No dial of a node comes through.
-    Refuse(usize),
+    Strand(usize),
     /// Two nodes lose their links, and dial each other at the same time.
     DialEachOther(usize, usize),
 }
@@ -80,6 +80,8 @@ pub(crate) struct Schedule {
     pub(crate) nodes: usize,
     /// Nodes prove themselves with a key; else they meet by the upgrade of the original packets.
     pub(crate) secret: bool,
+    /// They join a mesh, and so keep each other connected.
+    pub(crate) joined: bool,
     pub(crate) heartbeat: Duration,
     pub(crate) resume: Duration,
     pub(crate) latency: Duration,
@@ -111,6 +113,8 @@ impl Schedule {
             kind,
             nodes,
             secret: rng.chance(500),
+            // A mesh gives up sooner who does not answer.
+            joined: rng.chance(400) && !gentle,
             heartbeat: Duration::from_millis(rng.within(50..150)),
             resume: Duration::from_millis(resume),
             latency: Duration::from_millis(*rng.pick(&[2, 10, 40])),
@@ -140,7 +144,7 @@ impl Schedule {
             3 => Fault::Slow(a, b, rng.within(1..120)),
             4 => Fault::Cut(a),
             5 => Fault::Silence(a),
-            6 => Fault::Refuse(a),
+            6 => Fault::Strand(a),
             7 => Fault::DialEachOther(a, b),
             8 => Fault::Leave(a),
             _ => Fault::Crash {
@@ -165,7 +169,7 @@ fn links(rng: &mut Rng) -> Faults {
         return Faults::NONE;
     }
     Faults {
-        refuse: *rng.pick(&[0, 0, 200]),
+        unreachable: *rng.pick(&[0, 0, 200]),
         cut: *rng.pick(&[0, 100, 400]),
         silence: *rng.pick(&[0, 0, 100, 300]),
         // Within the handshake, or later.
