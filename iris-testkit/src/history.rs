@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::Rng;
+use crate::{Rng, Witness};
 
 /// One start of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -246,121 +246,9 @@ impl History {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A message is accepted: its name.
-    pub fn accepted(&self, pair: Pair) -> Note {
-        let mut log = self.lock();
-        let line = log.lines.entry(pair).or_default();
-        line.accepted += 1;
-        line.fates.insert(line.accepted, Fate::default());
-        let number = line.accepted;
-        Note { pair, number }
-    }
-
-    /// A message has come to a process.
-    pub fn delivered(&self, at: Life, process: u64, data: &[u8]) {
-        let mut log = self.lock();
-        let Some(note) = log.known(data, "delivered") else {
-            return;
-        };
-        if (note.pair.to, note.pair.process) != (at, process) {
-            log.breaks.push(Break::Misdelivered(note));
-            return;
-        }
-        let line = log.lines.entry(note.pair).or_default();
-        let after = line.delivered;
-        line.fates.entry(note.number).or_default().delivered = true;
-        if note.number <= after {
-            log.breaks.push(Break::OutOfOrder { note, after });
-        } else {
-            line.delivered = note.number;
-        }
-    }
-
-    /// A process has not always room for messages: what has come to its node waits there, and
-    /// crashes with it.
-    pub fn slow(&self, process: u64) {
-        self.lock().slow.insert(process);
-    }
-
-    /// A message has come to the runtime of its process, which keeps it until there is room.
-    pub fn held(&self, data: &[u8]) {
-        self.mark(data, "held", |fate| fate.held = true);
-    }
-
-    /// A message is not wanted where it came to.
-    pub fn refused(&self, data: &[u8]) {
-        self.mark(data, "refused", |fate| fate.refused = true);
-    }
-
-    /// A message is a dead letter of the runtime that had accepted it.
-    pub fn returned(&self, data: &[u8]) {
-        let mut log = self.lock();
-        let Some(note) = log.known(data, "returned") else {
-            return;
-        };
-        let line = log.lines.entry(note.pair).or_default();
-        let fate = line.fates.entry(note.number).or_default();
-        if std::mem::replace(&mut fate.returned, true) {
-            log.breaks.push(Break::ReturnedTwice(note));
-        }
-    }
-
-    /// A runtime counts a dead letter of which it has not got the message.
-    pub fn reported(&self) {
-        self.lock().reports += 1;
-    }
-
     /// A life has ended without a word: what it had accepted, held or had to report is gone.
     pub fn crashed(&self, life: Life) {
         self.lock().crashed.insert(life);
-    }
-
-    /// A life begins to monitor.
-    pub fn monitors(&self, life: Life, monitor: u64) {
-        self.lock().monitors.insert((life, monitor), 0);
-    }
-
-    /// It does not any more.
-    pub fn forgets(&self, life: Life, monitor: u64) {
-        self.lock().monitors.remove(&(life, monitor));
-    }
-
-    /// A monitor has a DOWN.
-    pub fn down(&self, life: Life, monitor: u64) {
-        let mut log = self.lock();
-        if let Some(downs) = log.monitors.get_mut(&(life, monitor)) {
-            *downs += 1;
-        } else {
-            let text = format!("a DOWN of {monitor} of {life:?}, which is no monitor");
-            log.breaks.push(Break::Other(text));
-        }
-    }
-
-    /// A life asks a question.
-    pub fn asks(&self, life: Life, question: u64) {
-        let mut log = self.lock();
-        log.questions.insert((life, question), Question::default());
-    }
-
-    /// A question has come to a process.
-    pub fn handles(&self, life: Life, question: u64) {
-        let mut log = self.lock();
-        log.questions.entry((life, question)).or_default().handled += 1;
-    }
-
-    /// A question is answered: by who was asked, or else with an error.
-    pub fn answered(&self, life: Life, question: u64, by_asked: bool) {
-        let mut log = self.lock();
-        let known = log.questions.entry((life, question)).or_default();
-        if known.answered.replace(by_asked).is_some() {
-            let text = format!("question {question} of {life:?} has two answers");
-            log.breaks.push(Break::Other(text));
-        }
-    }
-
-    /// A rule of the test's own was broken.
-    pub fn breaks(&self, text: String) {
-        self.lock().breaks.push(Break::Other(text));
     }
 
     /// Whether nothing is under way: every message has found its end, every question its answer.
@@ -412,6 +300,105 @@ impl History {
             let line = log.lines.entry(note.pair).or_default();
             mark(line.fates.entry(note.number).or_default());
         }
+    }
+}
+
+impl Witness for History {
+    fn accepted(&self, pair: Pair) -> Note {
+        let mut log = self.lock();
+        let line = log.lines.entry(pair).or_default();
+        line.accepted += 1;
+        line.fates.insert(line.accepted, Fate::default());
+        let number = line.accepted;
+        Note { pair, number }
+    }
+
+    fn delivered(&self, at: Life, process: u64, data: &[u8]) {
+        let mut log = self.lock();
+        let Some(note) = log.known(data, "delivered") else {
+            return;
+        };
+        if (note.pair.to, note.pair.process) != (at, process) {
+            log.breaks.push(Break::Misdelivered(note));
+            return;
+        }
+        let line = log.lines.entry(note.pair).or_default();
+        let after = line.delivered;
+        line.fates.entry(note.number).or_default().delivered = true;
+        if note.number <= after {
+            log.breaks.push(Break::OutOfOrder { note, after });
+        } else {
+            line.delivered = note.number;
+        }
+    }
+
+    fn slow(&self, process: u64) {
+        self.lock().slow.insert(process);
+    }
+
+    fn held(&self, data: &[u8]) {
+        self.mark(data, "held", |fate| fate.held = true);
+    }
+
+    fn refused(&self, data: &[u8]) {
+        self.mark(data, "refused", |fate| fate.refused = true);
+    }
+
+    fn returned(&self, data: &[u8]) {
+        let mut log = self.lock();
+        let Some(note) = log.known(data, "returned") else {
+            return;
+        };
+        let line = log.lines.entry(note.pair).or_default();
+        let fate = line.fates.entry(note.number).or_default();
+        if std::mem::replace(&mut fate.returned, true) {
+            log.breaks.push(Break::ReturnedTwice(note));
+        }
+    }
+
+    fn reported(&self) {
+        self.lock().reports += 1;
+    }
+
+    fn monitors(&self, life: Life, monitor: u64) {
+        self.lock().monitors.insert((life, monitor), 0);
+    }
+
+    fn forgets(&self, life: Life, monitor: u64) {
+        self.lock().monitors.remove(&(life, monitor));
+    }
+
+    fn down(&self, life: Life, monitor: u64) {
+        let mut log = self.lock();
+        if let Some(downs) = log.monitors.get_mut(&(life, monitor)) {
+            *downs += 1;
+        } else {
+            let text = format!("a DOWN of {monitor} of {life:?}, which is no monitor");
+            log.breaks.push(Break::Other(text));
+        }
+    }
+
+    fn asks(&self, life: Life, question: u64) {
+        let mut log = self.lock();
+        log.questions.insert((life, question), Question::default());
+    }
+
+    fn handles(&self, life: Life, question: u64) {
+        let mut log = self.lock();
+        log.questions.entry((life, question)).or_default().handled += 1;
+    }
+
+    fn answered(&self, life: Life, question: u64, by_asked: bool) {
+        let mut log = self.lock();
+        let known = log.questions.entry((life, question)).or_default();
+        if known.answered.replace(by_asked).is_some() {
+            let text = format!("question {question} of {life:?} has two answers");
+            log.breaks.push(Break::Other(text));
+        }
+    }
+
+    fn breaks(&self, text: String) {
+        self.lock().breaks.push(Break::Other(text));
     }
 }
 

@@ -14,8 +14,8 @@
 //! |---|---|
 //! | [`Simulated`] | a transport in a network and a clock that `turmoil` simulates |
 //! | [`Chaos`] | any transport, with links that are refused, delayed, cut in mid-frame, half-open |
-//! | [`Recorder`] | the runtime around a node, which tells a history of everything |
-//! | [`History`] | what has happened to each message, monitor and question, and whether it may |
+//! | [`Recorder`] | the runtime around a node, which tells a [`Witness`] of everything |
+//! | [`History`] | a witness that says what has happened to each message, monitor and question, and whether it may |
 //!
 //! Use it from `tests/` folders only: a unit test inside a crate that this one depends
 //! on would see two versions of that crate.
@@ -33,6 +33,7 @@ mod rng;
 #[cfg(feature = "mesh")]
 mod simulated;
 mod step_scheduler;
+mod witness;
 mod world;
 
 #[cfg(feature = "mesh")]
@@ -46,4 +47,5 @@ pub use rng::Rng;
 #[cfg(feature = "mesh")]
 pub use simulated::Simulated;
 pub use step_scheduler::StepScheduler;
+pub use witness::Witness;
 pub use world::World;

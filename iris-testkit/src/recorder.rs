@@ -9,19 +9,19 @@ use iris_core::{AskError, BoxFuture, Exit, ExitReason, Pid, Reply, question};
 use iris_mesh::{Delivered, Local, Node, NodeEvent, Refused, Remote, Unsent};
 use tokio::time::sleep;
 
-use crate::{History, Life, Pair, Rng};
+use crate::{Life, Pair, Rng, Witness};
 
 /// How long a slow mailbox has no room.
 const SLOW: Duration = Duration::from_millis(15);
 
-/// Implements [`Local`] for one [`Life`] of a node, and tells a [`History`] of everything.
+/// Implements [`Local`] for one [`Life`] of a node, and tells a [`Witness`] of everything.
 ///
 /// Its processes have names and count what they receive; the mailboxes of some are slow, so
 /// that senders wait. Its stand-ins keep what cannot be sent yet, in order, as those of the
-/// facade do, and each of them is a monitor in the history.
+/// facade do, and each of them is a monitor.
 pub struct Recorder {
     life: Life,
-    history: Arc<History>,
+    witness: Arc<dyn Witness>,
     node: OnceLock<Weak<Node>>,
     /// Itself, for its tasks.
     own: Weak<Self>,
@@ -59,10 +59,10 @@ struct Outgoing {
 
 impl Recorder {
     /// A runtime without processes. Its pids tell which life they are of.
-    pub fn new(life: Life, history: Arc<History>, seed: u64) -> Arc<Self> {
+    pub fn new(life: Life, witness: Arc<dyn Witness>, seed: u64) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             life,
-            history,
+            witness,
             node: OnceLock::new(),
             own: own.clone(),
             state: Mutex::new(State {
@@ -100,7 +100,7 @@ impl Recorder {
         let pid = self.new_pid(&mut state);
         state.names.insert(name.to_owned(), pid);
         if slow {
-            self.history.slow(pid.raw());
+            self.witness.slow(pid.raw());
         }
         let process = Process {
             slow,
@@ -155,6 +155,12 @@ impl Recorder {
         std::mem::take(&mut self.lock().events)
     }
 
+    /// Whether nothing that was sent through a stand-in waits for room; `false` if it has ended.
+    pub fn has_room(&self, stand_in: Pid) -> bool {
+        let known = self.lock().stand_ins.get(&stand_in).cloned();
+        known.is_some_and(|known| !known.lock().drains)
+    }
+
     /// Sends a message of about `len` bytes through a stand-in; `false` if that has ended, and the
     /// message was not accepted.
     pub fn send(&self, stand_in: Pid, len: usize) -> bool {
@@ -162,7 +168,7 @@ impl Recorder {
             return false;
         };
         let mut outgoing = known.lock();
-        let data = self.history.accepted(known.pair).encode(len);
+        let data = self.witness.accepted(known.pair).encode(len);
         if outgoing.drains {
             outgoing.waiting.push_back(data);
             return true;
@@ -180,7 +186,7 @@ impl Recorder {
                 drop(outgoing);
                 self.run(|own| async move { own.drain(&known).await });
             }
-            Err(unsent) => self.history.returned(&unsent.into_data()),
+            Err(unsent) => self.witness.returned(&unsent.into_data()),
         }
         true
     }
@@ -201,7 +207,7 @@ impl Recorder {
                         outgoing.waiting.push_front(data);
                         break;
                     }
-                    Err(unsent) => self.history.returned(&unsent.into_data()),
+                    Err(unsent) => self.witness.returned(&unsent.into_data()),
                 }
             }
         }
@@ -216,7 +222,7 @@ impl Recorder {
             known.map(|known| (known, state.questions))
         };
         let Some((known, number)) = known else { return };
-        self.history.asks(self.life, number);
+        self.witness.asks(self.life, number);
         let mut text = b"?".to_vec();
         text.push(self.life.node);
         text.extend(self.life.start.to_be_bytes());
@@ -232,13 +238,13 @@ impl Recorder {
                 Ok(Ok(payload)) => {
                     let right = payload.into_bytes() == text;
                     if !right {
-                        own.history.breaks(format!("a wrong answer to {number}"));
+                        own.witness.breaks(format!("a wrong answer to {number}"));
                     }
                     right
                 }
                 _ => false,
             };
-            own.history.answered(own.life, number, by_asked);
+            own.witness.answered(own.life, number, by_asked);
         });
     }
 
@@ -246,8 +252,8 @@ impl Recorder {
     pub fn forget(&self, stand_in: Pid) {
         let known = self.lock().stand_ins.remove(&stand_in);
         if let Some(known) = known {
-            self.history.forgets(self.life, stand_in.raw());
-            known.close(&self.history);
+            self.witness.forgets(self.life, stand_in.raw());
+            known.close(&*self.witness);
             known.remote.forget(stand_in);
         }
     }
@@ -289,9 +295,9 @@ impl StandIn {
     }
 
     /// What waits is a dead letter.
-    fn close(&self, history: &History) {
+    fn close(&self, witness: &dyn Witness) {
         for data in self.lock().waiting.drain(..) {
-            history.returned(&data);
+            witness.returned(&data);
         }
     }
 }
@@ -300,20 +306,20 @@ impl Local for Recorder {
     fn deliver(&self, to: Pid, data: Bytes) -> Delivered {
         let mut state = self.lock();
         let Some(process) = state.processes.get(&to) else {
-            self.history.refused(&data);
+            self.witness.refused(&data);
             return Delivered::Refused(Refused::NoPid);
         };
         if process.slow && state.rng.chance(500) {
-            self.history.held(&data);
+            self.witness.held(&data);
             return Delivered::Wait(data);
         }
-        self.history.delivered(self.life, to.raw(), &data);
+        self.witness.delivered(self.life, to.raw(), &data);
         Delivered::Done
     }
 
     fn deliver_later(&self, to: Pid, data: Bytes) -> BoxFuture<Result<(), Refused>> {
         // What waits behind another comes here without having been tried.
-        self.history.held(&data);
+        self.witness.held(&data);
         let own = self.own.clone();
         Box::pin(async move {
             sleep(SLOW).await;
@@ -321,10 +327,10 @@ impl Local for Recorder {
                 return Err(Refused::NoPid);
             };
             if !own.has(to) {
-                own.history.refused(&data);
+                own.witness.refused(&data);
                 return Err(Refused::NoPid);
             }
-            own.history.delivered(own.life, to.raw(), &data);
+            own.witness.delivered(own.life, to.raw(), &data);
             Ok(())
         })
     }
@@ -343,9 +349,9 @@ impl Local for Recorder {
             Some((life, u64::from_be_bytes(rest.try_into().ok()?)))
         });
         match parsed {
-            Some((life, number)) => self.history.handles(life, number),
+            Some((life, number)) => self.witness.handles(life, number),
             None => self
-                .history
+                .witness
                 .breaks("a question that nobody has asked".to_owned()),
         }
         let (asked, reply) = question(to);
@@ -413,15 +419,15 @@ impl Local for Recorder {
             outgoing: Mutex::default(),
         };
         state.stand_ins.insert(pid, Arc::new(stand_in));
-        self.history.monitors(self.life, pid.raw());
+        self.witness.monitors(self.life, pid.raw());
         Ok(pid)
     }
 
     fn close_stand_in(&self, stand_in: Pid, _: Exit) {
         let known = self.lock().stand_ins.remove(&stand_in);
-        self.history.down(self.life, stand_in.raw());
+        self.witness.down(self.life, stand_in.raw());
         if let Some(known) = known {
-            known.close(&self.history);
+            known.close(&*self.witness);
         }
     }
 
@@ -429,9 +435,9 @@ impl Local for Recorder {
 
     fn undelivered(&self, _: Option<Pid>, data: Bytes) {
         if data.is_empty() {
-            self.history.reported();
+            self.witness.reported();
         } else {
-            self.history.returned(&data);
+            self.witness.returned(&data);
         }
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use iris_testkit::{Break, History, Life, Note, Pair};
+use iris_testkit::{Break, History, Life, Note, Pair, Witness as _};
 
 const A: Life = Life { node: 0, start: 1 };
 const B: Life = Life { node: 1, start: 1 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use iris_testkit::{Account, Break, Chaos, Faults, History, Simulated};
+use iris_testkit::{Account, Break, Chaos, Faults, History, Simulated, Witness as _};
 use turmoil::Sim;
 
 use crate::host::{self, Host, Shared, phase};
