@@ -4,8 +4,8 @@
 //! anything else, and no iris crate, so that it works while they do not.
 //!
 //! Reading order: [`tools`] (errors, processes, the virtual environment), [`py`] (the wheel),
-//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`], [`test`], [`fuzz`] and
-//! [`soak`] (the checks).
+//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`], [`test`], [`fuzz`],
+//! [`soak`] and [`mesh_soak`] (the checks).
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -17,6 +17,7 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod mesh_soak;
 mod py;
 mod soak;
 mod test;
@@ -56,6 +57,10 @@ usage: cargo xtask COMMAND
                                   feeds every decoder of the mesh protocol with good input made bad
   soak [--minutes N] [--seed S]   random traffic, spawns, swaps and stops from eight Python threads,
                                   with an exact account of all messages at the end
+  soak --mesh [--minutes N] [--seed S]
+                                  three nodes in processes of their own that are killed and, where
+                                  network namespaces are allowed, cut off and slowed down, with an
+                                  exact account of all messages and monitors at the end
   help                            this text
 
 not in this version yet:

@@ -1,13 +1,17 @@
-//! `cargo xtask soak`: random traffic on the installed wheel for a while, with an exact account.
+//! `cargo xtask soak`: random traffic on the installed wheel, or over a mesh of processes, for a
+//! while, with an exact account.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::mesh_soak;
 use crate::py;
 use crate::tools::{self, Error, Workspace};
 
 /// A checked command line of `cargo xtask soak`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Options {
+    /// Nodes in processes of their own instead of the wheel.
+    mesh: bool,
     minutes: u64,
     seed: Option<u64>,
 }
@@ -15,8 +19,16 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the flags.
     pub(crate) fn parse(args: &[String]) -> Result<Self, Error> {
-        let [minutes, seed] = tools::numbers("soak", args, ["--minutes", "--seed"])?;
+        const FLAGS: [&str; 3] = ["--mesh", "--minutes", "--seed"];
+        let mut flags = args.iter().filter(|arg| arg.starts_with('-'));
+        if let Some(unknown) = flags.find(|arg| !FLAGS.contains(&arg.as_str())) {
+            return Err(tools::unknown_argument("soak", unknown, &FLAGS));
+        }
+        let (mesh, numbers): (Vec<_>, Vec<_>) =
+            args.iter().cloned().partition(|arg| arg == FLAGS[0]);
+        let [minutes, seed] = tools::numbers("soak", &numbers, [FLAGS[1], FLAGS[2]])?;
         Ok(Self {
+            mesh: !mesh.is_empty(),
             minutes: minutes.unwrap_or(1),
             seed,
         })
@@ -29,6 +41,9 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<(), Error> 
     let seed = options
         .seed
         .unwrap_or_else(|| clock.map_or(1, |time| time.as_secs()));
+    if options.mesh {
+        return mesh_soak::run(workspace, options.minutes, seed);
+    }
     let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
     println!("xtask: soak --minutes {} --seed {seed}", options.minutes);
     let mut command = venv.command();
@@ -50,16 +65,26 @@ mod tests {
 
     #[test]
     fn minutes_and_seed_are_numbers() {
-        let expected = Options {
+        let mut expected = Options {
+            mesh: false,
             minutes: 7,
             seed: Some(3),
         };
         assert_eq!(parse("--minutes 7 --seed 3"), Ok(expected));
+        expected.mesh = true;
+        for line in ["--mesh --minutes 7 --seed 3", "--minutes 7 --mesh --seed 3"] {
+            assert_eq!(parse(line), Ok(expected));
+        }
         assert_eq!(parse("").map(|options| options.minutes), Ok(1));
-        assert_eq!(parse("--minutes"), Err("`--minutes` needs a number".into()));
+        for line in ["--minutes", "--minutes --mesh"] {
+            assert_eq!(parse(line), Err("`--minutes` needs a number".into()));
+        }
         assert_eq!(
             parse("--hours 1"),
-            Err("unknown argument `--hours` of `soak`; valid ones: --minutes, --seed".into())
+            Err(
+                "unknown argument `--hours` of `soak`; valid ones: --mesh, --minutes, --seed"
+                    .into()
+            )
         );
     }
 }

@@ -188,7 +188,7 @@ impl Work {
             75..92 => {
                 let patience = if self.shared.schedule.kind == Kind::Gentle || self.rng.chance(500)
                 {
-                    Duration::from_mins(1)
+                    Duration::from_hours(1)
                 } else {
                     Duration::from_millis(100)
                 };
