@@ -580,3 +580,44 @@ fn what_waits_can_be_seen() {
     pair.pass(Duration::from_millis(20));
     assert_eq!(pair.conn(0).backlog(), Backlog::default());
 }
+
+#[test]
+fn a_long_message_does_not_overtake_small_ones_of_its_pair() {
+    let small = |number: usize| Message::Send {
+        dst: pid(1),
+        src: Some(pid(100)),
+        data: format!("{number:0400}").into(),
+    };
+    // More small ones than a fragment waits for, by bytes, or than there is credit for.
+    for credit in [65_536, 500] {
+        let mut pair = Pair::with(|node| node.hello.credit_msgs = credit, |_| {});
+        pair.run();
+        pair.clear();
+        for number in 0..8_000 {
+            pair.conn(0).send(small(number), None).unwrap();
+        }
+        pair.conn(0)
+            .send(long(1, b'L', 2 * MAX_DATA), None)
+            .unwrap();
+        pair.conn(0)
+            .send(long(2, b'M', 2 * MAX_DATA), None)
+            .unwrap();
+        pair.conn(0).send(small(8_000), None).unwrap();
+        pair.run();
+        pair.pass(Duration::from_millis(100));
+        let texts = pair.texts(1);
+        assert_eq!(texts.len(), 8_003);
+        let of_pair = texts.iter().filter(|text| !text.starts_with('M'));
+        for (at, text) in of_pair.enumerate() {
+            let expected = match at {
+                8_000 => "L".repeat(2 * MAX_DATA),
+                8_001 => format!("{:0400}", 8_000),
+                at => format!("{at:0400}"),
+            };
+            assert!(*text == expected, "at {at}: {}", &text[..8]);
+        }
+        // One of another pair has its turn between them.
+        let other = texts.iter().position(|text| text.starts_with('M'));
+        assert!(other < Some(8_000));
+    }
+}

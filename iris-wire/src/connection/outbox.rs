@@ -5,6 +5,7 @@
 //! a fragment each. Whatever has a pair whose queue is not empty goes behind it there, so that
 //! a pair keeps its order, and overtakes nobody; everything else passes.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 
 use iris_core::Pid;
@@ -65,6 +66,8 @@ pub(super) struct Progress {
 pub(super) struct PairQueue {
     pub(super) items: VecDeque<Item>,
     pub(super) progress: Option<Progress>,
+    /// So many small items must have left before: some of them are of this pair.
+    after: u64,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +76,8 @@ pub(super) struct Outbox {
     small: VecDeque<Item>,
     small_bytes: usize,
     small_msgs: usize,
+    /// Small items that have left.
+    small_left: u64,
     pairs: HashMap<Pair, PairQueue>,
     ring: VecDeque<Pair>,
     bulk_bytes: usize,
@@ -153,10 +158,24 @@ impl Outbox {
 
     fn push_bulk(&mut self, pair: Pair, item: Item) {
         self.bulk_bytes += item.bytes();
-        if !self.pairs.contains_key(&pair) {
-            self.ring.push_back(pair.clone());
-        }
-        self.pairs.entry(pair).or_default().items.push_back(item);
+        let queue = match self.pairs.entry(pair) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                self.ring.push_back(new.key().clone());
+                // Signals do not say here which pair they keep their place in.
+                let same = |item: &Item| match &item.frame {
+                    Frame::Message(message) => Pair::of(message) == *new.key(),
+                    _ => true,
+                };
+                let before = self.small.iter().rposition(same);
+                let after = before.map_or(0, |at| self.small_left + at as u64 + 1);
+                new.insert(PairQueue {
+                    after,
+                    ..PairQueue::default()
+                })
+            }
+        };
+        queue.items.push_back(item);
     }
 
     pub(super) fn front_small(&self) -> Option<&Item> {
@@ -165,6 +184,7 @@ impl Outbox {
 
     pub(super) fn pop_small(&mut self) -> Option<Item> {
         let item = self.small.pop_front()?;
+        self.small_left += 1;
         if item.is_message() {
             self.small_bytes -= item.bytes();
             self.small_msgs -= 1;
@@ -179,10 +199,11 @@ impl Outbox {
         self.ring.len()
     }
 
-    /// The pair whose turn it is.
+    /// The pair whose turn it is; `None` while small items of it wait, which were sent before.
     pub(super) fn turn(&mut self) -> Option<&mut PairQueue> {
         let pair = self.ring.front()?;
-        self.pairs.get_mut(pair)
+        let queue = self.pairs.get_mut(pair)?;
+        (queue.after <= self.small_left).then_some(queue)
     }
 
     /// The front of the pair whose turn it is, taken out. The pair leaves the ring with its last
