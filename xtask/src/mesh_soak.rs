@@ -263,13 +263,10 @@ impl Soak {
     fn judge(&self, mut sum: Sum) -> Result<(), Error> {
         let quarter = self.memory.len() / 4;
         if quarter > 0 {
-            let early = median(&self.memory[quarter..2 * quarter]);
-            let late = median(&self.memory[self.memory.len() - quarter..]);
-            println!(
-                "memory of the first node: {} KiB in the second quarter, {} KiB in the last",
-                early >> 10,
-                late >> 10
-            );
+            let quarters: Vec<u64> = self.memory.chunks_exact(quarter).map(median).collect();
+            let kib: Vec<u64> = quarters.iter().map(|bytes| bytes >> 10).collect();
+            println!("memory of the first node in KiB, by quarters of the run: {kib:?}");
+            let (early, late) = (quarters[1], quarters[3]);
             if late > early + early / GROWTH.0 + GROWTH.1 {
                 sum.breaks.push("memory is not flat".to_owned());
             }
