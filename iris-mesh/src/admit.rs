@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use iris_wire::NodeId;
 use iris_wire::handshake::{Admission, Handshake, HandshakeConfig, HandshakeError, Progress, Role};
 use iris_wire::legacy::{
     ClientConfig, ClientEvent, LegacyClient, LegacyServer, ServerConfig, ServerEvent, Sniff,
@@ -142,9 +143,12 @@ async fn framed_accept(
                     }
                 };
                 let link = handshake.admit().expect("the dialler has proved itself");
+                let mut attaching = Undo::new(shared, Shared::not_attached);
+                attaching.node = Some(link.peer.node_id);
                 say(&mut handshake, &mut halves).await?;
                 let session = shared.session_for(admission, &config, &link.peer, None);
                 session.attach(link, halves);
+                attaching.node = None;
                 return Ok(());
             }
             Ok(_) => say(&mut handshake, &mut halves).await?,
@@ -276,25 +280,25 @@ async fn framed_dial(
     let mut handshake = made.map_err(|error| handshake_failed(error.into()))?;
     say(&mut handshake, &mut halves).await.map_err(io)?;
     let mut input = rest;
-    let mut met = None;
+    // Also if the dial is given up: a dial that counts as under way keeps the peer's own out.
+    let mut dialling = Undo::new(shared, Shared::dial_failed);
     loop {
         if !input.is_empty() {
             let progress = handshake.handle_input(clock::now(), input);
-            if met.is_none()
+            if dialling.node.is_none()
                 && let Some(peer) = handshake.peer()
             {
-                met = Some(peer.node_id);
+                dialling.node = Some(peer.node_id);
                 shared.dialling(peer.node_id);
             }
             match progress {
                 Err(error) => {
                     drop(say(&mut handshake, &mut halves).await);
-                    if let Some(node) = met {
-                        shared.dial_failed(node);
-                        if is_duplicate(&error) {
-                            // Its own dial has won: that link is the one to use.
-                            return shared.wait_for(node, address).await;
-                        }
+                    let met = dialling.node;
+                    drop(dialling);
+                    if let Some(node) = met.filter(|_| is_duplicate(&error)) {
+                        // Its own dial has won: that link is the one to use.
+                        return shared.wait_for(node, address).await;
                     }
                     return Err(handshake_failed(error));
                 }
@@ -302,10 +306,13 @@ async fn framed_dial(
                     let peer = link.peer.clone();
                     return match shared.admit(peer.node_id, peer.incarnation, Role::Dialler) {
                         Ok(admission) => {
+                            let mut attaching = Undo::new(shared, Shared::not_attached);
+                            attaching.node = Some(peer.node_id);
                             say(&mut handshake, &mut halves).await.map_err(io)?;
                             let session =
                                 shared.session_for(admission, &config, &peer, Some(address));
                             session.attach(*link, halves);
+                            attaching.node = None;
                             Ok(Reached::Session(session))
                         }
                         Err(_) => shared.wait_for(peer.node_id, address).await,
@@ -316,6 +323,28 @@ async fn framed_dial(
         }
         let received = halves.0.receive().await.map_err(io)?;
         input = received.ok_or_else(|| io(end_of_file()))?;
+    }
+}
+
+/// Takes back what was noted of a node, unless the node is taken out before.
+struct Undo<'a> {
+    shared: &'a Shared,
+    node: Option<NodeId>,
+    how: fn(&Shared, NodeId),
+}
+
+impl<'a> Undo<'a> {
+    fn new(shared: &'a Shared, how: fn(&Shared, NodeId)) -> Self {
+        let node = None;
+        Self { shared, node, how }
+    }
+}
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if let Some(node) = self.node {
+            (self.how)(self.shared, node);
+        }
     }
 }
 

@@ -82,8 +82,6 @@ struct Table {
     addresses: HashMap<String, Arc<AsyncMutex<Option<Known>>>>,
     /// Whose monitor a watch is.
     watches: HashMap<u64, NodeId>,
-    /// Sessions that are being dialled again.
-    redialled: Vec<NodeId>,
 }
 
 /// Who is at an address.
@@ -152,7 +150,6 @@ impl Node {
                 sessions: HashMap::new(),
                 addresses: HashMap::new(),
                 watches: HashMap::new(),
-                redialled: Vec::new(),
             }),
             met: Notify::new(),
             next_watch: AtomicU64::new(1),
@@ -525,6 +522,11 @@ impl Shared {
         self.lock().admissions.dialling(clock::now(), node);
     }
 
+    /// A link that was admitted has come to nothing.
+    pub(crate) fn not_attached(&self, node: NodeId) {
+        self.lock().admissions.detached(node);
+    }
+
     pub(crate) fn dial_failed(&self, node: NodeId) {
         self.lock().admissions.dial_failed(node);
     }
@@ -548,6 +550,7 @@ impl Shared {
         address: Option<&str>,
     ) -> Arc<Session> {
         let known = self.lock().sessions.get(&peer.node_id).cloned();
+        let mut earlier = None;
         if let Some(known) = known {
             if !admit::supersedes(admission) && !known.is_over() {
                 if let Some(address) = address {
@@ -555,12 +558,16 @@ impl Shared {
                 }
                 return known;
             }
-            known.close(ErrorCode::Stale, Duration::ZERO);
+            earlier = Some(known);
         }
         let mut config = Config::new(&hello.hello);
         config.stalled_after = self.config.stalled_after;
         let session = Session::new(self.clone(), config, peer.clone(), address);
         self.lock().sessions.insert(peer.node_id, session.clone());
+        if let Some(earlier) = earlier {
+            // Now that it is not the node's session any more: what is known of the new one stays.
+            earlier.close(ErrorCode::Stale, Duration::ZERO);
+        }
         self.met.notify_waiters();
         session
     }
@@ -687,13 +694,9 @@ impl Shared {
     /// Dials a peer again whose link is lost, until the session has one or is over.
     pub(crate) fn redial(self: &Arc<Self>, session: &Arc<Session>) {
         let node = session.node();
-        {
-            let mut table = self.lock();
-            table.admissions.detached(node);
-            if table.redialled.contains(&node) {
-                return;
-            }
-            table.redialled.push(node);
+        self.lock().admissions.detached(node);
+        if !session.begin_redials() {
+            return;
         }
         let (shared, session) = (self.clone(), session.clone());
         self.spawn(async move {
@@ -719,7 +722,10 @@ impl Shared {
                     Ok(_) => {}
                 }
             }
-            shared.lock().redialled.retain(|known| *known != node);
+            // A link that is lost meanwhile is not for another task: the session is asked again.
+            if session.end_redials() && !shared.closing.load(Ordering::Relaxed) {
+                shared.redial(&session);
+            }
         });
     }
 

@@ -54,6 +54,10 @@ pub(crate) struct Session {
     timer: Notify,
     /// There may be room for messages again, or the session is over.
     room: Notify,
+    /// Another link is in use, or none.
+    relinked: Notify,
+    /// A task dials it again.
+    redials: AtomicBool,
     /// Where to dial if the link is lost; empty if only the peer knows how to reach this node.
     address: Mutex<String>,
 }
@@ -147,6 +151,8 @@ impl Session {
             outlet: Mutex::default(),
             timer: Notify::new(),
             room: Notify::new(),
+            relinked: Notify::new(),
+            redials: AtomicBool::new(false),
             address: Mutex::new(address.unwrap_or_default().to_owned()),
         });
         session.shared.spawn(pump::watch_clock(session.clone()));
@@ -204,6 +210,18 @@ impl Session {
         address.clone()
     }
 
+    /// Whether the caller is to dial it again: nobody does yet.
+    pub(crate) fn begin_redials(&self) -> bool {
+        !self.redials.swap(true, Ordering::AcqRel)
+    }
+
+    /// The caller dials no more; `true` if the session needs it again.
+    pub(crate) fn end_redials(&self) -> bool {
+        self.redials.store(false, Ordering::Release);
+        let state = self.lock();
+        !state.over && state.connection.link().is_none()
+    }
+
     /// Whether frames can flow now.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().connection.is_open()
@@ -219,6 +237,7 @@ impl Session {
         let attached = self.lock().connection.attach(clock::now(), link);
         match attached {
             Ok(link) => {
+                self.relinked.notify_waiters();
                 self.shared.spawn(pump::write(self.clone(), link, halves.1));
                 self.shared.spawn(pump::read(self.clone(), link, halves.0));
                 self.dispatch();
@@ -531,6 +550,7 @@ impl Session {
                 left,
             });
         }
+        self.relinked.notify_waiters();
         // Those that wait for room find that there will be none.
         self.room.notify_waiters();
         self.changed();

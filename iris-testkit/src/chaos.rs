@@ -113,9 +113,16 @@ impl Chaos {
         let mut state = self.plan.lock();
         state.faults = Faults::NONE;
         state.refused.clear();
-        for fate in state.links.drain(..).filter_map(|link| link.upgrade()) {
+        for fate in state.links.iter().filter_map(Weak::upgrade) {
             fate.calm();
         }
+    }
+
+    /// How many links there are that somebody still has a half of.
+    pub fn links(&self) -> usize {
+        let state = self.plan.lock();
+        let open = state.links.iter().filter(|link| link.strong_count() > 0);
+        open.count()
     }
 
     /// Cuts all open links within the next `bytes` of a direction each.

@@ -173,6 +173,10 @@ fn dials_fail_as_is_said() {
         let error = chaos.connect("there").await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         chaos.calm();
-        chaos.connect("there").await.unwrap();
+        assert_eq!(chaos.links(), 0);
+        let link = chaos.connect("there").await.unwrap();
+        assert_eq!(chaos.links(), 1);
+        drop(link);
+        assert_eq!(chaos.links(), 0);
     });
 }

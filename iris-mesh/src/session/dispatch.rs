@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use iris_core::{AskError, Exit, ExitReason, Pid};
 use iris_wire::Event;
-use iris_wire::connection::{Cost, LinkId};
+use iris_wire::connection::{Cost, LinkError, LinkId};
 use iris_wire::frame::{Frame, Message, Name, Refused};
 
 use super::{Session, Turn, Watched, resolved};
@@ -87,7 +87,11 @@ impl Session {
             }),
             Event::LinkDown { reason, .. } => {
                 tracing::info!(peer = %self.called(), %reason, "a link is down");
-                self.shared.redial(self);
+                self.relinked.notify_waiters();
+                // One that was replaced is no loss.
+                if reason != LinkError::Replaced {
+                    self.shared.redial(self);
+                }
             }
             Event::Lost(why) => self.end(&why),
             Event::Pong { round_trip } => local.node_event(NodeEvent::Heartbeat {
@@ -368,6 +372,7 @@ impl Session {
             state.connection.link_lost(now, link);
             was
         };
+        self.relinked.notify_waiters();
         self.dispatch();
         self.changed();
         if was && !self.is_over() {

@@ -1,12 +1,14 @@
 //! The tasks that carry a session's bytes and look at its clock.
 
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iris_wire::connection::LinkId;
-use tokio::time::timeout_at;
+use tokio::select;
+use tokio::time::{timeout, timeout_at};
 
 use super::Session;
 use crate::clock;
@@ -25,10 +27,19 @@ const ALONE: Duration = Duration::from_micros(30);
 /// How often a session without time-outs looks for questions that nobody waits for any more.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// For how long a link that is not in use any more may take to say so.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Carries the peer's bytes in, until the link is lost.
 pub(super) async fn read(session: Arc<Session>, link: LinkId, mut source: Box<dyn Source>) {
+    let mut gone = pin!(gone(&session, link));
     loop {
-        let received = source.receive().await;
+        let received = select! {
+            biased;
+            received = source.receive() => received,
+            // Without this a peer that has vanished would keep the socket for ever.
+            () = &mut gone => return,
+        };
         let now = clock::now();
         let Ok(Some(bytes)) = received else {
             session.lost(link, now);
@@ -80,11 +91,17 @@ pub(super) async fn write(session: Arc<Session>, link: LinkId, sink: Box<dyn Sin
         chunks: Vec::new(),
         used: None,
     };
+    let mut gone = pin!(gone(&session, link));
     loop {
         let woken = session.output.notified();
         let (current, closed) = outlet.fill(&session);
         if !outlet.chunks.is_empty() {
-            if outlet.sink.send(&mut outlet.chunks).await.is_err() {
+            let sent = select! {
+                biased;
+                sent = outlet.sink.send(&mut outlet.chunks) => sent,
+                () = &mut gone => return session.output.notify_one(),
+            };
+            if sent.is_err() {
                 session.lost(link, clock::now());
                 return;
             }
@@ -93,7 +110,7 @@ pub(super) async fn write(session: Arc<Session>, link: LinkId, sink: Box<dyn Sin
         // There may be room now.
         session.dispatch();
         if !current || closed {
-            drop(outlet.sink.close().await);
+            drop(timeout(GOODBYE, outlet.sink.close()).await);
             // Another link's writer may sleep on the same notice.
             session.output.notify_one();
             return;
@@ -177,6 +194,17 @@ impl Session {
             }
         }
         false
+    }
+}
+
+/// Completes once a link is not the one in use any more.
+async fn gone(session: &Session, link: LinkId) {
+    loop {
+        let relinked = session.relinked.notified();
+        if session.lock().connection.link() != Some(link) {
+            return;
+        }
+        relinked.await;
     }
 }
 

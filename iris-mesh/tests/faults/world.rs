@@ -250,6 +250,13 @@ impl Driver {
                 .history
                 .breaks("nodes do not find each other".to_owned());
         }
+        // A link that was lost is not kept, whatever its other end does: each pair needs one.
+        let tidy = |host: &Host| host.chaos.links() < shared.schedule.nodes;
+        if !self.wait(TOLD, || shared.hosts.iter().all(tidy)) {
+            shared
+                .history
+                .breaks("links are kept that nobody uses".to_owned());
+        }
         // What is lost is told by the check.
         self.wait(TOLD, || shared.history.is_settled());
         if shared.schedule.kind == Kind::Gentle {
