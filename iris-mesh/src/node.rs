@@ -367,6 +367,13 @@ impl Node {
         if let Some(threads) = threads {
             threads.shutdown_background();
         }
+        // Sessions and what all tasks know hold each other, and a writer that sleeps leaves its half
+        // of the link in the session: without this the links of a node that was not closed would
+        // stay open.
+        let sessions = std::mem::take(&mut self.shared.lock().sessions);
+        for session in sessions.into_values() {
+            session.drop_outlet();
+        }
     }
 }
 

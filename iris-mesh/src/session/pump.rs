@@ -148,6 +148,12 @@ impl Outlet {
 }
 
 impl Session {
+    /// Closes the way out, if its writer sleeps or has ended.
+    pub(crate) fn drop_outlet(&self) {
+        let outlet = self.outlet().take();
+        drop(outlet);
+    }
+
     fn outlet(&self) -> MutexGuard<'_, Option<Outlet>> {
         self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
