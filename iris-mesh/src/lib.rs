@@ -17,6 +17,7 @@
 //! | `members`, `join`, `names` | a node in a mesh: members are kept connected, names published |
 //! | `admit` | a link's first seconds: which protocol, and who is there |
 //! | `session` | a peer that speaks the framed protocol |
+//! | `held_up` | messages that wait for room in a mailbox |
 //! | `legacy` | a peer that speaks the original packets |
 //! | [`remote`] | a process of a peer, for who sends to it |
 //! | `exports` | which local processes peers may reach |
@@ -31,6 +32,7 @@ mod clock;
 pub mod config;
 mod error;
 mod exports;
+mod held_up;
 mod join;
 mod legacy;
 pub mod local;

@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::{Expose, NodeConfig};
 use crate::error::{MeshError, NotSpawned};
 use crate::exports::Exports;
+use crate::held_up::HeldUp;
 use crate::legacy::LegacyPeer;
 use crate::local::Local;
 use crate::members::{self, Members};
@@ -71,6 +72,7 @@ pub(crate) struct Shared {
     denied: AtomicU64,
     closing: AtomicBool,
     pub(crate) members: Members,
+    pub(crate) held_up: HeldUp,
     /// The first address that it listens at.
     bound: OnceLock<String>,
 }
@@ -156,6 +158,7 @@ impl Node {
             denied: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             members: Members::new(),
+            held_up: HeldUp::default(),
             bound: OnceLock::new(),
         });
         Ok(Self {

@@ -8,14 +8,14 @@ mod spawn;
 
 pub(crate) use pump::Halves;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iris_core::{AskError, Exit, ExitReason, Pid, ReplyTo};
-use iris_wire::connection::{Config, Cost, Lost, SendError};
+use iris_wire::connection::{Config, Lost, SendError};
 use iris_wire::frame::{ErrorCode, Frame, Message, Name};
 use iris_wire::handshake::{Authenticated, Peer};
 use iris_wire::{Connection, NodeId};
@@ -43,8 +43,6 @@ pub(crate) struct Session {
     state: Mutex<State>,
     /// Events are handled one after the other, by whichever task has found some.
     turn: Mutex<Turn>,
-    /// Whether messages wait for room in a mailbox: hardly ever.
-    held_up: AtomicBool,
     /// There is output, after the writer has found none.
     output: Notify,
     writer_sleeps: AtomicBool,
@@ -85,8 +83,8 @@ struct State {
     resolving: HashMap<u64, oneshot::Sender<Option<Pid>>>,
     /// Orders to start processes.
     spawning: HashMap<u64, oneshot::Sender<spawn::Answer>>,
-    /// Messages of the peer for processes whose mailboxes have no room, in order.
-    waiting: HashMap<Pid, VecDeque<(u64, Bytes, Cost)>>,
+    /// How many sessions this one has seen end.
+    life: u64,
     next: u64,
     /// The peer is told this node's names.
     has_names: bool,
@@ -138,14 +136,13 @@ impl Session {
                 answering: HashMap::new(),
                 resolving: HashMap::new(),
                 spawning: HashMap::new(),
-                waiting: HashMap::new(),
+                life: 0,
                 next: 1,
                 has_names: false,
                 over: false,
                 clock_due: None,
             }),
             turn: Mutex::default(),
-            held_up: AtomicBool::new(false),
             output: Notify::new(),
             writer_sleeps: AtomicBool::new(false),
             outlet: Mutex::default(),
@@ -330,11 +327,15 @@ impl Session {
         }
     }
 
-    /// Waits until there may be room for messages.
+    /// Waits until there may be room for messages, after one was refused.
     pub(crate) async fn writable(&self) {
+        // Before the look: what comes in between is not missed.
         let room = self.room.notified();
-        if self.is_over() {
-            return;
+        {
+            let state = self.lock();
+            if state.over || !state.connection.is_congested() {
+                return;
+            }
         }
         room.await;
     }
@@ -504,6 +505,7 @@ impl Session {
         let closed = state.connection.is_closed();
         state.over = closed;
         state.has_names = false;
+        state.life += 1;
         let stand_ins = std::mem::take(&mut state.stand_ins);
         let calls = std::mem::take(&mut state.calls);
         let watches = std::mem::take(&mut state.watches);

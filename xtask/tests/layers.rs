@@ -90,12 +90,15 @@ const CRATES: [Rule; 14] = [
         name: "iris-mesh",
         floor: 2,
         iris: &["iris-core", "iris-wire"],
-        // ring: the handshake's HMAC, the same ring that tokio-rustls brings.
+        // ring: the handshake's HMAC, the same ring that tokio-rustls brings; rand: what foca draws
+        // from; rcgen: certificates of one's own.
         outside: &[
             "async-nats",
             "async-trait",
             "bytes",
             "foca",
+            "rand",
+            "rcgen",
             "ring",
             "tokio",
             "tokio-rustls",

@@ -1,7 +1,5 @@
 //! What a session's events mean here.
 
-use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +11,7 @@ use iris_wire::frame::{Frame, Message, Name, Refused};
 
 use super::{Session, Turn, Watched, resolved};
 use crate::clock;
+use crate::held_up::Held;
 use crate::local::{Delivered, Local, NodeEvent, answer};
 use crate::members;
 
@@ -144,8 +143,7 @@ impl Session {
         Some(cost)
     }
 
-    /// Into a mailbox, or behind what waits for room there. What waits keeps its credit: who sends
-    /// more than is read is slowed down.
+    /// Into a mailbox, or behind what waits for room there.
     fn deliver(
         self: &Arc<Self>,
         local: &dyn Local,
@@ -154,55 +152,42 @@ impl Session {
         data: Bytes,
         cost: Cost,
     ) -> Option<Cost> {
-        if self.held_up.load(Ordering::Acquire) {
-            let mut state = self.lock();
-            if let Some(waiting) = state.waiting.get_mut(&dst) {
-                waiting.push_back((seq, data, cost));
-                return None;
-            }
-        }
+        let hold = |data| Held {
+            session: self.clone(),
+            life: self.lock().life,
+            seq,
+            data,
+            cost,
+        };
+        let held_up = &self.shared.held_up;
+        let data = held_up.queue_behind(dst, data, hold)?;
         match local.deliver(dst, data) {
             Delivered::Done => {}
             Delivered::Refused(why) => self.refuse(seq, Some(dst), why),
             Delivered::Wait(data) => {
-                let waiting = VecDeque::from([(seq, data, cost)]);
-                self.lock().waiting.insert(dst, waiting);
-                self.held_up.store(true, Ordering::Release);
-                let session = self.clone();
-                self.shared.spawn(session.deliver_waiting(dst));
+                held_up.wait(&self.shared, dst, hold(data));
                 return None;
             }
         }
         Some(cost)
     }
 
-    /// Delivers what waits for room in one mailbox, one after the other.
-    async fn deliver_waiting(self: Arc<Self>, dst: Pid) {
-        loop {
-            let Some(local) = self.local() else { return };
-            let next = {
-                let mut state = self.lock();
-                let next = state.waiting.get_mut(&dst).and_then(VecDeque::pop_front);
-                if next.is_none() {
-                    state.waiting.remove(&dst);
-                    // Only events, which have their turn after this, add some.
-                    self.held_up
-                        .store(!state.waiting.is_empty(), Ordering::Release);
-                }
-                next
-            };
-            let Some((seq, data, cost)) = next else {
-                return;
-            };
-            if let Err(why) = local.deliver_later(dst, data).await {
-                if self.is_over() {
-                    // The sender cannot be told.
-                    local.undelivered(Some(dst), Bytes::new());
-                } else {
-                    self.refuse(seq, Some(dst), why);
-                }
-            }
-            self.lock().connection.release(cost);
+    /// A message that has waited for room is not taken after all.
+    pub(crate) fn refuse_held(&self, local: &dyn Local, seq: u64, dst: Pid, why: Refused) {
+        if self.is_over() {
+            // The sender cannot be told.
+            local.undelivered(Some(dst), Bytes::new());
+        } else {
+            self.refuse(seq, Some(dst), why);
+        }
+    }
+
+    /// A message that has waited gives its credit back.
+    pub(crate) fn release_held(&self, life: u64, cost: Cost) {
+        let mut state = self.lock();
+        if state.life == life {
+            state.connection.release(cost);
+            drop(state);
             self.wake_writer();
         }
     }

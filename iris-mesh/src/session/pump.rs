@@ -115,7 +115,11 @@ pub(super) async fn write(session: Arc<Session>, link: LinkId, sink: Box<dyn Sin
             session.output.notify_one();
             return;
         }
-        *session.outlet() = Some(outlet);
+        if !session.park(outlet) {
+            // A newer link's is there.
+            session.output.notify_one();
+            return;
+        }
         woken.await;
         let mine = session.outlet().take_if(|outlet| outlet.link == link);
         let Some(mine) = mine else {
@@ -152,6 +156,16 @@ impl Session {
     pub(crate) fn drop_outlet(&self) {
         let outlet = self.outlet().take();
         drop(outlet);
+    }
+
+    /// Leaves a way out for others to use; `false` if that of a newer link is there.
+    fn park(&self, outlet: Outlet) -> bool {
+        let mut place = self.outlet();
+        if place.as_ref().is_some_and(|other| other.link > outlet.link) {
+            return false;
+        }
+        *place = Some(outlet);
+        true
     }
 
     fn outlet(&self) -> MutexGuard<'_, Option<Outlet>> {

@@ -109,6 +109,12 @@ impl Connection {
             })
     }
 
+    /// Whether a message was refused for want of room, and there is none yet: an
+    /// [`Event::Writable`](super::Event::Writable) comes when there is.
+    pub fn is_congested(&self) -> bool {
+        self.outbox.is_refusing()
+    }
+
     /// Sends anything else that is sequenced: monitors, links, exits, questions for names,
     /// spawns, UNDELIVERED, CANCEL, digests and deltas, extensions. Such a frame needs no credit
     /// and is never refused.

@@ -249,6 +249,11 @@ impl Outbox {
         free && std::mem::take(&mut self.refused)
     }
 
+    /// Whether somebody was refused and has not been told of room yet.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.refused
+    }
+
     /// Everything, in an order that keeps that of each pair.
     pub(super) fn into_items(mut self) -> impl Iterator<Item = Item> {
         let control = self
