@@ -267,3 +267,30 @@ fn two_nodes_that_dial_each_other_at_once_have_one_connection() {
         }
     }
 }
+
+#[test]
+fn the_session_after_one_that_ended_is_resumed_like_the_first() {
+    let resume = Duration::from_secs(5);
+    let (here, there) = (runtime(resume), runtime(resume));
+    let (say, heard) = channel();
+    let ear = handler(move |_, bytes| {
+        say.send(bytes).ok();
+        Step::Done
+    });
+    here.spawn(ear).named("ear").start().unwrap();
+    let wire = Wire::to(here.listen("127.0.0.1:0").unwrap());
+    let first = there.resolve_remote(&wire.address, "ear").unwrap().unwrap();
+    wire.down.store(true, Ordering::SeqCst);
+    wire.cut();
+    assert!(there.join(first, Some(PATIENCE)).unwrap());
+    // Its last dial is still being waited for when the next session loses its link.
+    wire.down.store(false, Ordering::SeqCst);
+    let second = there.resolve_remote(&wire.address, "ear").unwrap().unwrap();
+    there.send(second, &b"one"[..]).unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap()[..], *b"one");
+    wire.cut();
+    there.send(second, &b"two"[..]).unwrap();
+    assert_eq!(heard.recv_timeout(PATIENCE).unwrap()[..], *b"two");
+    assert!(there.is_alive(second));
+    assert_eq!(there.dead_letters(), 0);
+}
