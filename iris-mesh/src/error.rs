@@ -15,8 +15,9 @@ pub enum MeshError {
     /// Anybody on the network could send to this runtime's processes.
     #[error(
         "{address} can be reached from other machines, and nobody there would have to prove who \
-         they are: give the node TLS or a secret, or say insecure=True (IRIS_MESH_INSECURE=1) if \
-         the network is trusted"
+         they are: give the node {}, or say insecure=True (IRIS_MESH_INSECURE=1) if the network is \
+         trusted",
+        mend_of(address)
     )]
     Insecure {
         /// Where it was to listen.
@@ -145,4 +146,13 @@ pub enum NotSpawned {
     /// Its version cannot, or it speaks the original packets.
     #[error("its version cannot")]
     Unsupported,
+}
+
+/// What would prove who a peer is.
+fn mend_of(address: &str) -> &'static str {
+    if address.starts_with("nats:") {
+        "a secret (TLS to a NATS server proves nothing about nodes)"
+    } else {
+        "TLS or a secret"
+    }
 }

@@ -10,6 +10,7 @@
 //! | [`transport`] | the port to whatever carries bytes |
 //! | [`tcp`], [`tls`], [`memory`] | its adapters |
 //! | `authority` | certificates of one's own |
+//! | `nats` | another, through a NATS server; with the feature of that name |
 //! | [`local`] | the port to the runtime around a node |
 //! | [`config`] | what a node is called, whom it trusts, how long it waits |
 //! | [`node`] | a node: listens, dials, finds |
@@ -40,6 +41,8 @@ mod members;
 pub mod membership;
 pub mod memory;
 mod names;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod node;
 pub mod remote;
 mod session;
@@ -56,6 +59,8 @@ pub use iris_wire::frame::Refused;
 pub use local::{Delivered, Local, NodeEvent};
 pub use membership::{Member, Membership, StaticList, Swim};
 pub use memory::Memory;
+#[cfg(feature = "nats")]
+pub use nats::{Nats, NatsAuth, NatsConfig, NatsError, NatsTls};
 pub use node::Node;
 pub use remote::{Remote, Unsent};
 pub use tcp::Tcp;

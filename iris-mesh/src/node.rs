@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -193,7 +192,8 @@ impl Node {
             cause,
         };
         let proven = shared.transport.is_secure() || shared.config.secret.is_some();
-        if !proven && !insecure && !is_loopback(address).await.map_err(failed)? {
+        let private = shared.transport.is_private(address);
+        if !proven && !insecure && !private.await.map_err(failed)? {
             return Err(MeshError::Insecure {
                 address: address.to_owned(),
             });
@@ -400,22 +400,6 @@ fn fill<const N: usize>(random: &SystemRandom) -> io::Result<[u8; N]> {
         .fill(&mut bytes)
         .map_err(|_| io::Error::other("the system gives no random numbers"))?;
     Ok(bytes)
-}
-
-/// Whether only this machine can reach an address.
-async fn is_loopback(address: &str) -> io::Result<bool> {
-    let mut any = false;
-    for address in tokio::net::lookup_host(address).await? {
-        any = true;
-        let ip = match address.ip() {
-            IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
-            ip @ IpAddr::V4(_) => ip,
-        };
-        if !ip.is_loopback() {
-            return Ok(false);
-        }
-    }
-    Ok(any)
 }
 
 /// Takes in whoever connects, for as long as the node lives.

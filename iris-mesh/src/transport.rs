@@ -1,6 +1,7 @@
 //! The transport port.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -26,12 +27,36 @@ pub trait Transport: Send + Sync {
     /// # Errors
     ///
     /// What the operating system says: refused, unreachable, not an address; and what
-    /// the handshake of a secure transport says.
+    /// the handshake of a secure transport says. Refused
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)) says that the node that was there is
+    /// gone for good: its session is not kept for a resume.
     async fn connect(&self, address: &str) -> io::Result<Link>;
 
     /// Whether both ends of its links have proved who they are, and nobody can listen.
     fn is_secure(&self) -> bool {
         false
+    }
+
+    /// Whether only this machine can reach what listens at `address`: peers need no proof then.
+    /// Asked before [`listen`](Self::listen). By default, whether all that the host stands for is
+    /// loopback.
+    ///
+    /// # Errors
+    ///
+    /// Not an address.
+    async fn is_private(&self, address: &str) -> io::Result<bool> {
+        let mut any = false;
+        for address in tokio::net::lookup_host(address).await? {
+            any = true;
+            let ip = match address.ip() {
+                IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
+                ip @ IpAddr::V4(_) => ip,
+            };
+            if !ip.is_loopback() {
+                return Ok(false);
+            }
+        }
+        Ok(any)
     }
 }
 

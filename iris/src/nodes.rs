@@ -45,6 +45,8 @@ pub use iris_mesh::{
     Expose, Member, Membership, MeshError, NodeConfig, NotSpawned, Secret, StaticList, Swim, Tls,
     TlsError,
 };
+#[cfg(feature = "nats")]
+pub use iris_mesh::{Nats, NatsAuth, NatsConfig, NatsError, NatsTls};
 
 use crate::inside;
 use crate::park;

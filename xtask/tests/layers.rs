@@ -91,12 +91,14 @@ const CRATES: [Rule; 14] = [
         floor: 2,
         iris: &["iris-core", "iris-wire"],
         // ring: the handshake's HMAC, the same ring that tokio-rustls brings; rand: what foca draws
-        // from; rcgen: certificates of one's own.
+        // from; rcgen: certificates of one's own; futures-core: the trait of async-nats's
+        // subscriptions, which can be read by nothing else.
         outside: &[
             "async-nats",
             "async-trait",
             "bytes",
             "foca",
+            "futures-core",
             "rand",
             "rcgen",
             "ring",
