@@ -36,6 +36,11 @@ impl Node {
         Ok(members::join(shared, own, seeds, membership, patience).await)
     }
 
+    /// A membership through the engine that its links go through, if that knows of nodes.
+    pub fn engine_membership(&self) -> Option<Box<dyn Membership>> {
+        self.shared.transport.membership()
+    }
+
     /// Tells the mesh who has a name or a path of this node, or that nobody has. Quick, from any
     /// thread, in the order of the calls; of no effect before the node has joined.
     pub fn publish(&self, name: Arc<str>, holder: Option<Pid>) {

@@ -60,7 +60,7 @@ pub use local::{Delivered, Local, NodeEvent};
 pub use membership::{Member, Membership, StaticList, Swim};
 pub use memory::Memory;
 #[cfg(feature = "nats")]
-pub use nats::{Nats, NatsAuth, NatsConfig, NatsError, NatsTls};
+pub use nats::{Nats, NatsAuth, NatsConfig, NatsError, NatsPresence, NatsTls};
 pub use node::Node;
 pub use remote::{Remote, Unsent};
 pub use tcp::Tcp;

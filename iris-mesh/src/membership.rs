@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Swim`] | rumours between the nodes: the SWIM protocol |
 //! | [`StaticList`] | addresses that are given to it |
+//! | `NatsPresence` | announcements through a NATS server; with the feature `nats` |
 
 mod static_list;
 mod swim;

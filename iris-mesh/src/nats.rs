@@ -26,7 +26,9 @@ mod error;
 mod link;
 mod listener;
 mod packet;
+mod presence;
 mod pump;
+mod roster;
 mod subject;
 
 use std::fmt;
@@ -40,7 +42,9 @@ use tokio::time::timeout;
 
 pub use config::{NatsAuth, NatsConfig, NatsTls};
 pub use error::NatsError;
+pub use presence::NatsPresence;
 
+use crate::membership::Membership;
 use crate::transport::{Link, Listener, Transport};
 use client::{Client, is_nobody, next};
 use config::Parsed;
@@ -77,6 +81,12 @@ impl Nats {
             subjects,
             client: Mutex::new(None),
         })))
+    }
+
+    /// A membership of those that announce themselves through NATS, for a node whose links go through
+    /// it or not.
+    pub fn presence(&self) -> NatsPresence {
+        NatsPresence::new(self.0.clone())
     }
 }
 
@@ -159,6 +169,10 @@ impl Transport for Nats {
     async fn is_private(&self, address: &str) -> io::Result<bool> {
         name_in(address)?;
         Ok(false)
+    }
+
+    fn membership(&self) -> Option<Box<dyn Membership>> {
+        Some(Box::new(self.presence()))
     }
 }
 

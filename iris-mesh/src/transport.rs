@@ -7,6 +7,8 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::membership::Membership;
+
 /// Makes connections to other nodes: over TCP, TLS, memory or an existing engine.
 ///
 /// Called by a node a few times for each peer, from its own tasks; so boxed futures are
@@ -57,6 +59,11 @@ pub trait Transport: Send + Sync {
             }
         }
         Ok(any)
+    }
+
+    /// A membership that knows nodes through the engine that its links go through, if that can do so.
+    fn membership(&self) -> Option<Box<dyn Membership>> {
+        None
     }
 }
 

@@ -46,7 +46,7 @@ pub use iris_mesh::{
     TlsError,
 };
 #[cfg(feature = "nats")]
-pub use iris_mesh::{Nats, NatsAuth, NatsConfig, NatsError, NatsTls};
+pub use iris_mesh::{Nats, NatsAuth, NatsConfig, NatsError, NatsPresence, NatsTls};
 
 use crate::inside;
 use crate::park;

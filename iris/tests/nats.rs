@@ -297,6 +297,94 @@ fn of_a_server_that_does_not_come_back_every_message_is_accounted_for() {
     assert!(error.contains("is lost, and tried again"), "{error}");
 }
 
+/// A member of a mesh whose nodes announce themselves.
+fn member(url: &str, name: &str, heartbeat: Duration) -> Runtime {
+    let nats = Nats::new(NatsConfig::at(url)).unwrap();
+    let rt = Runtime::builder().workers(2).start().unwrap();
+    let node = NodeConfig {
+        name: name.to_owned(),
+        heartbeat,
+        ..node()
+    };
+    rt.configure_mesh_over(node, Arc::new(nats.clone()));
+    rt.listen(&format!("nats:{name}")).unwrap();
+    let seeds: [&str; 0] = [];
+    let joined = rt.begin_join(seeds, Box::new(nats.presence())).unwrap();
+    assert!(!joined.wait().unwrap(), "nobody is waited for");
+    rt
+}
+
+fn until_members(rt: &Runtime, count: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while rt.mesh_members().len() != count {
+        assert!(Instant::now() < deadline, "{:?}", rt.mesh_members());
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn nodes_that_announce_themselves_find_each_other_and_each_others_names() {
+    let Some(mut server) = Server::start("") else {
+        return;
+    };
+    let way = Way::to(&server);
+    let beat = Duration::from_millis(50);
+    let one = member(&server.url(), "one", beat);
+    let two = member(&server.url(), "two", beat);
+    let three = member(&way.address, "three", beat);
+    for rt in [&one, &two, &three] {
+        until_members(rt, 2);
+    }
+    echo(&three);
+    let found = one.lookup_within("echo", PATIENCE).unwrap().unwrap();
+    assert_eq!(one.ask(found, &b"hello"[..]).wait().unwrap()[..], *b"hello");
+    // Who is silent is down; nobody is for the one that hears nothing.
+    way.cut();
+    for rt in [&one, &two] {
+        until_members(rt, 1);
+    }
+    assert_eq!(three.mesh_members().len(), 2);
+    way.mend();
+    for rt in [&one, &two, &three] {
+        until_members(rt, 2);
+    }
+    assert!(one.lookup_within("echo", PATIENCE).unwrap().is_some());
+
+    // Nobody is down because this node hears nobody.
+    server.kill();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(one.mesh_members().len(), 2);
+    assert_eq!(three.mesh_members().len(), 2);
+    server.restart();
+    for rt in [&one, &two, &three] {
+        until_members(rt, 2);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = one.lookup_within("echo", PATIENCE).unwrap().unwrap();
+        // It may have to be found again, if it was away for too long.
+        match one.ask(found, &b"again"[..]).timeout(PATIENCE).wait() {
+            Ok(answer) => break assert_eq!(answer[..], *b"again"),
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_node_that_leaves_says_goodbye() {
+    let Some(server) = Server::start("") else {
+        return;
+    };
+    // Longer than anybody waits here: nothing but words is heard.
+    let beat = Duration::from_mins(1);
+    let one = member(&server.url(), "one", beat);
+    let two = member(&server.url(), "two", beat);
+    until_members(&one, 1);
+    until_members(&two, 1);
+    two.shutdown(Duration::from_secs(1));
+    until_members(&one, 0);
+}
+
 #[test]
 fn nats_alone_proves_nothing_about_a_peer() {
     let Some(server) = Server::start("") else {

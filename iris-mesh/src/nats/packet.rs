@@ -1,6 +1,11 @@
 //! What the two ends of a link say to each other, one packet in each NATS message.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use iris_wire::NodeId;
+
+use crate::membership::Member;
 
 /// Version of these packets.
 pub(super) const VERSION: u8 = 1;
@@ -23,6 +28,8 @@ mod kind {
     pub(super) const RESET: u8 = 0x13;
     pub(super) const CLAIM: u8 = 0x20;
     pub(super) const TAKEN: u8 = 0x21;
+    pub(super) const ALIVE: u8 = 0x30;
+    pub(super) const BYE: u8 = 0x31;
 }
 
 /// One packet. Bytes of a link are counted as those of its DATA packets, headers included, so that
@@ -47,6 +54,10 @@ pub(super) enum Packet {
     Claim { id: [u8; 16], held: bool },
     /// To whom `id` stands for: somebody else does.
     Taken { id: [u8; 16] },
+    /// To the subject of presence: this member lives, and says so again after `pause`.
+    Alive { member: Member, pause: Duration },
+    /// To the subject of presence: it leaves.
+    Bye { node: NodeId, incarnation: u64 },
 }
 
 impl Packet {
@@ -81,6 +92,21 @@ impl Packet {
             Self::Taken { id } => {
                 out.put_u8(kind::TAKEN);
                 out.put_slice(id);
+            }
+            Self::Alive { member, pause } => {
+                let address = member.address.as_bytes();
+                let len = u8::try_from(address.len()).unwrap_or(u8::MAX);
+                out.put_u8(kind::ALIVE);
+                out.put_slice(&member.node.0);
+                out.put_u64(member.incarnation);
+                out.put_u32(u32::try_from(pause.as_millis()).unwrap_or(u32::MAX));
+                out.put_u8(len);
+                out.put_slice(&address[..usize::from(len)]);
+            }
+            Self::Bye { node, incarnation } => {
+                out.put_u8(kind::BYE);
+                out.put_slice(&node.0);
+                out.put_u64(*incarnation);
             }
         }
         out.freeze()
@@ -123,6 +149,22 @@ impl Packet {
             },
             kind::TAKEN => Self::Taken {
                 id: id(&mut bytes)?,
+            },
+            kind::ALIVE => {
+                let (node, incarnation) = (NodeId(id(&mut bytes)?), bytes.try_get_u64().ok()?);
+                let pause = Duration::from_millis(bytes.try_get_u32().ok()?.into());
+                let len = usize::from(bytes.try_get_u8().ok()?);
+                let address = std::str::from_utf8(bytes.get(..len)?).ok()?.to_owned();
+                let member = Member {
+                    node,
+                    incarnation,
+                    address,
+                };
+                Self::Alive { member, pause }
+            }
+            kind::BYE => Self::Bye {
+                node: NodeId(id(&mut bytes)?),
+                incarnation: bytes.try_get_u64().ok()?,
             },
             _ => return None,
         })
@@ -193,16 +235,32 @@ mod tests {
             b"\x200123456789abcdef\x01",
         );
         check(&Packet::Taken { id }, b"\x210123456789abcdef");
+        let (node, incarnation) = (NodeId(id), 258);
+        let member = Member {
+            node,
+            incarnation,
+            address: "nats:a".to_owned(),
+        };
+        let pause = Duration::from_secs(1);
+        check(
+            &Packet::Alive { member, pause },
+            b"\x300123456789abcdef\0\0\0\0\0\0\x01\x02\0\0\x03\xe8\x06nats:a",
+        );
+        check(
+            &Packet::Bye { node, incarnation },
+            b"\x310123456789abcdef\0\0\0\0\0\0\x01\x02",
+        );
     }
 
     #[test]
     fn what_is_no_packet_is_refused() {
-        let whole: [&[u8]; 5] = [
+        let whole: [&[u8]; 6] = [
             b"\x01IRIS\x01\0\0\0\0\0\x10\0\0",
             b"\x02\x01\0\0\0\0\0\x10\0\0",
             b"\x12\0\0\0\0\0\0\0\x07",
             b"\x200123456789abcdef\x01",
             b"\x210123456789abcdef",
+            b"\x300123456789abcdef\0\0\0\0\0\0\x01\x02\0\0\x03\xe8\x06nats:a",
         ];
         for bytes in whole {
             for cut in 0..bytes.len() {

@@ -4,6 +4,7 @@
 //! iris.CLUSTER.node.NAME    whoever listens under that name
 //! iris.CLUSTER.link.RANDOM  one end of one link
 //! iris.CLUSTER.inbox.RANDOM answers to this client
+//! iris.CLUSTER.presence     members that announce themselves
 //! ```
 //!
 //! So one permission, publish and subscribe on `iris.CLUSTER.>`, is what an account needs.
@@ -49,6 +50,11 @@ impl Subjects {
     /// Where a node listens.
     pub(super) fn node(&self, name: &str) -> Subject {
         Subject::from(format!("{}.node.{}", self.prefix, token(name)))
+    }
+
+    /// Where members announce themselves.
+    pub(super) fn presence(&self) -> Subject {
+        Subject::from(format!("{}.presence", self.prefix))
     }
 
     /// One that nobody knows yet, nor can guess.
