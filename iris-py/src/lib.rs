@@ -62,6 +62,7 @@ mod join;
 mod lane;
 mod mailbox;
 mod many;
+mod nats;
 mod nodes;
 mod observe;
 mod offload;

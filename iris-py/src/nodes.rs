@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::convert;
 use crate::error;
+use crate::nats;
 use crate::runtime::PyRuntime;
 use crate::wait::SIGNAL_INTERVAL;
 
@@ -58,11 +59,13 @@ impl PyRuntime {
         py: Python<'_>,
         config: NodeConfig,
         tls: Option<[PathBuf; 3]>,
+        nats: Option<nats::Settings<'_>>,
     ) -> PyResult<()> {
         let runtime = self.runtime(py)?;
-        let configured = match tls {
-            None => runtime.configure_mesh(config),
-            Some([authority, certificate, key]) => {
+        let configured = match (nats, tls) {
+            (Some(nats), _) => nats::configure(runtime, config, nats)?,
+            (None, None) => runtime.configure_mesh(config),
+            (None, Some([authority, certificate, key])) => {
                 let tls = Tls::from_files(authority, certificate, key)
                     .map_err(|error| PyValueError::new_err(error.to_string()))?;
                 runtime.configure_mesh_over(config, Arc::new(tls))
@@ -98,8 +101,15 @@ impl PyRuntime {
     /// reported as stalled (`watch_nodes`); its heartbeats do not need Python. `max_message`,
     /// in bytes, is 64 MiB.
     ///
-    /// Raises `RuntimeError` once the node has been used, `ValueError` for values out of range.
-    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, insecure=false, expose="named", allow_spawn=false, allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
+    /// With `nats`, addresses of NATS servers such as `"nats://user:password@host:4222"` with commas
+    /// between them, nodes reach each other through those: they `listen` and are dialled at
+    /// `"nats:NAME"`. `nats_credentials` is the path of a credentials file; `tls` is for the connection
+    /// to the server then, and proves nothing to peers, so a `secret` is needed. NATS is
+    /// built in only where iris was built with the feature `nats`.
+    ///
+    /// Raises `RuntimeError` once the node has been used, or if NATS is not built in, `ValueError` for
+    /// values out of range.
+    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, nats=None, nats_credentials=None, insecure=false, expose="named", allow_spawn=false, allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -112,6 +122,8 @@ impl PyRuntime {
         advertise: Option<String>,
         secret: Option<&[u8]>,
         tls: Option<[PathBuf; 3]>,
+        nats: Option<&str>,
+        nats_credentials: Option<PathBuf>,
         insecure: bool,
         expose: &str,
         allow_spawn: bool,
@@ -151,7 +163,15 @@ impl PyRuntime {
         if let Some(max) = max_message {
             config.max_message = max;
         }
-        self.configure(py, config, tls)
+        let Some(servers) = nats else {
+            return self.configure(py, config, tls, None);
+        };
+        let settings = nats::Settings {
+            servers,
+            credentials: nats_credentials,
+            tls,
+        };
+        self.configure(py, config, None, Some(settings))
     }
 
     /// Opens an address such as `"127.0.0.1:9000"` for other nodes; returns the address that was
@@ -173,7 +193,7 @@ impl PyRuntime {
         let runtime = self.runtime(py)?;
         let expose = expose.map(self::expose).transpose()?;
         if tls.is_some() {
-            self.configure(py, NodeConfig::default(), tls)?;
+            self.configure(py, NodeConfig::default(), tls, None)?;
         }
         let bound = waited(py, runtime.begin_listen(addr, insecure))?;
         if let Some(expose) = expose {
@@ -259,18 +279,28 @@ impl PyRuntime {
     ///
     /// With `membership="swim"` members tell each other of third ones, and one that is silent is
     /// suspected for four heartbeats before it is given up; with `"static"` the addresses in `seeds`
-    /// are all that there is.
+    /// are all that there is. With `"nats"`, which needs `configure_mesh(nats=..)`, nodes announce
+    /// themselves through NATS, and `seeds` may be `[]`: then nobody is waited for.
     ///
     /// Raises `MeshError` if this node does not listen, or listens at all addresses and
     /// `configure_mesh(advertise=..)` does not say which one others can dial.
     #[pyo3(signature = (seeds, *, membership="swim"))]
     fn join_mesh(&self, py: Python<'_>, seeds: Seeds, membership: &str) -> PyResult<bool> {
+        // Those that announce themselves are found without.
+        let by_itself = membership == "nats";
         let membership: Box<dyn Membership> = match membership {
             "swim" => Box::new(Swim::new()),
             "static" => Box::new(StaticList::new()),
+            "nats" => {
+                let runtime = self.runtime(py)?;
+                let node = runtime.node().map_err(|error| error::mesh(py, &error))?;
+                node.engine_membership().ok_or_else(|| {
+                    PyValueError::new_err("membership='nats' needs configure_mesh(nats=..)")
+                })?
+            }
             other => {
                 return Err(PyValueError::new_err(format!(
-                    "membership must be 'swim' or 'static', not {other:?}"
+                    "membership must be 'swim', 'static' or 'nats', not {other:?}"
                 )));
             }
         };
@@ -278,7 +308,7 @@ impl PyRuntime {
             Seeds::One(seed) => vec![seed],
             Seeds::Several(seeds) => seeds,
         };
-        if seeds.is_empty() {
+        if seeds.is_empty() && !by_itself {
             return Err(PyValueError::new_err(
                 "seeds must name at least one address; the first node of a mesh gives its own",
             ));

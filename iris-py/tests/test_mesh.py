@@ -510,3 +510,14 @@ def test_who_wants_them_hears_heartbeats() -> None:
         assert beat.node == "b"
         assert 0 <= float(beat.detail.removesuffix(" ms")) < PATIENCE * 1000
         assert [one.type_name for one in news] == ["NODE_UP"]
+
+
+def test_nats_is_built_in_or_the_error_says_how_to() -> None:
+    with iris.Runtime() as rt:
+        try:
+            rt.configure_mesh(nats="nats://user:pa55@127.0.0.1:1", secret=b"x" * 32)
+        except RuntimeError as error:
+            assert "--features nats" in str(error) and "pa55" not in str(error)
+            return
+        with pytest.raises(iris.MeshError, match="no NATS server can be reached at nats://127"):
+            rt.listen("nats:here")

@@ -403,6 +403,8 @@ class Runtime:
         advertise: str | None = None,
         secret: bytes | None = None,
         tls: tuple[_Path, _Path, _Path] | None = None,
+        nats: str | None = None,
+        nats_credentials: _Path | None = None,
         insecure: bool = False,
         expose: str = "named",
         allow_spawn: bool = False,
