@@ -14,7 +14,7 @@ type Step = (&'static str, fn(&Workspace) -> Result<(), Error>);
 
 /// All steps, in order. The wheel stands before clippy, which needs the environment's
 /// interpreter to compile the Python binding.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("fmt", fmt),
     ("tidy", |workspace| tidy::check(workspace.root())),
     ("wheel", |workspace| {
@@ -22,6 +22,7 @@ const STEPS: [Step; 9] = [
     }),
     ("clippy", clippy),
     ("cargo test", cargo_test),
+    ("nats", nats),
     ("loom", loom),
     ("pytest", pytest),
     ("fleet tests", fleet_tests),
@@ -79,6 +80,24 @@ fn cargo_test(workspace: &Workspace) -> Result<(), Error> {
     let mut cargo = workspace.cargo(Some(&venv));
     cargo.args(["test", "--locked"]);
     run_showing_results(&mut cargo, "cargo test")
+}
+
+/// The feature `nats`, which is off by default: clippy, unit tests, links, and runtimes over them.
+/// Without a `nats-server` the last two say so, and test nothing.
+fn nats(workspace: &Workspace) -> Result<(), Error> {
+    let venv = Venv::ready(workspace)?;
+    let mut cargo = workspace.cargo(Some(&venv));
+    cargo.args(["clippy", "--locked", "--all-targets"]);
+    cargo.args(["--package", "iris-mesh", "--package", "iris"]);
+    cargo.args(["--package", "iris-py", "--features", "iris-py/nats"]);
+    cargo.args(["--", "-D", "warnings"]);
+    tools::run(&mut cargo, "cargo clippy of the feature nats")?;
+    let mut cargo = workspace.cargo(None);
+    cargo.args(["test", "--locked", "--lib", "--test", "nats"]);
+    cargo.args(["--package", "iris-mesh", "--package", "iris"]);
+    cargo.args(["--no-default-features", "--features"]);
+    cargo.arg("iris-mesh/nats,iris/nats");
+    run_showing_results(&mut cargo, "cargo test of the feature nats")
 }
 
 /// The crates with a loom test, and its name.
