@@ -19,6 +19,7 @@
 //! | `admit` | a link's first seconds: which protocol, and who is there |
 //! | `session` | a peer that speaks the framed protocol |
 //! | `held_up` | messages that wait for room in a mailbox |
+//! | `linger` | stays awake for what follows on a question |
 //! | `legacy` | a peer that speaks the original packets |
 //! | [`remote`] | a process of a peer, for who sends to it |
 //! | `exports` | which local processes peers may reach |
@@ -36,6 +37,7 @@ mod exports;
 mod held_up;
 mod join;
 mod legacy;
+mod linger;
 pub mod local;
 mod members;
 pub mod membership;

@@ -26,6 +26,7 @@ use crate::error::{MeshError, NotSpawned};
 use crate::exports::Exports;
 use crate::held_up::HeldUp;
 use crate::legacy::LegacyPeer;
+use crate::linger::Linger;
 use crate::local::Local;
 use crate::members::{self, Members};
 use crate::session::{Halves, Session};
@@ -72,6 +73,7 @@ pub(crate) struct Shared {
     closing: AtomicBool,
     pub(crate) members: Members,
     pub(crate) held_up: HeldUp,
+    pub(crate) linger: Linger,
     /// The first address that it listens at.
     bound: OnceLock<String>,
 }
@@ -139,6 +141,7 @@ impl Node {
         let shared = Arc::new(Shared {
             exports: Exports::new(config.expose),
             unproven: Semaphore::new(config.max_unproven),
+            linger: Linger::new(config.linger),
             config,
             transport,
             incarnation,

@@ -12,6 +12,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::Session;
 use crate::clock;
+use crate::linger;
 use crate::transport::{Sink, Source};
 
 /// The two halves of a link.
@@ -176,6 +177,7 @@ impl Session {
     /// spared the way through another thread. What comes in quick succession the writer sends
     /// together.
     pub(super) fn write_now(&self) {
+        linger::stay(&self.shared);
         if !self.writer_sleeps.load(Ordering::Acquire)
             || !self.writer_sleeps.swap(false, Ordering::AcqRel)
         {

@@ -93,6 +93,8 @@ pub(crate) async fn live(shared: Arc<Shared>, index: usize) -> turmoil::Result {
     let mut rng = Rng::new(schedule.seed ^ (u64::from(start) << 32) ^ (u64::from(number) << 48));
     let recorder = Recorder::new(life, shared.history.clone(), rng.draw());
     let config = NodeConfig {
+        // Time that passes while tasks run is not this clock's.
+        linger: Duration::ZERO,
         name: format!("n{index}"),
         node_id: Some(NodeId([number + 1; 16])),
         incarnation: Some(start.into()),
