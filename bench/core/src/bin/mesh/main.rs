@@ -1,5 +1,5 @@
 //! Messages between two processes over TCP on loopback, beside raw batched TCP and, where it is
-//! installed, Erlang distribution in the same run.
+//! installed, Erlang distribution and NATS in the same run.
 //!
 //! `cargo xtask bench mesh [--json] [--quick]`. The program starts itself as the other node. A
 //! one-way run ends when the receiving actor, asked behind all messages, says how many it has
@@ -20,6 +20,7 @@
 mod authority;
 mod erlang;
 mod narrow;
+mod nats;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,6 +52,7 @@ struct Row {
     /// The same beside it, where that makes sense.
     raw: Vec<f64>,
     erlang: Option<f64>,
+    nats: Option<f64>,
 }
 
 fn main() -> ExitCode {
@@ -208,6 +210,11 @@ fn measure(quick: bool, json: bool) -> Done<()> {
             row.erlang = Some(erlang);
         }
     }
+    if let Some(beside) = nats::measure(&size)? {
+        for (row, nats) in rows.iter_mut().zip(beside) {
+            row.nats = Some(nats);
+        }
+    }
     for row in &rows {
         print(row, json);
     }
@@ -285,6 +292,7 @@ fn row(workload: &'static str, unit: &'static str, goal: f64, more_is_better: bo
         iris: Vec::new(),
         raw: Vec::new(),
         erlang: None,
+        nats: None,
     }
 }
 
@@ -371,6 +379,7 @@ fn print(row: &Row, json: bool) {
         goal,
         more_is_better,
         erlang,
+        nats,
         ..
     } = row;
     let over = |other: f64| {
@@ -386,9 +395,10 @@ fn print(row: &Row, json: bool) {
             None => String::new(),
         };
         println!(
-            r#"{{"workload": "{workload}", "impl": "iris", "unit": "{unit}", "value": {ours:.1}{}{}, "ratio": {:.3}, "goal": 1.0}}"#,
+            r#"{{"workload": "{workload}", "impl": "iris", "unit": "{unit}", "value": {ours:.1}{}{}{}, "ratio": {:.3}, "goal": 1.0}}"#,
             beside("raw_tcp", raw),
             beside("erlang", *erlang),
+            beside("nats", *nats),
             over(*goal)
         );
         return;
@@ -402,6 +412,9 @@ fn print(row: &Row, json: bool) {
     }
     if let Some(erlang) = erlang {
         print!("; Erlang {erlang:.3e}, {:.2}x", over(*erlang));
+    }
+    if let Some(nats) = nats {
+        print!("; NATS {nats:.3e}, {:.2}x", over(*nats));
     }
     println!();
 }
