@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use iris_wire::NodeId;
@@ -12,10 +13,12 @@ use iris_wire::legacy::{
     Sniffed, UpgradeAnswer,
 };
 use iris_wire::limits::HANDSHAKE_TIMEOUT;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 
 use crate::clock;
 use crate::error::MeshError;
+use crate::gate::{Pass, Placed};
 use crate::legacy::{self, LegacyPeer};
 use crate::node::Shared;
 use crate::session::{Halves, Session};
@@ -49,33 +52,34 @@ impl From<io::Error> for Refused {
 }
 
 /// Takes an accepted link in, or closes it.
-pub(crate) async fn accept(shared: Arc<Shared>, incoming: Incoming) {
+///
+/// The task may be aborted at any point where it waits, for as long as the peer has not proved who
+/// it is: its place is needed for another.
+pub(crate) async fn accept(shared: Arc<Shared>, incoming: Incoming, pass: Pass) {
     let Incoming { from, open } = incoming;
-    let greeted = async { greet(&shared, open.await?).await };
+    let greeted = async { greet(&shared, open.await?, pass).await };
     let admitted = timeout(HANDSHAKE_TIMEOUT, greeted).await;
     match admitted {
         Ok(Ok(None)) => {}
-        Ok(Ok(Some(serve))) => {
-            // The original packets: as long as the dialler likes.
-            shared.proven();
-            legacy::serve(shared, serve).await;
-            return;
-        }
+        // The original packets: as long as the dialler likes.
+        Ok(Ok(Some(serve))) => legacy::serve(shared, serve).await,
         Ok(Err(Refused::Io(error))) => tracing::debug!(%from, %error, "a link was lost at once"),
         Ok(Err(Refused::Handshake(error))) => tracing::warn!(%from, %error, "a link was refused"),
         Ok(Err(Refused::Other(why))) => tracing::warn!(%from, %why, "a link was refused"),
         Err(_) => tracing::warn!(%from, "a link was refused: no introduction within 5 s"),
     }
-    shared.proven();
 }
 
 /// A dialler with the original packets.
 pub(crate) struct Serve {
     pub(crate) server: LegacyServer,
     pub(crate) halves: Halves,
+    pub(crate) pass: Pass,
+    /// Notified when its place is needed for another.
+    pub(crate) go: Arc<Notify>,
 }
 
-async fn greet(shared: &Arc<Shared>, link: Link) -> Result<Option<Serve>, Refused> {
+async fn greet(shared: &Arc<Shared>, link: Link, mut pass: Pass) -> Result<Option<Serve>, Refused> {
     let is_local = link.is_local;
     let mut halves: Halves = (link.source, link.sink);
     let mut sniff = Sniff::new();
@@ -102,13 +106,21 @@ async fn greet(shared: &Arc<Shared>, link: Link) -> Result<Option<Serve>, Refuse
                 }
                 first => {
                     shared.check_legacy(is_local).map_err(Refused::Other)?;
+                    let Some(go) = pass.become_legacy() else {
+                        return Ok(None);
+                    };
                     legacy::first_event(shared, &mut server, first);
-                    return Ok(Some(Serve { server, halves }));
+                    return Ok(Some(Serve {
+                        server,
+                        halves,
+                        pass,
+                        go,
+                    }));
                 }
             }
         }
     };
-    framed_accept(shared, halves, rest).await?;
+    framed_accept(shared, halves, rest, pass).await?;
     Ok(None)
 }
 
@@ -120,6 +132,7 @@ async fn framed_accept(
     shared: &Arc<Shared>,
     mut halves: Halves,
     rest: Bytes,
+    mut pass: Pass,
 ) -> Result<(), Refused> {
     let config = shared.handshake();
     let made = Handshake::accept(clock::now(), config.clone(), shared.nonce());
@@ -133,6 +146,10 @@ async fn framed_accept(
                 return Err(Refused::Handshake(error));
             }
             Ok(Progress::Proven(peer)) => {
+                // From here on the task is not aborted.
+                if !pass.become_session() {
+                    return Ok(());
+                }
                 let admission = shared.admit(peer.node_id, peer.incarnation, Role::Acceptor);
                 let admission = match admission {
                     Ok(admission) => admission,
@@ -147,7 +164,12 @@ async fn framed_accept(
                 attaching.node = Some(link.peer.node_id);
                 say(&mut handshake, &mut halves).await?;
                 let session = shared.session_for(admission, &config, &link.peer, None);
-                session.attach(link, halves);
+                let (source, sink) = halves;
+                let source = Box::new(Placed {
+                    source,
+                    _pass: pass,
+                });
+                session.attach(link, (source, sink));
                 attaching.node = None;
                 return Ok(());
             }
@@ -173,7 +195,7 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
         address: address.to_owned(),
         cause,
     };
-    let all = async {
+    let once = async || {
         let link = shared.transport.connect(address).await.map_err(failed)?;
         let halves: Halves = (link.source, link.sink);
         if shared.transport.is_secure() || shared.config.secret.is_some() {
@@ -182,12 +204,47 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
         }
         upgrade(shared, address, halves).await
     };
+    let all = async {
+        for pause in AGAIN {
+            match once().await {
+                Err(error) if was_cut_short(&error) => {
+                    tracing::debug!(%address, %error, "dialled again");
+                    // Those that were turned away together do not come back together.
+                    let part = u32::from(shared.nonce()[0]) + 1;
+                    sleep(pause * part / 256).await;
+                }
+                done => return done,
+            }
+        }
+        once().await
+    };
     within(address, after, all).await
+}
+
+/// The longest pauses before the dials of a peer that closes a link without a word: it has no place
+/// for so many at once, or is about to end.
+const AGAIN: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(200),
+    Duration::from_millis(600),
+];
+
+/// Whether a link was closed before both knew each other, without a reason.
+fn was_cut_short(error: &MeshError) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let MeshError::Connect { cause, .. } = error else {
+        return false;
+    };
+    matches!(
+        cause.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+    )
 }
 
 async fn within<T>(
     address: &str,
-    after: std::time::Duration,
+    after: Duration,
     work: impl Future<Output = Result<T, MeshError>>,
 ) -> Result<T, MeshError> {
     match timeout(after, work).await {

@@ -65,7 +65,8 @@ pub struct NodeConfig {
     pub secret: Option<Secret>,
     /// Where nodes of the mesh that it joins can dial it; the address that was bound unless given.
     pub advertise: Option<String>,
-    /// Whether it may listen beyond this machine without TLS and without a key.
+    /// Whether it may listen beyond this machine without TLS and without a key. The variable
+    /// `IRIS_MESH_INSECURE=1` of the environment says so, too. Each start is logged as a warning.
     pub insecure: bool,
     /// Which local processes peers may reach.
     pub expose: Expose,
@@ -93,8 +94,15 @@ pub struct NodeConfig {
     /// the price of that much of a CPU each time: waking it takes longer than most answers do. 50 us;
     /// none on a machine with one CPU.
     pub linger: Duration,
-    /// Links at one time that have not proved who they are; 256.
+    /// Links that were accepted at one time; 1,024. Where there is no place for another, that of
+    /// a link which has not proved who it is, or of an idle one with the original packets, is taken;
+    /// sessions keep theirs.
+    pub max_links: usize,
+    /// Links at one time that have not proved who they are; 256. The oldest goes for a new one.
     pub max_unproven: usize,
+    /// Those of one IP address (of IPv6, one network of 64 bits), this machine's own included; 16.
+    /// The oldest goes for a new one, and a dialler whose link was closed so tries again.
+    pub max_unproven_per_ip: usize,
 }
 
 impl Default for NodeConfig {
@@ -119,7 +127,9 @@ impl Default for NodeConfig {
             stalled_after: Duration::from_secs(5),
             threads: 1 + usize::from(cpus > 2),
             linger: Duration::from_micros(if cpus > 1 { 50 } else { 0 }),
+            max_links: 1024,
             max_unproven: 256,
+            max_unproven_per_ip: 16,
         }
     }
 }

@@ -2,8 +2,11 @@
 //! way.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -324,20 +327,31 @@ pub(crate) async fn serve(shared: Arc<Shared>, serve: Serve) {
     let Serve {
         mut server,
         halves: (mut source, mut sink),
+        mut pass,
+        go,
     } = serve;
     loop {
         while let Some(event) = server.poll_event() {
+            pass.heard();
             handle(&shared, &mut server, event).await;
         }
+        // It goes only here, where all that has come is delivered.
         let reply = server.poll_transmit();
-        if !reply.is_empty() && sink.send(&mut vec![reply]).await.is_err() {
-            return;
+        if !reply.is_empty() {
+            let due = server.poll_timeout().into();
+            let mut chunks = vec![reply];
+            // Who asks and does not read the answers is not waited for either.
+            let sent = timeout_at(due, unless(&go, sink.send(&mut chunks))).await;
+            if !matches!(sent, Ok(Some(Ok(())))) {
+                return;
+            }
         }
-        let received = timeout_at(server.poll_timeout().into(), source.receive()).await;
+        let due = server.poll_timeout().into();
+        let received = timeout_at(due, unless(&go, source.receive())).await;
         let now = clock::now();
         let read = match received {
             Err(_) => server.handle_timeout(now),
-            Ok(Ok(Some(bytes))) => server.handle_input(now, bytes),
+            Ok(Some(Ok(Some(bytes)))) => server.handle_input(now, bytes),
             Ok(_) => return,
         };
         if let Err(error) = read {
@@ -345,6 +359,16 @@ pub(crate) async fn serve(shared: Arc<Shared>, serve: Serve) {
             return;
         }
     }
+}
+
+/// Does `work` unless it is told to go: `None`.
+async fn unless<T>(go: &Notify, work: impl Future<Output = T>) -> Option<T> {
+    let (mut work, mut go) = (pin!(work), pin!(go.notified()));
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => go.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// What came before the link was known to be one of the original packets.

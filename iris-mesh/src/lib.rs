@@ -16,6 +16,7 @@
 //! | [`node`] | a node: listens, dials, finds |
 //! | [`membership`] | the port to what knows which nodes belong to a mesh, and its adapters |
 //! | `members`, `join`, `names` | a node in a mesh: members are kept connected, names published |
+//! | `gate` | how many links there may be, and which has to go |
 //! | `admit` | a link's first seconds: which protocol, and who is there |
 //! | `session` | a peer that speaks the framed protocol |
 //! | `held_up` | messages that wait for room in a mailbox |
@@ -34,6 +35,7 @@ mod clock;
 pub mod config;
 mod error;
 mod exports;
+mod gate;
 mod held_up;
 mod join;
 mod legacy;

@@ -112,8 +112,13 @@ impl Listener for Accepting {
     }
 
     async fn accept(&mut self) -> io::Result<Incoming> {
-        let (stream, _) = self.0.accept().await?;
-        Ok(Incoming::ready(link(stream)?))
+        let (stream, from) = self.0.accept().await?;
+        // Who has reset the connection meanwhile has no address any more: an error of this link,
+        // and none of the listener.
+        Ok(Incoming {
+            from: from.to_string(),
+            open: Box::pin(async move { link(stream) }),
+        })
     }
 }
 
