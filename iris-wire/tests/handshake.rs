@@ -308,6 +308,41 @@ fn names_that_do_not_fit_are_an_error_of_the_own_configuration() {
 }
 
 #[test]
+fn names_that_could_forge_a_log_line_are_refused_at_both_ends() {
+    let evil = "x\nERROR iris: all is lost";
+    for cluster in [false, true] {
+        let mut config = node(1, Auth::Open);
+        let (own, text) = match cluster {
+            false => (&mut config.hello.name, "name"),
+            true => (&mut config.hello.cluster, "cluster"),
+        };
+        *own = evil.to_owned();
+        let error = Handshake::dial(Instant::now(), config.clone(), [1; 32]).unwrap_err();
+        assert!(
+            matches!(error, FrameError::Name { kind: 0x10, .. }),
+            "{text}"
+        );
+        // One that does not look at its own name.
+        let forged = encode(&Frame::Hello(Box::new(config.hello)), 0);
+        let ours = node(2, Auth::Open);
+        let mut acceptor = Handshake::accept(Instant::now(), ours, [2; 32]).unwrap();
+        let refused = acceptor.handle_input(Instant::now(), forged.into());
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("control character '\\n'"), "{refused}");
+    }
+    // Nor does the text of a refusal.
+    let mut dialler = Handshake::dial(Instant::now(), node(1, Auth::Open), [1; 32]).unwrap();
+    let refusal = Frame::Error {
+        code: ErrorCode::Auth,
+        message: evil.to_owned(),
+    };
+    let refusal = encode(&refusal, 0).into();
+    let error = dialler.handle_input(Instant::now(), refusal).unwrap_err();
+    assert!(!error.to_string().contains('\n'), "{error}");
+    assert!(error.to_string().contains("x?ERROR iris"), "{error}");
+}
+
+#[test]
 fn keys_do_not_appear_in_logs() {
     assert_eq!(format!("{:?}", psk(123_456)), "Auth(Psk)");
     assert_eq!(psk(1).method(), AuthMethod::Psk);

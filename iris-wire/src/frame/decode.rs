@@ -260,6 +260,10 @@ fn decode_session(kind: u8, reader: &mut Reader) -> Result<Frame, FrameError> {
             let len = reader.u16()?;
             let mut message = reader.text(len.into())?;
             message.truncate(message.floor_char_boundary(1024));
+            // It is for people, and ends in logs.
+            if message.contains(char::is_control) {
+                message = message.replace(char::is_control, "?");
+            }
             Frame::Error { code, message }
         }
         kind::PING => Frame::Ping(decode_beat(reader)?),
@@ -362,9 +366,9 @@ fn decode_hello(reader: &mut Reader) -> Result<Box<Hello>, FrameError> {
     let (max_msg, credit_bytes, credit_msgs) = (reader.u32()?, reader.u32()?, reader.u32()?);
     let (hb_ms, resume_ms, nonce) = (reader.u32()?, reader.u32()?, reader.array()?);
     let len = reader.u8()?;
-    let cluster = reader.text(len.into())?;
+    let cluster = reader.label(len.into())?;
     let len = reader.u8()?;
-    let name = reader.text(len.into())?;
+    let name = reader.label(len.into())?;
     Ok(Box::new(Hello {
         ver_min,
         ver_max,

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 use iris_core::Pid;
 
 use crate::frame::error::FrameError;
-use crate::frame::name::Name;
+use crate::frame::name::{Name, NameError};
 
 /// The rest of a body. Every method takes what it gives off the front.
 #[derive(Debug)]
@@ -105,6 +105,14 @@ impl Reader {
         }
     }
 
+    /// `len` bytes of text without control characters, such as may stand in a log line; it may be
+    /// empty.
+    pub(crate) fn label(&mut self, len: usize) -> Result<String, FrameError> {
+        let text = self.text(len)?;
+        check_label(self.kind, &text)?;
+        Ok(text)
+    }
+
     pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
@@ -125,5 +133,16 @@ impl Reader {
                 extra,
             }),
         }
+    }
+}
+
+/// Refuses control characters.
+pub(crate) fn check_label(kind: u8, text: &str) -> Result<(), FrameError> {
+    match text.chars().find(|c| c.is_control()) {
+        None => Ok(()),
+        Some(control) => Err(FrameError::Name {
+            kind,
+            error: NameError::Control(control),
+        }),
     }
 }

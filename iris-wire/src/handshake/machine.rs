@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::frame::header::kind;
+use crate::frame::reader::check_label;
 use crate::frame::{ErrorCode, Extra, Frame, FrameError, Hello, InputBuffer, RawFrame};
 use crate::handshake::{Authenticated, HandshakeConfig, HandshakeError, Peer, Role, feature};
 use crate::limits::{HANDSHAKE_TIMEOUT, HEADER, MAX_BODY, MAX_HELLO};
@@ -54,7 +56,8 @@ impl Handshake {
     ///
     /// # Errors
     ///
-    /// [`FrameError::TooLong`] if the cluster's or node's name is longer than 255 bytes.
+    /// [`FrameError::TooLong`] if the cluster's or node's name is longer than 255 bytes, and
+    /// [`FrameError::Name`] if it has control characters.
     pub fn dial(
         now: Instant,
         config: HandshakeConfig,
@@ -85,6 +88,9 @@ impl Handshake {
         nonce: [u8; 32],
     ) -> Result<Self, FrameError> {
         config.hello.nonce = nonce;
+        for text in [&config.hello.cluster, &config.hello.name] {
+            check_label(kind::HELLO, text)?;
+        }
         let mut frame = Vec::new();
         Frame::Hello(Box::new(config.hello.clone())).encode(Extra::default(), &mut frame)?;
         Ok(Self {
