@@ -10,10 +10,11 @@ use iris_core::{
     SendError, SystemMessage,
 };
 use iris_mesh::{Delivered, Local, NodeEvent, Remote};
+use iris_sched::OverflowPolicy;
 use iris_wire::frame::Refused;
 
 use super::behaviors;
-use super::stand_in::StandIn;
+use super::stand_in::{self, StandIn};
 use crate::runtime::{Runtime, RuntimeRef};
 
 /// Bytes up to which a message is copied out of what the network has read: a slice would keep all
@@ -155,7 +156,11 @@ impl Local for Ours {
             remote,
             runtime: self.0.clone(),
         };
-        let pid = runtime.spawn(behavior).start();
+        let spawned = runtime
+            .spawn(behavior)
+            .capacity(stand_in::ROOM.get())
+            .overflow(OverflowPolicy::Block);
+        let pid = spawned.start();
         let pid = pid.map_err(|error| error.to_string())?;
         // An exit that is linked to it is for the remote process.
         runtime.trap_exit(pid, true);

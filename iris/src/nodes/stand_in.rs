@@ -1,11 +1,22 @@
 //! The behavior of a process that stands for one of another node.
 
+use std::num::NonZeroU32;
+
 use iris_core::{
     AskError, Behavior, Context, Exit, Message, Payload, Pid, ReplyTo, State, Step, SystemMessage,
 };
 use iris_mesh::{Remote, Unsent};
 
 use crate::runtime::RuntimeRef;
+
+/// Messages that may wait at a stand-in while the connection takes them: as many as wait there. What
+/// it does not take at once is taken soon.
+pub(super) const ROOM: NonZeroU32 = NonZeroU32::new(1 << 16).expect("not zero");
+
+/// Messages that may wait while the connection takes none: more would pile up for as long as the
+/// peer does not read, so who sends is to wait. Not one at a time on both sides of one number,
+/// which costs a wake-up for each: it is all or nothing.
+const NO_ROOM: NonZeroU32 = NonZeroU32::MIN;
 
 /// Sends on what it receives.
 pub(super) struct StandIn {
@@ -86,20 +97,31 @@ impl StandIn {
             return Step::Done;
         };
         let (remote, runtime) = (self.remote.clone(), self.runtime.clone());
+        set_room(&runtime, pid, NO_ROOM);
         Step::Await(Box::pin(async move {
             let (mut data, mut question) = (data, question);
             loop {
                 remote.writable().await;
                 match try_send(&remote, data, question) {
-                    Ok(()) => return Step::Done,
+                    Ok(()) => break,
                     Err((Unsent::WouldBlock(back), asked)) => (data, question) = (back, asked),
                     Err((unsent, question)) => {
                         give_up(&runtime, pid, unsent, question);
-                        return Step::Done;
+                        break;
                     }
                 }
             }
+            set_room(&runtime, pid, ROOM);
+            Step::Done
         }))
+    }
+}
+
+/// How many messages may wait for a stand-in from now on.
+fn set_room(runtime: &RuntimeRef, pid: Pid, room: NonZeroU32) {
+    if let Some(runtime) = runtime.upgrade() {
+        // One that ends takes nothing more anyway.
+        drop(runtime.set_capacity(pid, room));
     }
 }
 
