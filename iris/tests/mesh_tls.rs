@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 #![cfg(feature = "mesh")]
 
+mod certificates;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -10,38 +12,15 @@ use std::time::Duration;
 use iris::nodes::Tls;
 use iris::prelude::*;
 use iris::{MeshError, NodeConfig};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use certificates::Authority;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An authority, which issues certificates for this machine.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self(CertifiedIssuer::self_signed(params, key).unwrap())
-    }
-
-    /// Authority, certificate and key as PEM.
-    fn issue(&self, hosts: &[&str]) -> [Vec<u8>; 3] {
-        let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(hosts).unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        [
-            self.0.pem().into_bytes(),
-            certificate.pem().into_bytes(),
-            key.serialize_pem().into_bytes(),
-        ]
-    }
-
-    fn tls(&self, hosts: &[&str]) -> Tls {
-        let [authority, certificate, key] = self.issue(hosts);
-        Tls::from_pem(&authority, &certificate, &key).unwrap()
-    }
+/// What a node with these names uses.
+fn issued(authority: &Authority, names: &[&str]) -> Tls {
+    let [authority, certificate, key] = authority.issue(names);
+    Tls::from_pem(&authority, &certificate, &key).unwrap()
 }
 
 fn runtime(tls: Option<Tls>) -> Runtime {
@@ -62,8 +41,8 @@ fn nodes_with_certificates_of_one_authority_talk() {
     let authority = Authority::new();
     let hosts = ["localhost", "127.0.0.1"];
     let (here, there) = (
-        runtime(Some(authority.tls(&hosts))),
-        runtime(Some(authority.tls(&hosts))),
+        runtime(Some(issued(&authority, &hosts))),
+        runtime(Some(issued(&authority, &hosts))),
     );
     echo(&here);
     let address = here.listen("127.0.0.1:0").unwrap();
@@ -77,10 +56,10 @@ fn nodes_with_certificates_of_one_authority_talk() {
 #[test]
 fn strangers_are_kept_out() {
     let authority = Authority::new();
-    let here = runtime(Some(authority.tls(&["127.0.0.1"])));
+    let here = runtime(Some(issued(&authority, &["127.0.0.1"])));
     echo(&here);
     let address = here.listen("127.0.0.1:0").unwrap();
-    let of_another = runtime(Some(Authority::new().tls(&["127.0.0.1"])));
+    let of_another = runtime(Some(issued(&Authority::new(), &["127.0.0.1"])));
     let without = runtime(None);
     for stranger in [&of_another, &without] {
         stranger.resolve_remote(&address, "echo").unwrap_err();
@@ -94,16 +73,16 @@ fn strangers_are_kept_out() {
     drop(old.read_to_end(&mut answer));
     assert!(!answer.windows(4).any(|four| four == [0, 4, 0, 0]));
     assert_eq!(here.node().unwrap().peers(), []);
-    let friend = runtime(Some(authority.tls(&["127.0.0.1"])));
+    let friend = runtime(Some(issued(&authority, &["127.0.0.1"])));
     assert!(friend.resolve_remote(&address, "echo").unwrap().is_some());
 }
 
 #[test]
 fn a_certificate_for_another_host_is_refused() {
     let authority = Authority::new();
-    let here = runtime(Some(authority.tls(&["elsewhere.example"])));
+    let here = runtime(Some(issued(&authority, &["elsewhere.example"])));
     let address = here.listen("127.0.0.1:0").unwrap();
-    let there = runtime(Some(authority.tls(&["127.0.0.1"])));
+    let there = runtime(Some(issued(&authority, &["127.0.0.1"])));
     let error = there.resolve_remote(&address, "echo").unwrap_err();
     assert!(matches!(error, MeshError::Connect { .. }));
     assert!(error.to_string().contains("certificate"), "{error}");
@@ -112,21 +91,21 @@ fn a_certificate_for_another_host_is_refused() {
 #[test]
 fn certificates_are_replaced_while_nodes_run() {
     let (old, new) = (Authority::new(), Authority::new());
-    let tls = Arc::new(old.tls(&["127.0.0.1"]));
+    let tls = Arc::new(issued(&old, &["127.0.0.1"]));
     let here = Runtime::builder().workers(2).start().unwrap();
     here.configure_mesh_over(NodeConfig::default(), tls.clone());
     echo(&here);
     let address = here.listen("127.0.0.1:0").unwrap();
-    let first = runtime(Some(old.tls(&["127.0.0.1"])));
+    let first = runtime(Some(issued(&old, &["127.0.0.1"])));
     let remote = first.resolve_remote(&address, "echo").unwrap().unwrap();
     let [authority, certificate, key] = new.issue(&["127.0.0.1"]);
     tls.replace(&authority, &certificate, &key).unwrap();
-    let second = runtime(Some(new.tls(&["127.0.0.1"])));
+    let second = runtime(Some(issued(&new, &["127.0.0.1"])));
     let found = second.resolve_remote(&address, "echo").unwrap().unwrap();
     assert_eq!(&second.ask(found, &b"new"[..]).wait().unwrap()[..], b"new");
     // Connections that there are stay.
     assert_eq!(&first.ask(remote, &b"old"[..]).wait().unwrap()[..], b"old");
-    let late = runtime(Some(old.tls(&["127.0.0.1"])));
+    let late = runtime(Some(issued(&old, &["127.0.0.1"])));
     late.resolve_remote(&address, "echo").unwrap_err();
 }
 
