@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use iris_wire::NodeId;
+use iris_wire::frame::ErrorCode;
 use iris_wire::handshake::{Admission, Handshake, HandshakeConfig, HandshakeError, Progress, Role};
 use iris_wire::legacy::{
     ClientConfig, ClientEvent, LegacyClient, LegacyServer, ServerConfig, ServerEvent, Sniff,
@@ -120,7 +121,7 @@ async fn greet(shared: &Arc<Shared>, link: Link, mut pass: Pass) -> Result<Optio
             }
         }
     };
-    framed_accept(shared, halves, rest, pass).await?;
+    framed_accept(shared, halves, rest, pass, &link.identity).await?;
     Ok(None)
 }
 
@@ -133,6 +134,7 @@ async fn framed_accept(
     mut halves: Halves,
     rest: Bytes,
     mut pass: Pass,
+    proven: &[String],
 ) -> Result<(), Refused> {
     let config = shared.handshake();
     let made = Handshake::accept(clock::now(), config.clone(), shared.nonce());
@@ -150,6 +152,15 @@ async fn framed_accept(
                 if !pass.become_session() {
                     return Ok(());
                 }
+                let identity = shared.identify(proven, &peer);
+                if let Err(why) = shared.vet(peer.node_id, &identity) {
+                    shared.denied();
+                    let why = format!("you are {identity}, {why}");
+                    tracing::warn!(peer = %identity, %why, "a link was refused");
+                    handshake.refuse(ErrorCode::Auth, why);
+                    say(&mut handshake, &mut halves).await?;
+                    return Ok(());
+                }
                 let admission = shared.admit(peer.node_id, peer.incarnation, Role::Acceptor);
                 let admission = match admission {
                     Ok(admission) => admission,
@@ -163,7 +174,10 @@ async fn framed_accept(
                 let mut attaching = Undo::new(shared, Shared::not_attached);
                 attaching.node = Some(link.peer.node_id);
                 say(&mut handshake, &mut halves).await?;
-                let session = shared.session_for(admission, &config, &link.peer, None);
+                let session = shared.session_for(admission, &config, &link.peer, identity, None);
+                let Some(session) = session else {
+                    return Ok(());
+                };
                 let (source, sink) = halves;
                 let source = Box::new(Placed {
                     source,
@@ -197,12 +211,12 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
     };
     let once = async || {
         let link = shared.transport.connect(address).await.map_err(failed)?;
-        let halves: Halves = (link.source, link.sink);
+        let (proven, halves): (_, Halves) = (link.identity, (link.source, link.sink));
         if shared.transport.is_secure() || shared.config.secret.is_some() {
             // Nothing else would do, and who answers otherwise is none of ours.
-            return framed_dial(shared, address, halves, Bytes::new()).await;
+            return framed_dial(shared, address, halves, Bytes::new(), &proven).await;
         }
-        upgrade(shared, address, halves).await
+        upgrade(shared, address, halves, &proven).await
     };
     let all = async {
         for pause in AGAIN {
@@ -282,6 +296,7 @@ async fn upgrade(
     shared: &Arc<Shared>,
     address: &str,
     mut halves: Halves,
+    proven: &[String],
 ) -> Result<Reached, MeshError> {
     let failed = |cause| MeshError::Connect {
         address: address.to_owned(),
@@ -307,7 +322,7 @@ async fn upgrade(
         match client.poll_event() {
             Some(ClientEvent::Upgraded(_)) => {
                 let rest = client.into_rest();
-                return framed_dial(shared, address, halves, rest).await;
+                return framed_dial(shared, address, halves, rest, proven).await;
             }
             Some(_) => {
                 let peer = shared.legacy_peer(address, client, halves);
@@ -323,6 +338,7 @@ async fn framed_dial(
     address: &str,
     mut halves: Halves,
     rest: Bytes,
+    proven: &[String],
 ) -> Result<Reached, MeshError> {
     let io = |cause| MeshError::Connect {
         address: address.to_owned(),
@@ -361,13 +377,26 @@ async fn framed_dial(
                 }
                 Ok(Progress::Done(link)) => {
                     let peer = link.peer.clone();
+                    let identity = shared.identify(proven, &peer);
+                    let refused = |why: &str| MeshError::Refused {
+                        address: address.to_owned(),
+                        peer: identity.to_string(),
+                        why: why.to_owned(),
+                    };
+                    if let Err(why) = shared.vet(peer.node_id, &identity) {
+                        shared.denied();
+                        return Err(refused(why));
+                    }
                     return match shared.admit(peer.node_id, peer.incarnation, Role::Dialler) {
                         Ok(admission) => {
                             let mut attaching = Undo::new(shared, Shared::not_attached);
                             attaching.node = Some(peer.node_id);
                             say(&mut handshake, &mut halves).await.map_err(io)?;
+                            let who = identity.clone();
                             let session =
-                                shared.session_for(admission, &config, &peer, Some(address));
+                                shared.session_for(admission, &config, &peer, who, Some(address));
+                            let session = session
+                                .ok_or_else(|| refused("which somebody else has proved to be"))?;
                             session.attach(*link, halves);
                             attaching.node = None;
                             Ok(Reached::Session(session))
@@ -406,7 +435,6 @@ impl Drop for Undo<'_> {
 }
 
 fn is_duplicate(error: &HandshakeError) -> bool {
-    use iris_wire::frame::ErrorCode;
     matches!(
         error,
         HandshakeError::Refused {

@@ -9,6 +9,8 @@ use iris_wire::limits::DEFAULT_MAX_MESSAGE;
 use iris_wire::{NodeId, legacy::Dialect};
 use ring::hmac;
 
+use crate::acl::{Acl, Peers};
+
 /// Which local processes peers may reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Expose {
@@ -65,6 +67,11 @@ pub struct NodeConfig {
     pub secret: Option<Secret>,
     /// Where nodes of the mesh that it joins can dial it; the address that was bound unless given.
     pub advertise: Option<String>,
+    /// What peers may do, by who they have proved to be; unless given, whoever is admitted may do
+    /// what [`Rights::ADMITTED`](crate::Rights::ADMITTED) says.
+    pub acl: Option<Acl>,
+    /// Peers that are refused whatever they prove, such as those whose keys were stolen.
+    pub deny: Vec<Peers>,
     /// Whether it may listen beyond this machine without TLS and without a key. The variable
     /// `IRIS_MESH_INSECURE=1` of the environment says so, too. Each start is logged as a warning.
     pub insecure: bool,
@@ -115,6 +122,8 @@ impl Default for NodeConfig {
             incarnation: None,
             secret: None,
             advertise: None,
+            acl: None,
+            deny: Vec::new(),
             insecure: false,
             expose: Expose::default(),
             allow_spawn: false,

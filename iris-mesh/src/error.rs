@@ -76,6 +76,24 @@ pub enum MeshError {
         /// Who was dialled.
         address: String,
     },
+    /// This node refuses the one that it has dialled.
+    #[error("{address} is {peer}, {why}")]
+    Refused {
+        /// Who was dialled.
+        address: String,
+        /// Who that has proved to be.
+        peer: String,
+        /// Why it is refused.
+        why: String,
+    },
+    /// The rules of the other node do not let this one ask.
+    #[error("{address} does not let this node look up {name:?} (the resolve right of its acl)")]
+    Denied {
+        /// Who was asked.
+        address: String,
+        /// The name that was looked up.
+        name: String,
+    },
     /// The connection was lost before the answer.
     #[error("the connection to {address} was lost; ask again")]
     Lost {

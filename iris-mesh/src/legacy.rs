@@ -18,6 +18,7 @@ use iris_wire::legacy::{
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout_at};
 
+use crate::acl::Identity;
 use crate::admit::Serve;
 use crate::clock;
 use crate::local::{Delivered, NodeEvent};
@@ -402,7 +403,12 @@ async fn handle(shared: &Arc<Shared>, server: &mut LegacyServer, event: ServerEv
 }
 
 fn resolve(shared: &Arc<Shared>, server: &mut LegacyServer, ticket: Ticket, name: &Name) {
+    let allowed = shared.guard.rights(&Identity::NOBODY).resolve;
     let found = shared.local().and_then(|local| {
+        if !allowed.includes(name.as_str()) {
+            shared.denied();
+            return None;
+        }
         let pid = local.whereis(name.as_str())?;
         shared.exports.give(&*local, pid);
         Some(pid)
@@ -422,7 +428,8 @@ fn deliver(
         local.undelivered(None, data);
         return None;
     };
-    if !shared.exports.allows(&*local, pid) {
+    let rights = shared.guard.rights(&Identity::NOBODY);
+    if !rights.reach(|| local.names_of(pid)) || !shared.exports.allows(&*local, pid) {
         shared.denied();
         return None;
     }

@@ -17,6 +17,8 @@
 //! | [`membership`] | the port to what knows which nodes belong to a mesh, and its adapters |
 //! | `members`, `join`, `names` | a node in a mesh: members are kept connected, names published |
 //! | `gate` | how many links there may be, and which has to go |
+//! | [`acl`] | what a peer may do, by who it has proved to be |
+//! | `guard` | whom a node lets in, and which rules hold now |
 //! | `admit` | a link's first seconds: which protocol, and who is there |
 //! | `session` | a peer that speaks the framed protocol |
 //! | `held_up` | messages that wait for room in a mailbox |
@@ -28,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod acl;
 mod admit;
 #[cfg(feature = "authority")]
 pub mod authority;
@@ -36,6 +39,7 @@ pub mod config;
 mod error;
 mod exports;
 mod gate;
+mod guard;
 mod held_up;
 mod join;
 mod legacy;
@@ -54,6 +58,7 @@ pub mod tcp;
 pub mod tls;
 pub mod transport;
 
+pub use acl::{Acl, Identity, Names, Peers, Rights, Rule};
 #[cfg(feature = "authority")]
 pub use authority::{Authority, AuthorityError, Issued};
 pub use config::{Expose, NodeConfig, Secret};

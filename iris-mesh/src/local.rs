@@ -44,6 +44,9 @@ pub trait Local: Send + Sync {
     /// Whether the process has a name or a path, and so may be found by anybody.
     fn is_named(&self, pid: Pid) -> bool;
 
+    /// Its names and paths; by them, rules say who may reach it.
+    fn names_of(&self, pid: Pid) -> Vec<String>;
+
     /// Whether it can be reached at all.
     fn is_alive(&self, pid: Pid) -> bool;
 

@@ -328,13 +328,22 @@ pub(crate) fn hear(shared: &Arc<Shared>, session: &Arc<Session>, data: &[u8]) {
     if !shared.members.has_joined() {
         return;
     }
-    let (from_scratch, changes) = match names::decode(data) {
+    let (from_scratch, mut changes) = match names::decode(data) {
         Ok(heard) => heard,
         Err(error) => {
             tracing::warn!(peer = %session.called(), %error, "names of a peer cannot be read");
             return session.close(ErrorCode::Malformed, Duration::ZERO);
         }
     };
+    let rights = session.rights();
+    changes.retain(|(name, holder)| {
+        let allowed = holder.is_none() || rights.register.includes(name);
+        if !allowed {
+            shared.denied();
+            tracing::warn!(peer = %session.identity(), %name, "a peer may not publish this name");
+        }
+        allowed
+    });
     let heard = shared
         .members
         .names()

@@ -19,18 +19,20 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::acl::Identity;
 use crate::admit::{self, Reached};
 use crate::clock;
 use crate::config::{Expose, NodeConfig};
 use crate::error::{MeshError, NotSpawned};
 use crate::exports::Exports;
 use crate::gate::{Gate, Limits};
+use crate::guard::Guard;
 use crate::held_up::HeldUp;
 use crate::legacy::LegacyPeer;
 use crate::linger::Linger;
 use crate::local::Local;
 use crate::members::{self, Members};
-use crate::session::{Halves, Session};
+use crate::session::{Halves, Session, Unresolved};
 use crate::transport::{Incoming, Listener, Transport};
 
 /// What this version does of what the protocol can.
@@ -69,6 +71,8 @@ pub(crate) struct Shared {
     met: Notify,
     /// How many links peers may have.
     gate: Arc<Gate>,
+    /// What they may do.
+    pub(crate) guard: Guard,
     next_watch: AtomicU64,
     denied: AtomicU64,
     closing: AtomicBool,
@@ -147,6 +151,7 @@ impl Node {
                 half_open: config.max_unproven,
                 half_open_of_one: config.max_unproven_per_ip,
             }),
+            guard: Guard::new(config.acl.clone(), config.deny.clone()),
             config,
             transport,
             incarnation,
@@ -233,7 +238,16 @@ impl Node {
         let ask = async {
             let reached = shared.reach(address).await?;
             let found = match &reached {
-                Reached::Session(session) => session.resolve(wanted).await.map_err(|_| lost())?,
+                Reached::Session(session) => match session.resolve(wanted).await {
+                    Ok(found) => found,
+                    Err(Unresolved::Gone) => return Err(lost()),
+                    Err(Unresolved::Denied) => {
+                        return Err(MeshError::Denied {
+                            address: address.to_owned(),
+                            name: name.to_owned(),
+                        });
+                    }
+                },
                 Reached::Legacy(peer) => peer.resolve(&wanted).await.ok_or_else(lost)?,
             };
             found.map(|pid| stand_in(&reached, pid)).transpose()
@@ -347,7 +361,8 @@ impl Node {
             .collect()
     }
 
-    /// How often a peer wanted a process that it may not reach.
+    /// How often a peer wanted what it may not have: a process that it may not reach, or what the
+    /// [rules](NodeConfig::acl) do not allow it, or to be let in although it is denied.
     pub fn denied(&self) -> u64 {
         self.shared.denied.load(Ordering::Relaxed)
     }
@@ -544,35 +559,39 @@ impl Shared {
         self.lock().admissions.admit(now, node, incarnation, role)
     }
 
-    /// The session of a link that was admitted.
+    /// The session of a link that was admitted; `None` if it is somebody else's meanwhile.
     pub(crate) fn session_for(
         self: &Arc<Self>,
         admission: Admission,
         hello: &HandshakeConfig,
         peer: &Peer,
+        identity: Identity,
         address: Option<&str>,
-    ) -> Arc<Session> {
+    ) -> Option<Arc<Session>> {
         let known = self.lock().sessions.get(&peer.node_id).cloned();
         let mut earlier = None;
         if let Some(known) = known {
+            if !known.is_over() && !known.identity().is(&identity) {
+                return None;
+            }
             if !admit::supersedes(admission) && !known.is_over() {
                 if let Some(address) = address {
                     known.set_address(address);
                 }
-                return known;
+                return Some(known);
             }
             earlier = Some(known);
         }
         let mut config = Config::new(&hello.hello);
         config.stalled_after = self.config.stalled_after;
-        let session = Session::new(self.clone(), config, peer.clone(), address);
+        let session = Session::new(self.clone(), config, peer.clone(), identity, address);
         self.lock().sessions.insert(peer.node_id, session.clone());
         if let Some(earlier) = earlier {
             // Now that it is not the node's session any more: what is known of the new one stays.
             earlier.close(ErrorCode::Stale, Duration::ZERO);
         }
         self.met.notify_waiters();
-        session
+        Some(session)
     }
 
     /// The session with a node whose own dial has won.

@@ -133,6 +133,25 @@ impl Remote {
         }
     }
 
+    /// A local process is linked to its stand-in from now on.
+    pub fn link(&self, from: Pid) {
+        self.set_linked(from, true);
+    }
+
+    /// It is no longer.
+    pub fn unlink(&self, from: Pid) {
+        self.set_linked(from, false);
+    }
+
+    fn set_linked(&self, from: Pid, linked: bool) {
+        // The original packets have no links.
+        if let Peer::Session(session) = &self.peer
+            && let Some(session) = session.upgrade()
+        {
+            session.link(from, self.pid, linked);
+        }
+    }
+
     /// Tells it that a process that is linked to its stand-in has ended.
     pub fn exit(&self, from: Pid, exit: Exit) {
         if let Peer::Session(session) = &self.peer

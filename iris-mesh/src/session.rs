@@ -21,7 +21,9 @@ use iris_wire::handshake::{Authenticated, Peer};
 use iris_wire::{Connection, NodeId};
 use tokio::sync::{Notify, oneshot};
 
+use crate::acl::{Identity, Linked, Rights};
 use crate::clock;
+use crate::guard::Known;
 use crate::local::{Local, NodeEvent};
 use crate::membership::Member;
 use crate::node::Shared;
@@ -32,6 +34,7 @@ use answering::Answering;
 mod resolved {
     pub(super) const FOUND: u8 = 0;
     pub(super) const NONE: u8 = 1;
+    pub(super) const DENIED: u8 = 2;
 }
 
 /// One life of one peer.
@@ -39,6 +42,8 @@ pub(crate) struct Session {
     shared: Arc<Shared>,
     node: NodeId,
     incarnation: u64,
+    identity: Identity,
+    rights: Known,
     name: String,
     state: Mutex<State>,
     /// Events are handled one after the other, by whichever task has found some.
@@ -80,9 +85,11 @@ struct State {
     /// Questions of the peer that local processes have not answered.
     answering: HashMap<u64, Answering>,
     /// Look-ups of names.
-    resolving: HashMap<u64, oneshot::Sender<Option<Pid>>>,
+    resolving: HashMap<u64, oneshot::Sender<Result<Option<Pid>, Unresolved>>>,
     /// Orders to start processes.
     spawning: HashMap<u64, oneshot::Sender<spawn::Answer>>,
+    /// Links of the peer's processes to local ones.
+    linked: Linked,
     /// How many sessions this one has seen end.
     life: u64,
     next: u64,
@@ -117,6 +124,7 @@ impl Session {
         shared: Arc<Shared>,
         config: Config,
         peer: Peer,
+        identity: Identity,
         address: Option<&str>,
     ) -> Arc<Self> {
         let (node, incarnation, name) = (peer.node_id, peer.incarnation, peer.name.clone());
@@ -125,6 +133,8 @@ impl Session {
             shared,
             node,
             incarnation,
+            identity,
+            rights: Known::default(),
             name,
             state: Mutex::new(State {
                 connection,
@@ -136,6 +146,7 @@ impl Session {
                 answering: HashMap::new(),
                 resolving: HashMap::new(),
                 spawning: HashMap::new(),
+                linked: Linked::default(),
                 life: 0,
                 next: 1,
                 has_names: false,
@@ -167,6 +178,16 @@ impl Session {
     /// Which node it is.
     pub(crate) fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// Who it has proved to be.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What it may do now.
+    pub(crate) fn rights(&self) -> Arc<Rights> {
+        self.rights.get(&self.shared.guard, &self.identity)
     }
 
     /// Which life of it.
@@ -354,6 +375,17 @@ impl Session {
         }
     }
 
+    /// A local process is linked to the stand-in of `to` from now on, or no longer.
+    pub(crate) fn link(&self, from: Pid, to: Pid, linked: bool) {
+        let frame = if linked {
+            Frame::Link { from, to }
+        } else {
+            let id = self.lock().number();
+            Frame::Unlink { id, from, to }
+        };
+        self.signal(frame, None);
+    }
+
     /// A process that is linked to the stand-in of `to` has ended.
     pub(crate) fn exit(&self, from: Pid, to: Pid, exit: Exit) {
         self.signal(Frame::Exit { from, to, exit }, None);
@@ -406,12 +438,12 @@ impl Session {
     }
 
     /// Who has this name at the peer: the local process that stands for it.
-    pub(crate) async fn resolve(self: &Arc<Self>, name: Name) -> Result<Option<Pid>, Gone> {
+    pub(crate) async fn resolve(self: &Arc<Self>, name: Name) -> Result<Option<Pid>, Unresolved> {
         let (answer, answered) = oneshot::channel();
         {
             let mut state = self.lock();
             if state.over {
-                return Err(Gone);
+                return Err(Unresolved::Gone);
             }
             let req = state.number();
             state.resolving.insert(req, answer);
@@ -419,7 +451,7 @@ impl Session {
             debug_assert!(asked.is_ok(), "a name has a bounded length");
         }
         self.wake_writer();
-        answered.await.map_err(|_| Gone)
+        answered.await.unwrap_or(Err(Unresolved::Gone))
     }
 
     /// The local process that stands for a process of the peer, made if there is none.
@@ -462,6 +494,7 @@ impl Session {
             let known = state.watches.remove(&watch);
             if let Some(known) = known {
                 state.by_reference.remove(&known.reference);
+                state.linked.ended(known.target);
             }
             known
         };
@@ -514,6 +547,7 @@ impl Session {
         state.by_reference.clear();
         state.resolving.clear();
         state.spawning.clear();
+        state.linked.clear();
         // What waits for room in a mailbox has arrived, and is delivered all the same.
         drop(state);
         for watch in watches.into_keys() {
@@ -567,9 +601,14 @@ impl State {
     }
 }
 
-/// The session is over.
+/// Why a name was not looked up.
 #[derive(Debug)]
-pub(crate) struct Gone;
+pub(crate) enum Unresolved {
+    /// The session is over.
+    Gone,
+    /// The peer does not let this node ask.
+    Denied,
+}
 
 fn unsent(error: SendError) -> Unsent {
     let data = |message: Message| message.data().clone();

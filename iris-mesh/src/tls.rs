@@ -2,7 +2,9 @@
 //! authority, and nobody between them can read or change anything.
 //!
 //! A node's certificate has to name the hosts at which it is dialled (subject alternative names), as
-//! for any TLS server; the same certificate is shown when the node dials.
+//! for any TLS server; the same certificate is shown when the node dials. A URI `iris://cluster/node`
+//! among these names says which node it is, see [`Identity`](crate::Identity); a certificate that has
+//! one is good for that [cluster](crate::NodeConfig::cluster) only.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -21,7 +23,9 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{ClientConfig, CommonState, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use webpki::EndEntityCert;
 
+use crate::acl;
 use crate::tcp::{self, Reading, Writing};
 use crate::transport::{Incoming, Link, Listener, Sink, Source, Transport};
 
@@ -222,21 +226,32 @@ impl About {
         }
         let address = stream.peer_addr()?;
         let leaf = state.peer_certificates().and_then(<[_]>::first);
-        let identity = leaf.map(|leaf| {
-            let digest = digest::digest(&digest::SHA256, leaf);
-            let mut text = "sha256:".to_owned();
-            for byte in digest.as_ref() {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{byte:02x}");
-            }
-            text
-        });
         Ok(Self {
             peer: address.to_string(),
-            identity: identity.into_iter().collect(),
+            identity: leaf.map_or_else(Vec::new, names_in),
             is_local: address.ip().is_loopback(),
         })
     }
+}
+
+/// Who a certificate is for: its URIs `iris://..`, its DNS names, and its own digest.
+fn names_in(leaf: &CertificateDer<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    // TLS has read it already.
+    if let Ok(certificate) = EndEntityCert::try_from(leaf) {
+        // What else is called a URI is none of ours, and what cannot stand in a log is no name.
+        let uris = certificate
+            .valid_uri_names()
+            .filter(|uri| uri.starts_with(acl::SCHEME) && !uri.contains(char::is_control));
+        names.extend(uris.chain(certificate.valid_dns_names()).map(str::to_owned));
+    }
+    let mut digest = acl::DIGEST.to_owned();
+    for byte in digest::digest(&digest::SHA256, leaf).as_ref() {
+        // Writing to a string cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    names.push(digest);
+    names
 }
 
 impl About {

@@ -113,7 +113,8 @@ impl std::fmt::Debug for Incoming {
 pub struct Link {
     /// Who is at the other end, for logs.
     pub peer: String,
-    /// Who the other end has proved to be, with a certificate: names of it.
+    /// Who the other end has proved to be, with a certificate or what the transport has in its
+    /// place: its names, and `sha256:` with the digest of the certificate in hexadecimal.
     pub identity: Vec<String>,
     /// Whether the other end is this machine itself.
     pub is_local: bool,

@@ -54,6 +54,9 @@ impl Runtime {
     }
 
     fn link_as(&self, a: Pid, b: Pid, kind: LinkKind) -> bool {
+        // Before the link: its exit signal, which may follow at once, is denied without.
+        #[cfg(feature = "mesh")]
+        self.tell_of_link(a, b, true);
         let inner = self.inner();
         inner.supervision.update(inner, |desk, todo| {
             desk.used = true;
@@ -69,7 +72,12 @@ impl Runtime {
     /// Ends the link between two processes; `false` if there was none. Nothing of it reaches
     /// either from now on, though an EXIT message may be in a mailbox already.
     pub fn unlink(&self, a: Pid, b: Pid) -> bool {
-        self.supervision().lock().links.unlink(a, b)
+        let unlinked = self.supervision().lock().links.unlink(a, b);
+        #[cfg(feature = "mesh")]
+        if unlinked {
+            self.tell_of_link(a, b, false);
+        }
+        unlinked
     }
 
     /// Whether `pid` gets EXIT messages instead of ending with those that it is linked to;

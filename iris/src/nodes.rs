@@ -39,12 +39,12 @@ use iris_mesh::{Node, Tcp, Transport};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub use iris_mesh::{
+    Acl, Expose, Identity, Member, Membership, MeshError, Names, NodeConfig, NotSpawned, Peers,
+    Rights, Rule, Secret, StaticList, Swim, Tls, TlsError,
+};
 #[cfg(feature = "authority")]
 pub use iris_mesh::{Authority, AuthorityError, Issued};
-pub use iris_mesh::{
-    Expose, Member, Membership, MeshError, NodeConfig, NotSpawned, Secret, StaticList, Swim, Tls,
-    TlsError,
-};
 #[cfg(feature = "nats")]
 pub use iris_mesh::{Nats, NatsAuth, NatsConfig, NatsError, NatsPresence, NatsTls};
 
@@ -362,6 +362,23 @@ impl Runtime {
         }
         let address = address.to_owned();
         self.begin(|own| async move { own.node()?.stand_in(&address, pid).await })
+    }
+
+    /// Tells other nodes of a link between two processes, if one of them stands for one of theirs.
+    pub(crate) fn tell_of_link(&self, a: Pid, b: Pid, linked: bool) {
+        if self.inner().mesh.node.get().is_none() {
+            return;
+        }
+        for (ours, theirs) in [(a, b), (b, a)] {
+            let behavior = self.newest_behavior(theirs);
+            if let Some(remote) = behavior.as_deref().and_then(stand_in::remote_of) {
+                if linked {
+                    remote.link(ours);
+                } else {
+                    remote.unlink(ours);
+                }
+            }
+        }
     }
 
     /// Whether a process stands for one of another node.

@@ -90,8 +90,8 @@ const CRATES: [Rule; 14] = [
         name: "iris-mesh",
         floor: 2,
         iris: &["iris-core", "iris-wire"],
-        // ring: the handshake's HMAC, the same ring that tokio-rustls brings; rand: what foca draws
-        // from; rcgen: certificates of one's own; futures-core: the trait of async-nats's
+        // ring: the handshake's HMAC, and rustls-webpki: the names in certificates, the same that
+        // tokio-rustls brings; rand: what foca draws from; rcgen: certificates of one's own; futures-core: the trait of async-nats's
         // subscriptions, which can be read by nothing else.
         outside: &[
             "async-nats",
@@ -102,6 +102,7 @@ const CRATES: [Rule; 14] = [
             "rand",
             "rcgen",
             "ring",
+            "rustls-webpki",
             "tokio",
             "tokio-rustls",
             "tracing",

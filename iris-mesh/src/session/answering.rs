@@ -83,7 +83,7 @@ impl Session {
         deadline_ms: u32,
         data: Bytes,
     ) {
-        if !self.shared.exports.allows(local, dst) {
+        if !self.may_reach(local, dst) {
             self.shared.denied();
             return self.reply(req, answer::denied());
         }

@@ -9,7 +9,7 @@ use iris_wire::Event;
 use iris_wire::connection::{Cost, LinkError, LinkId};
 use iris_wire::frame::{Frame, Message, Name, Refused};
 
-use super::{Session, Turn, Watched, resolved};
+use super::{Session, Turn, Unresolved, Watched, resolved};
 use crate::clock;
 use crate::held_up::Held;
 use crate::local::{Delivered, Local, NodeEvent, answer};
@@ -62,7 +62,10 @@ impl Session {
                     costs.push(cost);
                 }
             }
-            Event::Signal { frame, .. } => self.signalled(local, frame),
+            Event::Signal { seq, frame } => match frame {
+                Frame::Exit { from, to, exit } => self.exit_asked(local, seq, from, to, exit),
+                frame => self.signalled(local, frame),
+            },
             Event::Ready { resumed, .. } => {
                 self.room.notify_waiters();
                 if !resumed {
@@ -115,11 +118,14 @@ impl Session {
     ) -> Option<Cost> {
         match message {
             Message::Send { dst, data, .. } => {
-                if turn.allowed == Some(dst) || self.shared.exports.allows(local, dst) {
+                if turn.allowed == Some(dst) || self.may_reach(local, dst) {
                     turn.allowed = Some(dst);
                     return self.deliver(local, seq, dst, data, cost);
                 }
                 self.refuse(seq, Some(dst), Refused::Denied);
+            }
+            Message::SendName { name, .. } if !self.rights().send.includes(name.as_str()) => {
+                self.refuse(seq, None, Refused::Denied);
             }
             Message::SendName { name, data, .. } => match local.whereis(name.as_str()) {
                 Some(dst) => return self.deliver(local, seq, dst, data, cost),
@@ -240,12 +246,10 @@ impl Session {
                     local.close_stand_in(stand_in.pid, exit);
                 }
             }
-            Frame::Exit { from, to, exit } => {
-                if self.shared.exports.allows(local, to) {
-                    local.exit_signal(self.known_stand_in(from), to, exit);
-                } else {
-                    self.shared.denied();
-                }
+            Frame::Link { from, to } => self.linked(local, from, to),
+            Frame::Unlink { id, from, to } => {
+                self.lock().linked.unlink(from, to);
+                self.signal(Frame::UnlinkAck { id, from, to }, None);
             }
             Frame::Resolve { req, name } => self.resolve_for(local, req, &name),
             Frame::Resolved {
@@ -253,7 +257,10 @@ impl Session {
             } => {
                 let waiting = self.lock().resolving.remove(&req);
                 if let Some(waiting) = waiting {
-                    let found = pid.filter(|_| status == resolved::FOUND);
+                    let found = match status {
+                        resolved::DENIED => Err(Unresolved::Denied),
+                        _ => Ok(pid.filter(|_| status == resolved::FOUND)),
+                    };
                     // Who asked may have given up.
                     let _ = waiting.send(found);
                 }
@@ -281,8 +288,30 @@ impl Session {
         self.lock().stand_ins.get(&pid).map(|known| known.pid)
     }
 
+    /// Whether the peer may reach a process at all.
+    pub(super) fn may_reach(&self, local: &dyn Local, pid: Pid) -> bool {
+        self.shared.exports.allows(local, pid) && self.rights().reach(|| local.names_of(pid))
+    }
+
+    fn linked(&self, local: &dyn Local, from: Pid, to: Pid) {
+        // Where it is denied, so was the monitor that comes before it, and that is answered.
+        if !self.may_reach(local, to) || !self.lock().linked.link(from, to) {
+            self.shared.denied();
+        }
+    }
+
+    /// An exit signal of the peer: along a link, or with the right to send any.
+    fn exit_asked(&self, local: &dyn Local, seq: u64, from: Pid, to: Pid, exit: Exit) {
+        let linked = self.lock().linked.unlink(from, to);
+        if self.may_reach(local, to) && (linked || self.rights().exit) {
+            local.exit_signal(self.known_stand_in(from), to, exit);
+        } else {
+            self.refuse(seq, Some(to), Refused::Denied);
+        }
+    }
+
     fn monitored(&self, local: &dyn Local, reference: u64, watcher: Pid, target: Pid) {
-        if !self.shared.exports.allows(local, target) {
+        if !self.may_reach(local, target) {
             self.shared.denied();
             let frame = Frame::Down {
                 monitor: reference,
@@ -309,13 +338,18 @@ impl Session {
     }
 
     fn resolve_for(&self, local: &dyn Local, req: u64, name: &Name) {
-        let pid = local.whereis(name.as_str());
+        let allowed = self.rights().resolve.includes(name.as_str());
+        if !allowed {
+            self.shared.denied();
+        }
+        let pid = local.whereis(name.as_str()).filter(|_| allowed);
         if let Some(pid) = pid {
             self.shared.exports.give(local, pid);
         }
         let status = match pid {
             Some(_) => resolved::FOUND,
-            None => resolved::NONE,
+            None if allowed => resolved::NONE,
+            None => resolved::DENIED,
         };
         let frame = Frame::Resolved {
             req,

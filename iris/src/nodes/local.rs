@@ -94,6 +94,12 @@ impl Local for Ours {
         })
     }
 
+    fn names_of(&self, pid: Pid) -> Vec<String> {
+        let runtime = self.runtime();
+        let known = runtime.map(|runtime| runtime.inner().registry.names_of(pid));
+        known.map_or_else(Vec::new, |(names, paths)| [names, paths].concat())
+    }
+
     fn is_alive(&self, pid: Pid) -> bool {
         self.runtime().is_some_and(|runtime| runtime.is_alive(pid))
     }

@@ -29,6 +29,12 @@ pub(super) fn is_one(behavior: &dyn Behavior) -> bool {
     (behavior as &dyn std::any::Any).is::<StandIn>()
 }
 
+/// What a behavior stands for, if that is what it does.
+pub(super) fn remote_of(behavior: &dyn Behavior) -> Option<&Remote> {
+    let stand_in = (behavior as &dyn std::any::Any).downcast_ref::<StandIn>()?;
+    Some(&stand_in.remote)
+}
+
 impl Behavior for StandIn {
     fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
         match message {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed helper is a failed test")]
 #![cfg(feature = "mesh")]
 
+mod acl;
 #[path = "../certificates/mod.rs"]
 mod certificates;
 mod downgrade;
@@ -21,7 +22,7 @@ use iris::prelude::*;
 use iris::{Message, NodeConfig, Receiver};
 
 /// Nothing takes so long, but on a machine that stands still.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn runtime() -> Runtime {
     Runtime::builder().workers(2).start().unwrap()

@@ -231,7 +231,7 @@ fn what_is_too_long_for_an_old_node_is_a_dead_letter() {
     let remote = rt.resolve_remote(&address, "abc").unwrap().unwrap();
     let (tell, told) = channel();
     rt.on_dead_letter(move |letter| {
-        let len = letter.message.as_user().map(|data| data.len());
+        let len = letter.message.as_user().map(bytes::Bytes::len);
         tell.send((letter.to, letter.reason, len)).ok();
     });
     rt.send(remote, vec![0; (1 << 20) + 1]).unwrap();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use iris::Pid;
 use iris::wire::connection::LinkId;
 use iris::wire::handshake::{Auth, Handshake, HandshakeConfig, Progress};
-use iris::wire::{Config, Connection, Event, Frame, Message, NodeId};
+use iris::wire::{Config, Connection, Event, Frame, Message, Name, NodeId};
 
 use super::PATIENCE;
 
@@ -94,6 +94,15 @@ impl Framed {
         let message = Message::Send {
             dst,
             src: None,
+            data: Bytes::from_static(data),
+        };
+        self.connection.send(message, None).unwrap();
+    }
+
+    pub(super) fn send_name(&mut self, name: &str, data: &'static [u8]) {
+        let message = Message::SendName {
+            src: None,
+            name: Name::try_from(name).unwrap(),
             data: Bytes::from_static(data),
         };
         self.connection.send(message, None).unwrap();
