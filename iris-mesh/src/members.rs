@@ -292,7 +292,9 @@ fn introduce(shared: &Arc<Shared>, node: NodeId) {
     if let Some(session) = shared.live_session(node)
         && session.begin_names()
     {
-        for frame in shared.members.names().snapshot() {
+        let rights = session.rights();
+        let may_know = |name: &str| rights.resolve.includes(name);
+        for frame in shared.members.names().snapshot(may_know) {
             session.send_names(frame);
         }
     }
@@ -311,10 +313,11 @@ fn publish(shared: &Arc<Shared>, change: Change) {
         shared.exports.give(&*local, pid);
     }
     let frames = names::encode(false, [(&**name, *holder)]);
+    let told = name.clone();
     let conflict = shared.members.names().publish(change);
     shared.members.named.notify_waiters();
     for session in shared.sessions() {
-        if session.has_names() {
+        if session.has_names() && session.rights().resolve.includes(&told) {
             for frame in &frames {
                 session.send_names(frame.clone());
             }

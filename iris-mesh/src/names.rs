@@ -128,12 +128,10 @@ impl NameTable {
         }
     }
 
-    /// This node's own names, as a peer is told them at first.
-    pub(crate) fn snapshot(&self) -> Vec<Bytes> {
-        encode(
-            true,
-            self.own.iter().map(|(name, pid)| (&**name, Some(*pid))),
-        )
+    /// This node's own names, as a peer is told them at first: those that it may know of.
+    pub(crate) fn snapshot(&self, may_know: impl Fn(&str) -> bool) -> Vec<Bytes> {
+        let own = self.own.iter().filter(|(name, _)| may_know(name));
+        encode(true, own.map(|(name, pid)| (&**name, Some(*pid))))
     }
 
     /// What a peer has published. Returns names that several nodes have now, and whether all were

@@ -300,6 +300,28 @@ fn a_name_that_a_peer_may_not_publish_is_not_found() {
 }
 
 #[test]
+fn a_name_that_a_peer_may_not_look_up_is_not_told_to_it() {
+    let here = runtime_with(with_rules([rule("*", guest("public."))]));
+    let there = runtime();
+    let seed = here.listen("127.0.0.1:0").unwrap();
+    here.join_mesh([&seed]).unwrap();
+    ear(&here, "private.early").1.try_recv().unwrap_err();
+    ear(&here, "public.early").1.try_recv().unwrap_err();
+    there.listen("127.0.0.1:0").unwrap();
+    assert!(there.join_mesh([&seed]).unwrap());
+    let early = there.lookup_within("public.early", PATIENCE).unwrap();
+    assert!(early.is_some());
+    ear(&here, "private.late").1.try_recv().unwrap_err();
+    ear(&here, "public.late").1.try_recv().unwrap_err();
+    let late = there.lookup_within("public.late", PATIENCE).unwrap();
+    assert!(late.is_some());
+    let names = there.node().unwrap().names();
+    let mut names: Vec<_> = names.iter().map(|(name, ..)| &**name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["public.early", "public.late"]);
+}
+
+#[test]
 fn what_a_node_calls_itself_counts_only_with_a_secret() {
     let rules = || [rule("trusted", Rights::ADMITTED)];
     for secret in [false, true] {
