@@ -8,8 +8,8 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use ring::digest;
@@ -53,6 +53,9 @@ pub enum TlsError {
         /// What is wrong.
         why: String,
     },
+    /// To be read again, and they were given as texts.
+    #[error("the certificates were not read from files, so there is nothing to read again")]
+    NoFiles,
     /// They do not fit.
     #[error("the certificates cannot be used: {0}")]
     Unfit(#[from] tokio_rustls::rustls::Error),
@@ -61,6 +64,8 @@ pub enum TlsError {
 /// TCP with mutual TLS 1.3.
 pub struct Tls {
     ends: Arc<RwLock<Ends>>,
+    /// Where the certificates were read: authority, certificate, key.
+    files: Mutex<Option<[PathBuf; 3]>>,
 }
 
 #[derive(Clone)]
@@ -79,6 +84,7 @@ impl Tls {
     pub fn from_pem(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Ok(Self {
             ends: Arc::new(RwLock::new(ends(authority, certificate, key)?)),
+            files: Mutex::new(None),
         })
     }
 
@@ -92,14 +98,50 @@ impl Tls {
         certificate: impl AsRef<Path>,
         key: impl AsRef<Path>,
     ) -> Result<Self, TlsError> {
-        Self::from_pem(
-            &read(authority.as_ref())?,
-            &read(certificate.as_ref())?,
-            &read(key.as_ref())?,
-        )
+        let files = [authority.as_ref(), certificate.as_ref(), key.as_ref()];
+        let [authority, certificate, key] = read_all(files)?;
+        let tls = Self::from_pem(&authority, &certificate, &key)?;
+        *tls.files() = Some(files.map(Path::to_owned));
+        Ok(tls)
     }
 
-    /// Goes on with other certificates; connections that there are stay.
+    fn files(&self) -> MutexGuard<'_, Option<[PathBuf; 3]>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the files again, which have been renewed. As [`replace`](Self::replace).
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::NoFiles`], and as [`from_files`](Self::from_files); nothing has changed then.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let files = self.files().clone().ok_or(TlsError::NoFiles)?;
+        let [authority, certificate, key] = &files;
+        self.replace_from_files(authority, certificate, key)
+    }
+
+    /// As [`replace`](Self::replace), from files, which [`reload`](Self::reload) reads from then on.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_files`](Self::from_files); nothing has changed then.
+    pub fn replace_from_files(
+        &self,
+        authority: impl AsRef<Path>,
+        certificate: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<(), TlsError> {
+        let files = [authority.as_ref(), certificate.as_ref(), key.as_ref()];
+        let [authority, certificate, key] = read_all(files)?;
+        self.replace(&authority, &certificate, &key)?;
+        *self.files() = Some(files.map(Path::to_owned));
+        Ok(())
+    }
+
+    /// Goes on with other certificates: for connections that are made from now on, those of lost
+    /// links that are dialled again included. Connections that there are stay. To change the
+    /// authority, first have all nodes trust both, then issue the new certificates, then take the old
+    /// authority out.
     ///
     /// # Errors
     ///
@@ -121,6 +163,11 @@ impl Tls {
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
+}
+
+fn read_all(files: [&Path; 3]) -> Result<[Vec<u8>; 3], TlsError> {
+    let [authority, certificate, key] = files;
+    Ok([read(authority)?, read(certificate)?, read(key)?])
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
