@@ -424,8 +424,11 @@ impl<P, R> Mailbox<P, R> {
             return Some(Refusal::Closed);
         }
         let capacity = self.capacity.load(Ordering::Relaxed);
-        // What is popped after this look only makes more room.
+        // What is popped after this look only makes more room. There are no more nodes than
+        // `COUNT_MASK`: with that bound it is never full, and the runner's line, which it writes for
+        // each message, is left alone.
         let full = capacity != 0
+            && capacity & COUNT_MASK != COUNT_MASK
             && room == Room::Bounded
             && waiting(word, self.runner.popped()) >= capacity & COUNT_MASK;
         full.then_some(Refusal::Full)

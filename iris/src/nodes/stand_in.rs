@@ -9,9 +9,9 @@ use iris_mesh::{Remote, Unsent};
 
 use crate::runtime::RuntimeRef;
 
-/// Messages that may wait at a stand-in while the connection takes them: as many as wait there. What
-/// it does not take at once is taken soon.
-pub(super) const ROOM: NonZeroU32 = NonZeroU32::new(1 << 16).expect("not zero");
+/// Messages that may wait at a stand-in while the connection takes them: any number. They soon wait
+/// there, and a bound that could be met would cost each send a look at the other thread's counter.
+pub(super) const ROOM: NonZeroU32 = NonZeroU32::MAX;
 
 /// Messages that may wait while the connection takes none: more would pile up for as long as the
 /// peer does not read, so who sends is to wait. Not one at a time on both sides of one number,
