@@ -68,7 +68,8 @@ pub struct NodeConfig {
     /// Where nodes of the mesh that it joins can dial it; the address that was bound unless given.
     pub advertise: Option<String>,
     /// What peers may do, by who they have proved to be; unless given, whoever is admitted may do
-    /// what [`Rights::ADMITTED`](crate::Rights::ADMITTED) says.
+    /// what [`Rights::ADMITTED`](crate::Rights::ADMITTED) says, and what
+    /// [`allow_spawn`](Self::allow_spawn) adds.
     pub acl: Option<Acl>,
     /// Peers that are refused whatever they prove, such as those whose keys were stolen.
     pub deny: Vec<Peers>,
@@ -77,7 +78,8 @@ pub struct NodeConfig {
     pub insecure: bool,
     /// Which local processes peers may reach.
     pub expose: Expose,
-    /// Whether peers may start processes of the behaviors that are registered here.
+    /// Whether peers may start processes of the behaviors that are registered here; with an
+    /// [`acl`](Self::acl) its `spawn` rights say so instead.
     pub allow_spawn: bool,
     /// Whether peers with the original packets are served that are not on this machine.
     pub allow_legacy: bool,

@@ -8,7 +8,8 @@ use iris_wire::NodeId;
 use iris_wire::frame::ErrorCode;
 use iris_wire::handshake::Peer;
 
-use crate::acl::{Acl, Identity, Peers, Rights};
+use crate::acl::{Acl, Identity, Names, Peers, Rights};
+use crate::config::NodeConfig;
 use crate::node::{Node, Shared};
 
 /// The rules of a node.
@@ -17,6 +18,8 @@ pub(crate) struct Guard {
     /// Counts changes, so that who has looked need not look again.
     version: AtomicU64,
     rules: Mutex<Rules>,
+    /// What a peer may do without rules.
+    admitted: Rights,
 }
 
 #[derive(Debug)]
@@ -26,10 +29,18 @@ struct Rules {
 }
 
 impl Guard {
-    pub(crate) fn new(acl: Option<Acl>, deny: Vec<Peers>) -> Self {
+    pub(crate) fn new(config: &NodeConfig) -> Self {
+        let mut admitted = Rights::ADMITTED;
+        if config.allow_spawn {
+            admitted.spawn = Names::Everything;
+        }
         Self {
             version: AtomicU64::new(1),
-            rules: Mutex::new(Rules { acl, deny }),
+            rules: Mutex::new(Rules {
+                acl: config.acl.clone(),
+                deny: config.deny.clone(),
+            }),
+            admitted,
         }
     }
 
@@ -49,7 +60,7 @@ impl Guard {
         let rules = self.rules();
         match &rules.acl {
             Some(acl) => acl.rights(peer),
-            None => Rights::ADMITTED,
+            None => self.admitted.clone(),
         }
     }
 

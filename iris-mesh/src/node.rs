@@ -151,7 +151,7 @@ impl Node {
                 half_open: config.max_unproven,
                 half_open_of_one: config.max_unproven_per_ip,
             }),
-            guard: Guard::new(config.acl.clone(), config.deny.clone()),
+            guard: Guard::new(&config),
             config,
             transport,
             incarnation,

@@ -601,6 +601,10 @@ impl State {
     }
 }
 
+/// The session is over.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
 /// Why a name was not looked up.
 #[derive(Debug)]
 pub(crate) enum Unresolved {

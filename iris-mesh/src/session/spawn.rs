@@ -92,7 +92,7 @@ impl Session {
         init: Bytes,
     ) {
         let refused = |why| self.signal(spawned(req, Err(why)), None);
-        if !self.shared.config.allow_spawn {
+        if !self.rights().spawn.includes(behavior.as_str()) {
             self.shared.denied();
             return refused(NotSpawned::Denied);
         }

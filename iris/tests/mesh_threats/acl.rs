@@ -276,6 +276,47 @@ fn rules_say_who_publishes_which_name_and_starts_what() {
 }
 
 #[test]
+fn a_peer_starts_what_its_rule_names() {
+    for (config, expected) in [
+        (NodeConfig::default(), [false, false]),
+        (
+            NodeConfig {
+                allow_spawn: true,
+                ..NodeConfig::default()
+            },
+            [true, true],
+        ),
+        (
+            NodeConfig {
+                // The rules alone count.
+                allow_spawn: true,
+                ..with_rules([rule(
+                    "*",
+                    Rights {
+                        spawn: under("worker"),
+                        ..Rights::ADMITTED
+                    },
+                )])
+            },
+            [true, false],
+        ),
+    ] {
+        let here = runtime_with(config);
+        for name in ["worker", "shell"] {
+            here.register_behavior(name, |rt, _| {
+                Ok(rt.spawn(handler(|_, _| Step::Done)).start()?)
+            });
+        }
+        let address = here.listen("127.0.0.1:0").unwrap();
+        let there = runtime();
+        let started = ["worker", "shell"].map(|it| there.spawn_on(&address, it, &b""[..]).is_ok());
+        assert_eq!(started, expected);
+        let refused = expected.iter().filter(|allowed| !**allowed).count();
+        assert_eq!(here.node().unwrap().denied(), refused as u64);
+    }
+}
+
+#[test]
 fn a_name_that_a_peer_may_not_publish_is_not_found() {
     let here = runtime_with(with_rules([rule(
         "*",
