@@ -71,6 +71,20 @@ pub(crate) async fn accept(shared: Arc<Shared>, incoming: Incoming, pass: Pass) 
     }
 }
 
+/// What a link tells of the other end.
+struct Proof {
+    identity: Vec<String>,
+    binding: Vec<u8>,
+}
+
+fn apart(link: Link) -> (Proof, Halves) {
+    let proof = Proof {
+        identity: link.identity,
+        binding: link.binding,
+    };
+    (proof, (link.source, link.sink))
+}
+
 /// A dialler with the original packets.
 pub(crate) struct Serve {
     pub(crate) server: LegacyServer,
@@ -82,7 +96,7 @@ pub(crate) struct Serve {
 
 async fn greet(shared: &Arc<Shared>, link: Link, mut pass: Pass) -> Result<Option<Serve>, Refused> {
     let is_local = link.is_local;
-    let mut halves: Halves = (link.source, link.sink);
+    let (proof, mut halves) = apart(link);
     let mut sniff = Sniff::new();
     let sniffed = loop {
         let input = halves.0.receive().await?.ok_or_else(end_of_file)?;
@@ -121,7 +135,7 @@ async fn greet(shared: &Arc<Shared>, link: Link, mut pass: Pass) -> Result<Optio
             }
         }
     };
-    framed_accept(shared, halves, rest, pass, &link.identity).await?;
+    framed_accept(shared, halves, rest, pass, &proof).await?;
     Ok(None)
 }
 
@@ -134,9 +148,9 @@ async fn framed_accept(
     mut halves: Halves,
     rest: Bytes,
     mut pass: Pass,
-    proven: &[String],
+    proof: &Proof,
 ) -> Result<(), Refused> {
-    let config = shared.handshake();
+    let config = shared.handshake(&proof.binding);
     let made = Handshake::accept(clock::now(), config.clone(), shared.nonce());
     let mut handshake = made.map_err(|error| Refused::Other(error.to_string()))?;
     let mut input = rest;
@@ -152,7 +166,7 @@ async fn framed_accept(
                 if !pass.become_session() {
                     return Ok(());
                 }
-                let identity = shared.identify(proven, &peer);
+                let identity = shared.identify(&proof.identity, &peer);
                 if let Err(why) = shared.vet(peer.node_id, &identity) {
                     shared.denied();
                     let why = format!("you are {identity}, {why}");
@@ -211,12 +225,12 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
     };
     let once = async || {
         let link = shared.transport.connect(address).await.map_err(failed)?;
-        let (proven, halves): (_, Halves) = (link.identity, (link.source, link.sink));
+        let (proof, halves) = apart(link);
         if shared.transport.is_secure() || shared.config.secret.is_some() {
             // Nothing else would do, and who answers otherwise is none of ours.
-            return framed_dial(shared, address, halves, Bytes::new(), &proven).await;
+            return framed_dial(shared, address, halves, Bytes::new(), &proof).await;
         }
-        upgrade(shared, address, halves, &proven).await
+        upgrade(shared, address, halves, &proof).await
     };
     let all = async {
         for pause in AGAIN {
@@ -296,7 +310,7 @@ async fn upgrade(
     shared: &Arc<Shared>,
     address: &str,
     mut halves: Halves,
-    proven: &[String],
+    proof: &Proof,
 ) -> Result<Reached, MeshError> {
     let failed = |cause| MeshError::Connect {
         address: address.to_owned(),
@@ -322,7 +336,7 @@ async fn upgrade(
         match client.poll_event() {
             Some(ClientEvent::Upgraded(_)) => {
                 let rest = client.into_rest();
-                return framed_dial(shared, address, halves, rest, proven).await;
+                return framed_dial(shared, address, halves, rest, proof).await;
             }
             Some(_) => {
                 let peer = shared.legacy_peer(address, client, halves);
@@ -338,7 +352,7 @@ async fn framed_dial(
     address: &str,
     mut halves: Halves,
     rest: Bytes,
-    proven: &[String],
+    proof: &Proof,
 ) -> Result<Reached, MeshError> {
     let io = |cause| MeshError::Connect {
         address: address.to_owned(),
@@ -348,7 +362,7 @@ async fn framed_dial(
         address: address.to_owned(),
         cause,
     };
-    let config: HandshakeConfig = shared.handshake();
+    let config: HandshakeConfig = shared.handshake(&proof.binding);
     let made = Handshake::dial(clock::now(), config.clone(), shared.nonce());
     let mut handshake = made.map_err(|error| handshake_failed(error.into()))?;
     say(&mut handshake, &mut halves).await.map_err(io)?;
@@ -377,7 +391,7 @@ async fn framed_dial(
                 }
                 Ok(Progress::Done(link)) => {
                     let peer = link.peer.clone();
-                    let identity = shared.identify(proven, &peer);
+                    let identity = shared.identify(&proof.identity, &peer);
                     let refused = |why: &str| MeshError::Refused {
                         address: address.to_owned(),
                         peer: identity.to_string(),

@@ -146,11 +146,11 @@ impl Default for NodeConfig {
 }
 
 impl NodeConfig {
-    pub(crate) fn auth(&self, secure_transport: bool) -> Auth {
+    pub(crate) fn auth(&self, secure_transport: bool, binding: &[u8]) -> Auth {
         match &self.secret {
             Some(secret) => Auth::Psk {
                 key: Arc::new(secret.clone()),
-                binding: Vec::new(),
+                binding: binding.to_vec(),
             },
             None if secure_transport => Auth::Tls,
             None => Auth::Open,

@@ -66,6 +66,7 @@ fn link(stream: DuplexStream, peer: &str) -> Link {
     Link {
         peer: peer.to_owned(),
         identity: Vec::new(),
+        binding: Vec::new(),
         is_local: true,
         source: Box::new(Reading::new(read)),
         sink: Box::new(Writing(write)),

@@ -515,8 +515,9 @@ impl Shared {
         })
     }
 
-    pub(crate) fn handshake(&self) -> HandshakeConfig {
-        let auth = self.config.auth(self.transport.is_secure());
+    /// For a link with this [binding](crate::Link::binding).
+    pub(crate) fn handshake(&self, binding: &[u8]) -> HandshakeConfig {
+        let auth = self.config.auth(self.transport.is_secure(), binding);
         let mut config = HandshakeConfig::new(self.node_id, self.incarnation, auth);
         let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         config.hello.features = FEATURES;

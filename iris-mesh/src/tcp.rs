@@ -96,6 +96,7 @@ pub(crate) fn link(stream: TcpStream) -> io::Result<Link> {
     Ok(Link {
         peer: peer.to_string(),
         identity: Vec::new(),
+        binding: Vec::new(),
         is_local: peer.ip().is_loopback(),
         source: Box::new(Reading::new(read)),
         sink: Box::new(Writing(write)),

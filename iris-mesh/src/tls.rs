@@ -32,6 +32,9 @@ use crate::transport::{Incoming, Link, Listener, Sink, Source, Transport};
 /// What both ends must want to speak.
 const ALPN: &[u8] = b"iris/2";
 
+/// What the proof of a secret is bound to the connection with.
+const EXPORTER: &[u8] = b"EXPORTER-iris-mesh/2";
+
 /// Why certificates cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -242,7 +245,8 @@ impl Transport for Tls {
         let connector = self.ends().connector;
         let stream = connector.connect(name, stream).await?;
         let (tcp, state) = stream.get_ref();
-        let about = About::of(tcp, state)?;
+        let binding = state.export_keying_material([0; 32], EXPORTER, None);
+        let about = About::of(tcp, state, binding)?;
         let (read, write) = split(stream);
         Ok(about.link(Box::new(Reading::new(read)), Box::new(Writing(write))))
     }
@@ -262,11 +266,16 @@ fn host_of(address: &str) -> &str {
 struct About {
     peer: String,
     identity: Vec<String>,
+    binding: [u8; 32],
     is_local: bool,
 }
 
 impl About {
-    fn of(stream: &TcpStream, state: &CommonState) -> io::Result<Self> {
+    fn of(
+        stream: &TcpStream,
+        state: &CommonState,
+        binding: Result<[u8; 32], tokio_rustls::rustls::Error>,
+    ) -> io::Result<Self> {
         if state.alpn_protocol() != Some(ALPN) {
             let text = "the other end does not speak the mesh protocol over TLS";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
@@ -276,6 +285,7 @@ impl About {
         Ok(Self {
             peer: address.to_string(),
             identity: leaf.map_or_else(Vec::new, names_in),
+            binding: binding.map_err(io::Error::other)?,
             is_local: address.ip().is_loopback(),
         })
     }
@@ -306,6 +316,7 @@ impl About {
         Link {
             peer: self.peer,
             identity: self.identity,
+            binding: self.binding.to_vec(),
             is_local: self.is_local,
             source,
             sink,
@@ -335,7 +346,8 @@ impl Listener for Accepting {
             stream.set_nodelay(true)?;
             let stream = acceptor.accept(stream).await?;
             let (tcp, state) = stream.get_ref();
-            let about = About::of(tcp, state)?;
+            let binding = state.export_keying_material([0; 32], EXPORTER, None);
+            let about = About::of(tcp, state, binding)?;
             let (read, write) = split(stream);
             Ok(about.link(Box::new(Reading::new(read)), Box::new(Writing(write))))
         };

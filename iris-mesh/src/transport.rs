@@ -116,6 +116,10 @@ pub struct Link {
     /// Who the other end has proved to be, with a certificate or what the transport has in its
     /// place: its names, and `sha256:` with the digest of the certificate in hexadecimal.
     pub identity: Vec<String>,
+    /// What only the two ends of this connection know, such as a TLS exporter: a proof of a secret
+    /// holds for this connection then, and not for another that somebody in between has made of it.
+    /// Empty if there is nothing.
+    pub binding: Vec<u8>,
     /// Whether the other end is this machine itself.
     pub is_local: bool,
     /// What the peer sends.

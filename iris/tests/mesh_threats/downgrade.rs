@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iris::NodeConfig;
-use iris::mesh::{Incoming, Link, Listener, Tcp, Tls, Transport};
+use iris::mesh::{Incoming, Link, Listener, Sink, Source, Tcp, Tls, Transport};
 
 use super::certificates::Authority;
 use super::raw::{answering, connect, resolve};
@@ -112,4 +112,51 @@ fn a_session_that_is_cut_does_not_step_down_when_it_is_dialled_again() {
     tap.is_honest();
     let answer = there.ask(remote, &b"still"[..]).wait().unwrap();
     assert_eq!(&answer[..], b"still");
+}
+
+/// Somebody in the middle who has a certificate of the authority, and not the secret.
+async fn relay(tls: Arc<Tls>, mut listener: Box<dyn Listener>, target: String) {
+    async fn carry(mut source: Box<dyn Source>, mut sink: Box<dyn Sink>) {
+        while let Ok(Some(bytes)) = source.receive().await {
+            if sink.send(&mut vec![bytes]).await.is_err() {
+                return;
+            }
+        }
+    }
+    while let Ok(incoming) = listener.accept().await {
+        let (Ok(near), Ok(far)) = (incoming.open.await, tls.connect(&target).await) else {
+            continue;
+        };
+        tokio::spawn(carry(near.source, far.sink));
+        tokio::spawn(carry(far.source, near.sink));
+    }
+}
+
+#[test]
+fn who_is_in_the_middle_cannot_pass_the_proof_of_a_secret_on() {
+    let authority = Authority::new();
+    let certificates = || {
+        let [authority, certificate, key] = authority.issue(&["127.0.0.1"]);
+        Arc::new(Tls::from_pem(&authority, &certificate, &key).unwrap())
+    };
+    let [here, there] = [(), ()].map(|()| {
+        let rt = runtime();
+        rt.configure_mesh_over(with_secret(b"key"), certificates());
+        rt
+    });
+    echo(&here);
+    let address = here.listen("127.0.0.1:0").unwrap();
+    let middle = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let tls = certificates();
+    let listener = middle.block_on(tls.listen("127.0.0.1:0")).unwrap();
+    let at_middle = listener.local_address();
+    middle.spawn(relay(tls, listener, address.clone()));
+    let error = there.resolve_remote(&at_middle, "echo").unwrap_err();
+    assert!(error.to_string().contains("(auth)"), "{error}");
+    assert!(there.resolve_remote(&address, "echo").unwrap().is_some());
+    middle.shutdown_background();
 }
