@@ -130,11 +130,6 @@ impl Node {
         self.rights(peer).spawn.includes(behavior)
     }
 
-    /// Whether peers have to prove who they are, with certificates or a secret.
-    pub fn proves_peers(&self) -> bool {
-        self.shared.transport.is_secure() || self.shared.config.secret.is_some()
-    }
-
     /// Who a peer that there is a session with has proved to be.
     pub fn identity(&self, node: NodeId) -> Option<Identity> {
         let session = self.shared.live_session(node)?;

@@ -207,15 +207,20 @@ impl Node {
         };
         let proven = shared.transport.is_secure() || shared.config.secret.is_some();
         let private = shared.transport.is_private(address);
-        if !proven && !insecure && !private.await.map_err(failed)? {
+        let open = !proven && !private.await.map_err(failed)?;
+        if open && !insecure {
             return Err(MeshError::Insecure {
                 address: address.to_owned(),
             });
         }
         let listener = shared.transport.listen(address).await.map_err(failed)?;
         let bound = listener.local_address();
-        if !proven && insecure {
-            tracing::warn!(address = %bound, "peers need not prove who they are");
+        if open {
+            tracing::warn!(
+                address = %bound,
+                "anybody who reaches this address can send to processes here: peers need not prove \
+                 who they are (mend: certificates, or a secret)"
+            );
         }
         shared.bound.get_or_init(|| bound.clone());
         shared.spawn(accept_all(shared.clone(), listener));

@@ -43,6 +43,7 @@
 //! | [`doctor`] | what `python -m iris doctor` asks |
 //! | [`offload`] | compiled functions as Python objects |
 
+mod acl;
 mod actor;
 mod aio;
 mod allocator;

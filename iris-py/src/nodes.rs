@@ -62,16 +62,22 @@ impl PyRuntime {
         nats: Option<nats::Settings<'_>>,
     ) -> PyResult<()> {
         let runtime = self.runtime(py)?;
-        let configured = match (nats, tls) {
+        // With NATS they are for the connection to the server.
+        let tls = tls
+            .filter(|_| nats.is_none())
+            .map(|[authority, certificate, key]| {
+                let tls = Tls::from_files(authority, certificate, key);
+                tls.map(Arc::new)
+                    .map_err(|error| PyValueError::new_err(error.to_string()))
+            });
+        let tls = tls.transpose()?;
+        let configured = match (nats, tls.clone()) {
             (Some(nats), _) => nats::configure(runtime, config, nats)?,
             (None, None) => runtime.configure_mesh(config),
-            (None, Some([authority, certificate, key])) => {
-                let tls = Tls::from_files(authority, certificate, key)
-                    .map_err(|error| PyValueError::new_err(error.to_string()))?;
-                runtime.configure_mesh_over(config, Arc::new(tls))
-            }
+            (None, Some(tls)) => runtime.configure_mesh_over(config, tls),
         };
         if configured {
+            *self.tls() = tls;
             return Ok(());
         }
         Err(PyRuntimeError::new_err(
@@ -87,19 +93,32 @@ impl PyRuntime {
     ///
     /// `name` is what it calls itself in the logs of others, `cluster` what nodes must have in
     /// common to talk. `advertise` is the address at which nodes of a mesh can dial it, if that is not
-    /// the one that `listen` returns. `secret` (bytes, 32 random ones) is a key that peers must know. `tls` has the
-    /// paths of three PEM files: the authority that peers' certificates are checked against, the
-    /// node's own certificate, which names the hosts at which it is dialled, and its key. Without
-    /// either a node listens on this machine only unless `insecure=True`. `expose` is `"named"`: peers
-    /// reach actors that have a name, and those whose pid this node has given out; or `"all"`.
-    /// `allow_spawn` lets
-    /// peers start what is registered with `register_behavior`. `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
+    /// the one that `listen` returns. `secret` (bytes, 32 random ones) is a key that peers must know.
+    /// `tls` has the paths of three PEM files: the authority that peers' certificates are checked
+    /// against, the node's own certificate, which names the hosts at which it is dialled, and its key.
+    /// Without either a node listens on this machine only unless `insecure=True`. `expose` is
+    /// `"named"`: peers reach actors that have a name, and those whose pid this node has given out; or
+    /// `"all"`. `allow_spawn` lets peers start what is registered with `register_behavior`.
+    ///
+    /// `acl` says what peers may do, by who they have proved to be: a list of rules, of which the
+    /// first whose `"peers"` fits holds, such as `{"peers": "iris://prod/web-*", "send": ["public."],
+    /// "resolve": ["public."]}`. `"peers"` is the URI `iris://cluster/node` of a certificate, a DNS name
+    /// of one without, or with a secret the `name` that the peer goes by; `*` is any characters, and
+    /// alone everybody. `"send"` (and ask, monitor, link), `"resolve"`, `"register"` (publish for a
+    /// mesh) and `"spawn"` are `True`, `False` or prefixes of names; `"exit"` (exit signals without a
+    /// link) is a bool; what is left out is not granted. Without `acl` a peer may do all but spawn and
+    /// exit; with it, whom no rule fits nothing. `deny` lists peers that are refused, also by
+    /// `"sha256:.."`, the digest of one certificate.
+    ///
+    /// `allow_legacy` serves nodes of the earlier release from other machines, too. `heartbeat` is in
     /// seconds, 1 by default: a peer that is silent for three and a half times as long is gone.
     /// `resume`, 5 s by default, is for how long a lost connection may come back before all that
     /// hangs on it ends. `connect_timeout`, 5 s, is the most that a look-up takes. A peer
     /// whose Python makes no progress for `stalled_after`, 5 s, while actors there have messages, is
     /// reported as stalled (`watch_nodes`); its heartbeats do not need Python. `max_message`,
-    /// in bytes, is 64 MiB.
+    /// in bytes, is 64 MiB. `max_links`, 1,024, is how many connections of others may be open,
+    /// `max_unproven`, 256, how many of them may not have said who they are, and
+    /// `max_unproven_per_ip`, 16, from one address; more close the oldest.
     ///
     /// With `nats`, addresses of NATS servers such as `"nats://user:password@host:4222"` with commas
     /// between them, nodes reach each other through those: they `listen` and are dialled at
@@ -109,7 +128,7 @@ impl PyRuntime {
     ///
     /// Raises `RuntimeError` once the node has been used, or if NATS is not built in, `ValueError` for
     /// values out of range.
-    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, nats=None, nats_credentials=None, insecure=false, expose="named", allow_spawn=false, allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None))]
+    #[pyo3(signature = (*, name="", cluster="", advertise=None, secret=None, tls=None, nats=None, nats_credentials=None, insecure=false, expose="named", allow_spawn=false, allow_legacy=false, heartbeat=1.0, resume=5.0, connect_timeout=5.0, stalled_after=5.0, max_message=None, acl=None, deny=None, max_links=1024, max_unproven=256, max_unproven_per_ip=16))]
     #[expect(
         clippy::too_many_arguments,
         reason = "Python's keyword arguments, which it names"
@@ -133,6 +152,11 @@ impl PyRuntime {
         connect_timeout: f64,
         stalled_after: f64,
         max_message: Option<u32>,
+        acl: Option<&Bound<'_, PyAny>>,
+        deny: Option<&Bound<'_, PyAny>>,
+        max_links: usize,
+        max_unproven: usize,
+        max_unproven_per_ip: usize,
     ) -> PyResult<()> {
         for (what, text) in [("name", name), ("cluster", cluster)] {
             if text.len() > 255 {
@@ -140,6 +164,20 @@ impl PyRuntime {
                     "{what} must have 255 bytes at most, not {}",
                     text.len()
                 )));
+            }
+            if let Some(control) = text.chars().find(|c| c.is_control()) {
+                return Err(PyValueError::new_err(format!(
+                    "{what} must not have the control character {control:?}"
+                )));
+            }
+        }
+        for (what, limit) in [
+            ("max_links", max_links),
+            ("max_unproven", max_unproven),
+            ("max_unproven_per_ip", max_unproven_per_ip),
+        ] {
+            if limit == 0 {
+                return Err(PyValueError::new_err(format!("{what} must be at least 1")));
             }
         }
         if secret.is_some_and(<[u8]>::is_empty) {
@@ -150,6 +188,11 @@ impl PyRuntime {
             cluster: cluster.to_owned(),
             advertise,
             secret: secret.map(Secret::new),
+            acl: acl.map(crate::acl::acl).transpose()?,
+            deny: deny.map(crate::acl::deny).transpose()?.unwrap_or_default(),
+            max_links,
+            max_unproven,
+            max_unproven_per_ip,
             insecure,
             expose: self::expose(expose)?,
             allow_spawn,
@@ -404,6 +447,53 @@ impl PyRuntime {
     fn export(&self, py: Python<'_>, pid: u64) -> PyResult<()> {
         let (runtime, pid) = self.live_target(py, pid)?;
         runtime.export(pid).map_err(|error| error::mesh(py, &error))
+    }
+
+    /// Changes the rules of `configure_mesh(acl=..)`; `None`: there are none. They hold for all that
+    /// peers want from now on.
+    fn set_mesh_acl(&self, py: Python<'_>, acl: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let acl = acl.map(crate::acl::acl).transpose()?;
+        let node = self.runtime(py)?.node();
+        node.map_err(|error| error::mesh(py, &error))?.set_acl(acl);
+        Ok(())
+    }
+
+    /// Changes who is refused, `configure_mesh(deny=..)`. Connections with peers that are refused now
+    /// end at once.
+    fn set_mesh_deny(&self, py: Python<'_>, deny: &Bound<'_, PyAny>) -> PyResult<()> {
+        let deny = crate::acl::deny(deny)?;
+        let node = self.runtime(py)?.node();
+        let node = node.map_err(|error| error::mesh(py, &error))?;
+        py.detach(|| node.set_deny(deny));
+        Ok(())
+    }
+
+    /// How often a peer wanted what it may not have.
+    fn mesh_denied(&self, py: Python<'_>) -> PyResult<u64> {
+        let node = self.runtime(py)?.node();
+        Ok(node.map_err(|error| error::mesh(py, &error))?.denied())
+    }
+
+    /// Reads the certificates again, from the files of `configure_mesh(tls=..)` or from these. They
+    /// hold for connections that are made from now on; those that there are stay.
+    ///
+    /// Raises `ValueError` if they cannot be used, and nothing has changed then; `RuntimeError` if
+    /// the node has no certificates.
+    #[pyo3(signature = (tls=None))]
+    fn reload_tls(&self, py: Python<'_>, tls: Option<[PathBuf; 3]>) -> PyResult<()> {
+        self.runtime(py)?;
+        let known = self.tls().clone().ok_or_else(|| {
+            PyRuntimeError::new_err(
+                "this node has no certificates: configure_mesh(tls=..) comes first",
+            )
+        })?;
+        let read = py.detach(|| match tls {
+            None => known.reload(),
+            Some([authority, certificate, key]) => {
+                known.replace_from_files(authority, certificate, key)
+            }
+        });
+        read.map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// The nodes that there are connections to: pairs of an id and what they call themselves.

@@ -1,9 +1,10 @@
 //! The class `Runtime`.
 
 use std::mem::ManuallyDrop;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use iris::nodes::Tls;
 use iris::{Cohort, ExitReason, Pid, Runtime, TimerId};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -57,6 +58,8 @@ pub(crate) struct Parts {
     pub(crate) loop_cohort: Arc<Cohort>,
     pub(crate) own: OwnThreads,
     pub(crate) watchdog: Arc<Watchdog>,
+    /// The certificates of its node, if it has any.
+    tls: Mutex<Option<Arc<Tls>>>,
     /// Until the threads have ended.
     presence: Mutex<Option<Presence>>,
 }
@@ -90,6 +93,12 @@ impl PyRuntime {
     #[inline]
     pub(crate) fn target(&self, py: Python<'_>, raw: u64) -> PyResult<(&Runtime, Option<Pid>)> {
         Ok((self.runtime(py)?, Pid::from_raw(raw)))
+    }
+
+    /// The certificates of its node, if it has any.
+    pub(crate) fn tls(&self) -> MutexGuard<'_, Option<Arc<Tls>>> {
+        let tls = self.parts.tls.lock();
+        tls.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The runtime and a pid, for calls that need a live actor.
@@ -134,6 +143,7 @@ impl PyRuntime {
             loop_lane,
             loop_cohort,
             watchdog,
+            tls: Mutex::new(None),
             presence: Mutex::new(Some(presence)),
         });
         Ok(Self {

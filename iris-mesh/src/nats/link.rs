@@ -110,6 +110,7 @@ impl End {
         Link {
             peer: name,
             identity: Vec::new(),
+            binding: Vec::new(),
             // Where the peer is only NATS knows.
             is_local: false,
             source: Box::new(Reading {

@@ -53,6 +53,15 @@ _Message = bytes | PySystemMessage
 _Path = str | PathLike[str]
 _Factory = Callable[[], int]
 _Restart = Literal["permanent", "transient", "temporary"]
+
+class _Rule(TypedDict, total=False):
+    peers: str
+    send: bool | list[str]
+    resolve: bool | list[str]
+    register: bool | list[str]
+    spawn: bool | list[str]
+    exit: bool
+
 _OnError = Literal["crash", "resume"]
 
 class _Failure(TypedDict):
@@ -414,7 +423,16 @@ class Runtime:
         connect_timeout: float = 5.0,
         stalled_after: float = 5.0,
         max_message: int | None = None,
+        acl: Iterable[_Rule] | None = None,
+        deny: Iterable[str] | None = None,
+        max_links: int = 1024,
+        max_unproven: int = 256,
+        max_unproven_per_ip: int = 16,
     ) -> None: ...
+    def set_mesh_acl(self, acl: Iterable[_Rule] | None) -> None: ...
+    def set_mesh_deny(self, deny: Iterable[str]) -> None: ...
+    def mesh_denied(self) -> int: ...
+    def reload_tls(self, tls: tuple[_Path, _Path, _Path] | None = None) -> None: ...
     def listen(
         self,
         addr: str,
