@@ -214,8 +214,8 @@ impl Acl {
 #[derive(Debug, Default)]
 pub(crate) struct Linked(HashSet<(Pid, Pid)>);
 
-/// Links of one peer; more are refused.
-const MOST_LINKS: usize = 1 << 20;
+/// Links of one peer, and monitors; more are refused.
+pub(crate) const MOST_LINKS: usize = 1 << 20;
 
 impl Linked {
     /// `false`: it has too many.

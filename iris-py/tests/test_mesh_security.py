@@ -252,7 +252,9 @@ def test_only_certificates_are_renewed(rt: iris.Runtime) -> None:
 
 def test_nothing_in_the_package_reads_pickles() -> None:
     # `copyreg` tells pickle how an offloaded function is named; that writes, and reads nothing.
-    reads = re.compile(r"^\s*(?:import|from)\s+(?:pickle|marshal|shelve|dill)\b|\bloads\(|\beval\(|\bexec\(")
+    reads = re.compile(
+        r"^\s*(?:import|from)\s+(?:pickle|marshal|shelve|dill)\b|\bloads\(|\beval\(|\bexec\("
+    )
     files = list(PACKAGE.rglob("*.py"))
     assert len(files) > 10
     found = [

@@ -10,6 +10,7 @@ use iris_wire::connection::{Cost, LinkError, LinkId};
 use iris_wire::frame::{Frame, Message, Name, Refused};
 
 use super::{Session, Turn, Unresolved, Watched, resolved};
+use crate::acl::MOST_LINKS;
 use crate::clock;
 use crate::held_up::Held;
 use crate::local::{Delivered, Local, NodeEvent, answer};
@@ -311,7 +312,8 @@ impl Session {
     }
 
     fn monitored(&self, local: &dyn Local, reference: u64, watcher: Pid, target: Pid) {
-        if !self.may_reach(local, target) {
+        let too_many = self.lock().watches.len() >= MOST_LINKS;
+        if too_many || !self.may_reach(local, target) {
             self.shared.denied();
             let frame = Frame::Down {
                 monitor: reference,
