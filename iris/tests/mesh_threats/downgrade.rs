@@ -108,6 +108,10 @@ fn a_session_that_is_cut_does_not_step_down_when_it_is_dialled_again() {
     tap.cut();
     until("it has dialled again", || tap.count() > 2);
     assert_eq!(there.node().unwrap().peers(), []);
+    // It does not even ask whether it could.
+    let heard = tap.lied.lock().unwrap().clone();
+    assert_eq!(heard[0], 0x10, "{heard:?}");
+    assert!(!heard.windows(9).any(|it| it == b"iris.mesh"), "{heard:?}");
     // Once the way is honest again, so is the session.
     tap.is_honest();
     let answer = there.ask(remote, &b"still"[..]).wait().unwrap();

@@ -171,6 +171,8 @@ pub(super) struct Tap {
     ends: Arc<Mutex<Vec<TcpStream>>>,
     /// What new connections hear in place of the target.
     lie: Arc<Mutex<Option<&'static [u8]>>>,
+    /// How diallers began who heard it.
+    pub(super) lied: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Tap {
@@ -182,16 +184,20 @@ impl Tap {
             said: Arc::default(),
             ends: Arc::default(),
             lie: Arc::default(),
+            lied: Arc::default(),
         };
         let (connections, said, ends) =
             (tap.connections.clone(), tap.said.clone(), tap.ends.clone());
-        let lie = tap.lie.clone();
+        let (lie, lied) = (tap.lie.clone(), tap.lied.clone());
         thread::spawn(move || {
             for mut near in listener.incoming().flatten() {
                 let lie = *lie.lock().unwrap();
                 if let Some(lie) = lie {
-                    connections.fetch_add(1, Ordering::SeqCst);
+                    let mut buffer = [0; 4096];
+                    let n = near.read(&mut buffer).unwrap_or(0);
+                    lied.lock().unwrap().extend_from_slice(&buffer[..n]);
                     drop(near.write_all(lie));
+                    connections.fetch_add(1, Ordering::SeqCst);
                     continue;
                 }
                 let Ok(far) = TcpStream::connect(&target) else {
