@@ -251,11 +251,15 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
 
 /// The longest pauses before the dials of a peer that closes a link without a word: it has no place
 /// for so many at once, or is about to end.
-const AGAIN: [Duration; 4] = [
+const AGAIN: [Duration; 8] = [
+    Duration::from_millis(10),
     Duration::from_millis(20),
-    Duration::from_millis(60),
-    Duration::from_millis(200),
-    Duration::from_millis(600),
+    Duration::from_millis(40),
+    Duration::from_millis(80),
+    Duration::from_millis(160),
+    Duration::from_millis(320),
+    Duration::from_millis(640),
+    Duration::from_secs(1),
 ];
 
 /// Whether a link was closed before both knew each other, without a reason.

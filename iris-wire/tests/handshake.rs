@@ -312,9 +312,10 @@ fn names_that_could_forge_a_log_line_are_refused_at_both_ends() {
     let evil = "x\nERROR iris: all is lost";
     for cluster in [false, true] {
         let mut config = node(1, Auth::Open);
-        let (own, text) = match cluster {
-            false => (&mut config.hello.name, "name"),
-            true => (&mut config.hello.cluster, "cluster"),
+        let (own, text) = if cluster {
+            (&mut config.hello.cluster, "cluster")
+        } else {
+            (&mut config.hello.name, "name")
         };
         *own = evil.to_owned();
         let error = Handshake::dial(Instant::now(), config.clone(), [1; 32]).unwrap_err();

@@ -223,8 +223,9 @@ fn messages_for_an_old_node_that_closes_idle_connections_arrive_or_are_dead_lett
         arrived += u64::from(heard.is_ok());
         assert!(began.elapsed() < PATIENCE, "{arrived} arrived");
     }
-    // The connection was made again: most arrive.
-    assert!(arrived > 0);
+    // The connection is made again.
+    rt.send(remote, &b"again"[..]).unwrap();
+    while heard.recv_timeout(PATIENCE).unwrap() != b"again" {}
 }
 
 #[test]
