@@ -68,6 +68,7 @@ impl Identity {
             .names
             .iter()
             .filter_map(|name| name.strip_prefix(SCHEME)?.split('/').next())
+            .filter(|named| !named.is_empty())
             .peekable();
         cluster.is_empty() || clusters.peek().is_none() || clusters.any(|named| named == cluster)
     }
@@ -316,6 +317,8 @@ mod tests {
         assert!(two.belongs_to("a") && two.belongs_to("b") && two.belongs_to(""));
         assert!(!two.belongs_to("c"));
         assert!(peer(&["host.example"]).belongs_to("c"));
+        // One that is for no cluster is for any.
+        assert!(peer(&["iris:///n"]).belongs_to("c"));
     }
 
     #[test]

@@ -373,6 +373,12 @@ impl Local for Recorder {
         life_of(pid) == self.life
     }
 
+    fn names_of(&self, pid: Pid) -> Vec<String> {
+        let state = self.lock();
+        let names = state.names.iter().filter(|(_, holder)| **holder == pid);
+        names.map(|(name, _)| name.clone()).collect()
+    }
+
     fn is_alive(&self, pid: Pid) -> bool {
         self.has(pid)
     }

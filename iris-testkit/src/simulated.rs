@@ -56,6 +56,7 @@ fn link(stream: TcpStream, peer: String) -> Link {
     Link {
         peer,
         identity: Vec::new(),
+        binding: Vec::new(),
         is_local: false,
         source: Box::new(Reading(read)),
         sink: Box::new(Writing(write)),
