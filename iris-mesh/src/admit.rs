@@ -216,8 +216,13 @@ async fn say(handshake: &mut Handshake, halves: &mut Halves) -> io::Result<()> {
     halves.1.send(&mut vec![bytes]).await
 }
 
-/// Dials an address; whoever answers there is a peer from then on.
-pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached, MeshError> {
+/// Dials an address; whoever answers there is a peer from then on. With `again` pauses, after each of
+/// which a link that was cut short is dialled again; who comes back by itself needs none.
+pub(crate) async fn dial(
+    shared: &Arc<Shared>,
+    address: &str,
+    again: &[Duration],
+) -> Result<Reached, MeshError> {
     let after = shared.config.connect_timeout;
     let failed = |cause| MeshError::Connect {
         address: address.to_owned(),
@@ -233,7 +238,7 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
         upgrade(shared, address, halves, &proof).await
     };
     let all = async {
-        for pause in AGAIN {
+        for &pause in again {
             match once().await {
                 Err(error) if was_cut_short(&error) => {
                     tracing::debug!(%address, %error, "dialled again");
@@ -251,7 +256,7 @@ pub(crate) async fn dial(shared: &Arc<Shared>, address: &str) -> Result<Reached,
 
 /// The longest pauses before the dials of a peer that closes a link without a word: it has no place
 /// for so many at once, or is about to end.
-const AGAIN: [Duration; 8] = [
+pub(crate) const AGAIN: [Duration; 8] = [
     Duration::from_millis(10),
     Duration::from_millis(20),
     Duration::from_millis(40),

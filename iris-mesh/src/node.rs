@@ -642,7 +642,7 @@ impl Shared {
     async fn reach(self: &Arc<Self>, address: &str) -> Result<Reached, MeshError> {
         let entry = self.entry(address);
         let known = entry.lock().await;
-        self.reach_from(address, known).await
+        self.reach_from(address, known, &admit::AGAIN).await
     }
 
     /// As [`reach`](Self::reach), unless it is being dialled already.
@@ -652,7 +652,7 @@ impl Shared {
     ) -> Option<Result<Arc<Session>, MeshError>> {
         let entry = self.entry(address);
         let known = entry.try_lock().ok()?;
-        Some(match self.reach_from(address, known).await {
+        Some(match self.reach_from(address, known, &[]).await {
             Ok(Reached::Session(session)) => Ok(session),
             Ok(Reached::Legacy(_)) => Err(MeshError::OnlyLegacy {
                 address: address.to_owned(),
@@ -671,6 +671,7 @@ impl Shared {
         self: &Arc<Self>,
         address: &str,
         mut known: AsyncGuard<'_, Option<Known>>,
+        again: &[Duration],
     ) -> Result<Reached, MeshError> {
         self.check_open()?;
         match &*known {
@@ -684,7 +685,7 @@ impl Shared {
             }
             _ => {}
         }
-        let reached = admit::dial(self, address).await?;
+        let reached = admit::dial(self, address, again).await?;
         *known = Some(match &reached {
             Reached::Session(session) => Known::Node(session.node()),
             Reached::Legacy(peer) => Known::Legacy(peer.clone()),
@@ -739,7 +740,7 @@ impl Shared {
                 if address.is_empty() || session.is_open() || session.is_over() {
                     continue;
                 }
-                match admit::dial(&shared, &address).await {
+                match admit::dial(&shared, &address, &[]).await {
                     // A node listens for as long as it lives.
                     Err(MeshError::Connect { cause, .. })
                         if cause.kind() == io::ErrorKind::ConnectionRefused =>
