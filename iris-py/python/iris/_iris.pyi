@@ -38,6 +38,7 @@ __all__ = [
     "_set_quantum",
     "allocate_buffer",
     "flush_reports",
+    "make_certificates",
     "pack",
     "unpack",
 ]
