@@ -26,11 +26,12 @@ impl Wire {
                 let Ok(far) = TcpStream::connect(&target) else {
                     continue;
                 };
-                connections.fetch_add(1, Ordering::SeqCst);
                 let (near2, far2) = (near.try_clone().unwrap(), far.try_clone().unwrap());
                 for end in [&near, &far] {
                     ends.lock().unwrap().push(end.try_clone().unwrap());
                 }
+                // Whoever sees it counted can cut it.
+                connections.fetch_add(1, Ordering::SeqCst);
                 thread::spawn(move || carry(near, far));
                 thread::spawn(move || carry(far2, near2));
             }
