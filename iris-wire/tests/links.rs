@@ -172,6 +172,48 @@ fn without_a_new_link_in_time_everything_comes_back() {
 }
 
 #[test]
+fn a_session_that_one_side_has_begun_is_not_lost_with_the_link_that_began_it() {
+    // As when both dial at once: the one has heard READY, the other only of the next link.
+    let mut pair = Pair::new();
+    let ready = pair.output(1, 1 << 20);
+    pair.input(0, &ready);
+    pair.conn(0).send(send(1, "early"), None).unwrap();
+    assert!(!pair.output(0, 1 << 20).is_empty());
+    pair.reconnect();
+    pair.run();
+    assert_eq!(pair.texts(1), ["early"]);
+    assert_eq!(lost(&pair.sides[0].events), [] as [&Lost; 0]);
+    assert_eq!(lost(&pair.sides[1].events), [] as [&Lost; 0]);
+    let begun = |side: &common::world::Side| {
+        let ready = side.events.iter().filter_map(|event| match event {
+            Event::Ready { resumed, .. } => Some(*resumed),
+            _ => None,
+        });
+        ready.collect::<Vec<_>>()
+    };
+    // Each tells its owner of one beginning.
+    assert_eq!(begun(&pair.sides[0]), [false, true]);
+    assert_eq!(begun(&pair.sides[1]), [false]);
+}
+
+#[test]
+fn a_session_that_neither_side_has_begun_begins_on_the_next_link() {
+    let mut pair = Pair::new();
+    pair.reconnect();
+    pair.conn(1).send(send(1, "hello"), None).unwrap();
+    pair.run();
+    assert_eq!(pair.texts(0), ["hello"]);
+    for side in &pair.sides {
+        assert_eq!(lost(&side.events), [] as [&Lost; 0]);
+        let begun = Event::Ready {
+            link: side.link,
+            resumed: false,
+        };
+        assert!(side.events.contains(&begun));
+    }
+}
+
+#[test]
 fn a_session_that_the_peer_has_forgotten_is_lost_and_another_begins() {
     let mut pair = Pair::open();
     pair.conn(0).send(send(1, "perhaps"), None).unwrap();

@@ -87,6 +87,9 @@ pub struct Connection {
     link: LinkId,
     /// Zeros before the first READY of the peer.
     session: [u8; 16],
+    /// What this side has said in its READY: the session that it remembers, or the one that an
+    /// earlier link would have begun. The peer may have begun that, though its READY never came.
+    said: [u8; 16],
     /// The id of the session that begins if the peers do not remember the same.
     candidate: [u8; 16],
     drain: Option<Drain>,
@@ -125,6 +128,7 @@ impl Connection {
             phase: Phase::Detached { until: None },
             link: LinkId(0),
             session: [0; 16],
+            said: [0; 16],
             candidate: [0; 16],
             drain: None,
             events: VecDeque::new(),
@@ -203,6 +207,13 @@ impl Connection {
         }
         self.link = LinkId(self.link.0 + 1);
         self.peer = link.peer;
+        self.said = if self.session != [0; 16] {
+            self.session
+        } else if self.said != [0; 16] {
+            self.said
+        } else {
+            self.candidate
+        };
         self.candidate = link.session;
         self.phase = Phase::Opening {
             by: now + HANDSHAKE_TIMEOUT,
@@ -212,7 +223,7 @@ impl Connection {
         self.ack_at = None;
         self.ack_now = false;
         self.beats.restart(now, self.peer.heartbeat);
-        let (session, rx_seq) = (self.session, self.rx_seq);
+        let (session, rx_seq) = (self.said, self.rx_seq);
         self.say(&Frame::Ready { session, rx_seq });
         self.handle_input(now, self.link, link.rest);
         Ok(self.link)

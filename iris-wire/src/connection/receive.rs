@@ -152,8 +152,11 @@ impl Connection {
                 return Err(FrameError::Unexpected { kind, why }.into());
             }
         };
-        let resumed = session == self.session && session != [0; 16];
-        if resumed {
+        let is_first = self.session == [0; 16];
+        // A session that was never told of begins.
+        let mut resumed = !is_first;
+        if session == self.said && session != [0; 16] {
+            self.session = session;
             self.writer.resume(rx_seq)?;
             self.drop_acked_long();
             let (limit_bytes, limit_msgs) = self.grant.say();
@@ -163,11 +166,12 @@ impl Connection {
                 limit_msgs,
             });
         } else {
-            if self.session != [0; 16] {
+            if !is_first {
                 self.give_back();
                 self.events.push_back(Event::Lost(Lost::Forgotten));
             }
             self.session = self.candidate;
+            resumed = false;
         }
         self.reassembly.restart(now);
         self.phase = Phase::Open;
