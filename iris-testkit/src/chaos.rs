@@ -250,6 +250,8 @@ struct Doom {
     out: Option<(u64, End)>,
     back: Option<(u64, End)>,
     cut: bool,
+    /// Nothing is delayed any more.
+    calm: bool,
 }
 
 /// What may still pass.
@@ -272,11 +274,16 @@ impl Fate {
 
     fn calm(&self) {
         let mut doom = self.lock();
+        doom.calm = true;
         let Doom { out, back, .. } = &mut *doom;
         for direction in [out, back] {
             // One that is silent has nothing left, and stays so.
             direction.take_if(|(left, end)| *left > 0 || *end == End::Cut);
         }
+    }
+
+    fn is_calm(&self) -> bool {
+        self.lock().calm
     }
 
     fn is_cut(&self) -> bool {
@@ -416,7 +423,7 @@ impl Source for Receiving {
             }
             if !bytes.is_empty() {
                 let most = u64::try_from(self.delay.as_micros()).unwrap_or(u64::MAX);
-                let micros = if most == 0 {
+                let micros = if most == 0 || self.fate.is_calm() {
                     0
                 } else {
                     self.rng.within(0..most)

@@ -20,6 +20,7 @@ mod schedule;
 mod world;
 
 use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -70,7 +71,13 @@ fn nothing_is_lost_repeated_or_reordered_whatever_fails() {
                     if seed >= end {
                         return;
                     }
-                    match world::run(seed, false) {
+                    let run = AssertUnwindSafe(|| world::run(seed, false));
+                    let Ok(run) = catch_unwind(run) else {
+                        eprintln!("IRIS_FAULTS_SEED={seed} has panicked");
+                        failures.lock().unwrap().push(seed);
+                        continue;
+                    };
+                    match run {
                         Ok(account) => *total.lock().unwrap() += account,
                         Err(failure) => {
                             eprintln!("IRIS_FAULTS_SEED={seed}: {failure}");

@@ -77,6 +77,8 @@ impl Driver {
     fn new(shared: Arc<Shared>) -> Self {
         let schedule = &shared.schedule;
         let mut sim = turmoil::Builder::new()
+            // What waits on a link that is held comes at once when it is let go of.
+            .tcp_capacity(4096)
             .rng_seed(schedule.seed)
             .tick_duration(TICK)
             .simulation_duration(Duration::from_hours(1))
