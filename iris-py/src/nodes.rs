@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iris::nodes::{Expose, Membership, NodeConfig, Pending, Secret, StaticList, Swim, Tls};
 use iris::{MeshError, Pid};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -47,10 +47,16 @@ fn seconds(name: &str, value: f64, least: f64) -> PyResult<Duration> {
 }
 
 /// One address or several: a text alone would else be a list of letters.
-#[derive(FromPyObject)]
-enum Seeds {
-    One(String),
-    Several(Vec<String>),
+fn addresses(seeds: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if let Ok(one) = seeds.extract() {
+        return Ok(vec![one]);
+    }
+    seeds.extract().map_err(|_| {
+        let kind = error::type_name(seeds);
+        PyTypeError::new_err(format!(
+            "seeds must be an address, a str, or a list of such, not {kind}"
+        ))
+    })
 }
 
 impl PyRuntime {
@@ -328,7 +334,12 @@ impl PyRuntime {
     /// Raises `MeshError` if this node does not listen, or listens at all addresses and
     /// `configure_mesh(advertise=..)` does not say which one others can dial.
     #[pyo3(signature = (seeds, *, membership="swim"))]
-    fn join_mesh(&self, py: Python<'_>, seeds: Seeds, membership: &str) -> PyResult<bool> {
+    fn join_mesh(
+        &self,
+        py: Python<'_>,
+        seeds: &Bound<'_, PyAny>,
+        membership: &str,
+    ) -> PyResult<bool> {
         // Those that announce themselves are found without.
         let by_itself = membership == "nats";
         let membership: Box<dyn Membership> = match membership {
@@ -347,10 +358,7 @@ impl PyRuntime {
                 )));
             }
         };
-        let seeds = match seeds {
-            Seeds::One(seed) => vec![seed],
-            Seeds::Several(seeds) => seeds,
-        };
+        let seeds = addresses(seeds)?;
         if seeds.is_empty() && !by_itself {
             return Err(PyValueError::new_err(
                 "seeds must name at least one address; the first node of a mesh gives its own",

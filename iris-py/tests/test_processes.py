@@ -20,7 +20,8 @@ def test_r9_every_call_says_in_a_forked_child_that_it_was_forked(run_script: Run
         pid = rt.spawn(lambda data: None)
         made_up = {"handler": print, "hook": print, "factory": print, "data": b"x", "name": "n",
                    "path": "/a", "prefix": "/a", "group": "g", "strategy": "restartone",
-                   "addr": "127.0.0.1:1",
+                   "addr": "127.0.0.1:1", "seeds": "127.0.0.1:1", "behavior": "b",
+                   "acl": [], "deny": [],
                    "policy": "dropnew", "matcher": print, "items": [b"x"], "drain": 0.0,
                    "timeout": 1.0, "seconds": 1.0, "actor": iris.Actor}
         made_up.update(dict.fromkeys(["pid", "parent", "a", "b", "watcher"], pid))
