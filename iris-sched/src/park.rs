@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use iris_core::{Exit, ExitReason, Pid, ReplyTo, Step};
+use iris_core::{Exit, ExitReason, Message, Pid, ReplyTo, Step};
 
 use crate::duty::Duty;
 use crate::process::Process;
@@ -60,6 +60,15 @@ impl Parked {
     /// Takes out who waits for the handler's answer, to be answered by other means than a step.
     pub fn take_reply(&mut self) -> Option<ReplyTo> {
         self.reply.take()
+    }
+
+    /// As [`resume`](Self::resume), for a handler of a [batch](iris_core::BatchBehavior) that has
+    /// come to an end before the end of that: its own, or because the process was told to stop.
+    /// `unhandled` is what it has not come to, oldest first. They become dead letters when the
+    /// process ends, before those that are still queued.
+    pub fn resume_short(self, step: Step, unhandled: Vec<Message>) {
+        self.duty().give_back(unhandled);
+        self.resume(step);
     }
 
     /// Goes on as `step` says, which is what the handler has come to. A process that has more to

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use iris_core::Pid;
+use iris_core::{Message, Pid};
 use tokio::sync::Notify;
 
 use crate::cell::Kind;
@@ -29,6 +29,9 @@ pub(crate) struct Rare {
     pub(crate) idle: Option<Idle>,
     /// Messages that a receiving actor took out and passed over; they are still to be handled.
     pub(crate) set_aside: usize,
+    /// Messages of a batch that its handler gave back unhandled, oldest first: dead letters when
+    /// the process ends.
+    pub(crate) given_back: Vec<Message>,
     /// How many user messages may wait until that is told next; 0: never told so far.
     pub(crate) high_water: usize,
     /// Of a bounded process that is not content with the default policy.

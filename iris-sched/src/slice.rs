@@ -300,7 +300,7 @@ impl Duty {
                     match self.consumer().take_signal() {
                         Some(signal) => self.handle_envelope(signal, budget, held),
                         // Closed from outside: the runtime has given the process up.
-                        None => Some(ended(ExitReason::Killed.into(), self.consumer().close())),
+                        None => Some(self.ended(ExitReason::Killed.into())),
                     }
                 }
                 Popped::Empty => return Outcome::Idle,
@@ -663,7 +663,23 @@ impl Duty {
     }
 
     fn ended(&mut self, exit: Exit) -> Outcome {
-        ended(exit, self.consumer().close())
+        let mut remaining = self.take_given_back();
+        remaining.extend(self.consumer().close());
+        ended(exit, remaining)
+    }
+
+    /// What a handler has taken and not handled: the oldest of what is left when the process ends.
+    pub(crate) fn give_back(&self, messages: Vec<Message>) {
+        if !messages.is_empty() {
+            self.cell().rare().get_or_insert_default().given_back = messages;
+        }
+    }
+
+    fn take_given_back(&self) -> Vec<Message> {
+        let mut rare = self.cell().rare();
+        rare.as_deref_mut()
+            .map(|rare| std::mem::take(&mut rare.given_back))
+            .unwrap_or_default()
     }
 
     /// Drops a state that a panic left in an unknown condition.

@@ -258,3 +258,30 @@ fn a_scheduler_that_cannot_resume_crashes_the_process() {
     ready.run();
     assert_eq!(fabric.exits()[0].exit.reason, ExitReason::Crash);
 }
+
+#[test]
+fn what_a_batch_has_not_come_to_is_left_over_before_what_is_queued() {
+    for told in [false, true] {
+        let setup = Setup::new(false);
+        setup.send("wait");
+        setup.send("queued");
+        let parked = setup.hands.unpark();
+        let process = setup.fabric.process(setup.pid);
+        let step = if told {
+            process.stop(Lane::Signal, ExitReason::Killed.into());
+            Step::Yield
+        } else {
+            Step::Stop(ExitReason::Crash.into())
+        };
+        let taken = ["first", "second"].map(|text| Message::from(text.as_bytes()));
+        parked.resume_short(step, taken.into());
+        setup.hands.run();
+        let exits = setup.fabric.exits();
+        let left: Vec<String> = exits[0]
+            .remaining
+            .iter()
+            .map(|message| String::from_utf8(message.as_user().unwrap().to_vec()).unwrap())
+            .collect();
+        assert_eq!(left, ["first", "second", "queued"], "told to stop: {told}");
+    }
+}
