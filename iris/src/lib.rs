@@ -98,6 +98,7 @@ pub use pool::{Pool, PoolBuilder, PoolSendError};
 pub use receive::{ApartEnd, Mail, Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, Runtime, RuntimeRef, ShutdownReport};
 pub use spawn::{SpawnBuilder, SpawnError};
+pub use supervision::{succeed, succeeding};
 pub use supervisors::{Plan, SuperviseError, SupervisorBuilder};
 pub use timers::{Delay, TimerError};
 pub use tree::{Tree, TreeEntry};

@@ -33,6 +33,7 @@ mod starts;
 pub(crate) use desk::{Desk, Todo};
 use errands::Errand;
 pub(crate) use starts::{Factory, is_succeeding};
+pub use starts::{succeed, succeeding};
 
 type GiveUpHook = dyn Fn(&GaveUp) + Send + Sync;
 

@@ -34,6 +34,18 @@ pub(crate) fn is_succeeding(old: Pid) -> bool {
     SUCCEEDING.get() == Some(old)
 }
 
+/// Whom the process that the calling thread is to make succeeds, inside a factory.
+pub fn succeeding() -> Option<Pid> {
+    SUCCEEDING.get()
+}
+
+/// Runs a part of a factory on another thread than that which the factory was called on: `old` is
+/// what [`succeeding`] said there. What is reserved for the successor can be had in `work`.
+pub fn succeed<T>(old: Option<Pid>, work: impl FnOnce() -> T) -> T {
+    let _succeeding = Succeeding::enter(old);
+    work()
+}
+
 /// Names whom a factory's process succeeds, for as long as it lives.
 struct Succeeding;
 
