@@ -1,7 +1,48 @@
-//! The Node.js face of Iris.
+//! The Node.js face of Iris: the Node-API module behind the package `iris`.
 //!
-//! Nothing is built here yet: this crate will hold the N-API module, its one
-//! thread-safe function for each runtime, and the npm package. It adds no rules of its
-//! own about actors; those live in the facade and below.
+//! It converts values, hands batches of messages to JavaScript and takes back what came of
+//! them; rules about actors live in the facade and below. What users load is `index.js`, whose
+//! class `NodeRuntime` checks arguments and holds the handlers.
+//!
+//! **Invariant:** JavaScript is called by the event loop only, which calls into here: nothing in
+//! this crate calls a handler. One thread-safe function for each runtime wakes the loop, and it is
+//! called only when its queue was empty.
+//!
+//! | module | says |
+//! |---|---|
+//! | [`lane`] | the queue of processes whose handlers are JavaScript, and what wakes the loop |
+//! | [`wake`] | the thread-safe function |
+//! | [`behavior`] | a handler as a behavior |
+//! | [`hand`] | the messages that JavaScript has in hand |
+//! | [`turn`] | a turn of the loop: collect, fill, settle |
+//! | [`news`] | what else the loop is told: answers, ends, dead letters |
+//! | [`core`] | the class behind `NodeRuntime` |
+//! | [`spawn`] | actors |
+//! | [`send`] | messages, timers, questions |
+//! | [`mailbox`] | actors that receive |
+//! | [`observe`] | links, monitors, groups, observers |
+//! | [`supervise`] | supervisors and factories |
+//! | [`nodes`] | actors of other nodes |
+//! | [`system`] | system messages as objects |
+//! | [`convert`] | pids and words |
+//! | [`error`] | the one map from errors to codes |
 
-#![forbid(unsafe_code)]
+mod behavior;
+mod convert;
+mod core;
+mod error;
+mod hand;
+mod lane;
+mod mailbox;
+mod news;
+mod nodes;
+mod observe;
+mod send;
+mod spawn;
+mod supervise;
+mod system;
+mod turn;
+mod wake;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,240 @@
+//! The class behind `NodeRuntime`.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread;
+
+use iris::{BoxFuture, Cohort, Failure, Mourner, Pid, Runtime};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use crate::convert;
+use crate::error;
+use crate::lane::{Lane, Waiter};
+use crate::mailbox::Pull;
+use crate::news::{FactoryCall, News, NewsObject, Outcome, Value};
+use crate::spawn::LastBehavior;
+use crate::wake::Waker;
+
+/// Actors, their scheduler and all that is around them. For the thread of one event loop.
+#[napi]
+pub struct Core {
+    pub(crate) runtime: Runtime,
+    pub(crate) lane: Arc<Lane>,
+    /// Of all actors whose handlers are JavaScript.
+    pub(crate) cohort: Arc<Cohort>,
+    pub(crate) last: LastBehavior,
+    /// Actors that receive.
+    pub(crate) pulls: Mutex<HashMap<Pid, Pull>>,
+    desk: Mutex<Desk>,
+}
+
+/// What promises wait for. JavaScript gives the tickets.
+#[derive(Default)]
+struct Desk {
+    futures: HashMap<u32, BoxFuture<Outcome>>,
+    mourners: HashMap<u32, Mourner>,
+    /// Factories that a thread waits for, by the number of the call.
+    calls: HashMap<u32, FactoryCall>,
+    last_call: u32,
+}
+
+impl Core {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn pulls(&self) -> MutexGuard<'_, HashMap<Pid, Pull>> {
+        self.pulls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Settles the promise with this ticket when the future is over. Looks at it at once.
+    pub(crate) fn promise(&self, ticket: u32, future: BoxFuture<Outcome>) {
+        self.desk().futures.insert(ticket, future);
+        if let Some(outcome) = self.look(ticket) {
+            self.lane.tell(News::Settled(ticket, outcome));
+        }
+    }
+
+    /// What a future has come to, if it is over.
+    fn look(&self, ticket: u32) -> Option<Outcome> {
+        // Taken out for as long as it is polled, which may come back here.
+        let mut future = self.desk().futures.remove(&ticket)?;
+        let waker = std::task::Waker::from(Arc::new(Waiter::new(&self.lane, ticket)));
+        match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => {
+                self.desk().futures.insert(ticket, future);
+                None
+            }
+        }
+    }
+}
+
+#[napi]
+impl Core {
+    /// A runtime whose lane calls `turn()` on the event loop when there is something to do.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: &Env, turn: Function<'_, (), ()>) -> Result<Self> {
+        let runtime = Runtime::builder()
+            .start()
+            .map_err(|error| error::start(&error))?;
+        let lane = Lane::new(runtime.rust_scheduler());
+        lane.open(Waker::new(env, &turn)?);
+        lane.close_with(env.raw());
+        let cohort = runtime.lasting_cohort(lane.clone());
+        runtime.set_lane_age(lane.age());
+        let told = Arc::downgrade(&lane);
+        runtime.on_give_up(move |given_up| {
+            if let Some(lane) = told.upgrade() {
+                lane.tell(News::GaveUp(crate::supervise::obituary(given_up)));
+            }
+        });
+        Ok(Self {
+            runtime,
+            lane,
+            cohort,
+            last: LastBehavior::default(),
+            pulls: Mutex::default(),
+            desk: Mutex::default(),
+        })
+    }
+
+    /// Whether the event loop is kept alive.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, env: &Env, holds: bool) -> Result<()> {
+        let held = self.lane.with_waker(|waker| waker.hold(env, holds));
+        held.unwrap_or(Ok(()))
+    }
+
+    /// Whether there is nothing to be done, and nothing to come by itself.
+    #[napi(catch_unwind)]
+    pub fn is_idle(&self) -> bool {
+        !self.lane.is_signalled() && self.runtime.is_idle()
+    }
+
+    /// What the loop is to be told.
+    #[napi(catch_unwind)]
+    pub fn news<'env>(&self, env: &'env Env) -> Result<Option<Vec<NewsObject<'env>>>> {
+        let news = self.lane.take_news();
+        if news.is_empty() {
+            return Ok(None);
+        }
+        let mut told = Vec::with_capacity(news.len());
+        for one in news {
+            let object = match one {
+                News::Settled(ticket, outcome) => NewsObject::settled(env, ticket, outcome)?,
+                News::Look(ticket) => match self.look(ticket) {
+                    Some(outcome) => NewsObject::settled(env, ticket, outcome)?,
+                    None => continue,
+                },
+                News::Mail(pid) => NewsObject::mail(pid),
+                News::Stopped(pid) => NewsObject::stopped(pid),
+                News::Letter(letter) => NewsObject::letter(env, *letter)?,
+                News::GaveUp(text) => NewsObject::gave_up(text),
+                News::Factory(call) => {
+                    let mut desk = self.desk();
+                    desk.last_call = desk.last_call.wrapping_add(1);
+                    let number = desk.last_call;
+                    let object =
+                        NewsObject::factory(env, number, call.factory, call.init.as_ref())?;
+                    desk.calls.insert(number, *call);
+                    object
+                }
+            };
+            told.push(object);
+        }
+        Ok(Some(told))
+    }
+
+    /// Calls `make()`, which is the part of a factory that does not wait: names that are reserved
+    /// for the successor can be had in it.
+    #[napi(catch_unwind)]
+    pub fn succeed(&self, call: u32, make: Function<'_, (), ()>) -> Result<()> {
+        let old = self.desk().calls.get(&call).and_then(|call| call.succeeds);
+        iris::succeed(old, || make.call(()))
+    }
+
+    /// What the factory has made; `pid` is 0 if it failed, as the texts say.
+    #[napi(catch_unwind)]
+    pub fn made(&self, call: u32, pid: f64, kind: String, message: String, stack: String) {
+        let Some(call) = self.desk().calls.remove(&call) else {
+            return;
+        };
+        let made = convert::pid(pid).ok_or(Failure {
+            kind,
+            message,
+            traceback: stack,
+        });
+        // Who waited may have gone with the runtime.
+        call.answer.send(made).ok();
+    }
+
+    /// Nobody waits for that promise any more.
+    #[napi(catch_unwind)]
+    pub fn forget(&self, ticket: u32) {
+        let (future, mourner) = {
+            let mut desk = self.desk();
+            (desk.futures.remove(&ticket), desk.mourners.remove(&ticket))
+        };
+        // Without the lock: dropping it may wake somebody.
+        drop(future);
+        if let Some(mourner) = mourner {
+            self.runtime.forget_when_gone(mourner);
+        }
+    }
+
+    /// Settles a promise when an actor is gone; `inside` is the actor whose handler asks, or 0.
+    #[napi(catch_unwind)]
+    pub fn when_gone(&self, ticket: u32, pid: f64, inside: f64) -> Result<()> {
+        let Some(pid) = convert::pid(pid) else {
+            self.lane.tell(News::Settled(ticket, Ok(Value::Bool(true))));
+            return Ok(());
+        };
+        if convert::pid(inside) == Some(pid) {
+            return Err(error::join(iris::JoinError::Itself(pid)));
+        }
+        let lane = self.lane.clone();
+        let mourner = self.runtime.when_gone(pid, move || {
+            lane.tell(News::Settled(ticket, Ok(Value::Bool(true))));
+        });
+        self.desk().mourners.insert(ticket, mourner);
+        Ok(())
+    }
+
+    /// Shuts the runtime down on a thread of its own, and settles a promise with what that has
+    /// left behind. The lane is to be closed after that.
+    #[napi(catch_unwind)]
+    pub fn shutdown(&self, ticket: u32, drain: f64) -> Result<()> {
+        let (runtime, lane) = (self.runtime.clone(), self.lane.clone());
+        let drain = convert::seconds(drain);
+        thread::Builder::new()
+            .name("iris-shutdown".to_owned())
+            .spawn(move || {
+                let report = runtime.shutdown(drain);
+                let undelivered = convert::count(report.undelivered);
+                let stuck = convert::count(report.stuck as u64);
+                let report = Value::Report(undelivered, stuck);
+                lane.tell(News::Settled(ticket, Ok(report)));
+            })
+            .map_err(error::other)?;
+        Ok(())
+    }
+
+    /// Never calls `turn` again.
+    #[napi(catch_unwind)]
+    pub fn close(&self, env: &Env) {
+        self.lane.close_before(env.raw());
+        let left = std::mem::take(&mut *self.desk());
+        let pulls = std::mem::take(&mut *self.pulls());
+        drop((left, pulls));
+    }
+
+    /// The version of the package.
+    #[napi(catch_unwind)]
+    pub fn version() -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}

@@ -1,0 +1,171 @@
+//! Messages, timers, questions and what is known of those who get them.
+
+use std::num::NonZeroU32;
+
+use iris::{Message, OverflowPolicy, Payload, SendError};
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+
+use crate::convert;
+use crate::core::Core;
+use crate::error;
+use crate::news::{News, Value};
+
+/// What became of a message. As in `lib/runtime.js`.
+const REFUSED: i32 = 0;
+/// Accepted; whoever handles it is not woken through the loop.
+const ACCEPTED: i32 = 1;
+/// Accepted, and the loop has something to do.
+const TURNS: i32 = 2;
+/// It would have to wait for room.
+const WOULD_BLOCK: i32 = 3;
+
+#[napi]
+impl Core {
+    /// Sends a copy of `bytes`.
+    #[napi(catch_unwind)]
+    pub fn send(&self, pid: f64, bytes: &[u8]) -> i32 {
+        let Some(pid) = convert::pid(pid) else {
+            return REFUSED;
+        };
+        match self.runtime.try_send_payload(pid, Payload::copy_of(bytes)) {
+            Ok(()) if self.lane.is_signalled() => TURNS,
+            Ok(()) => ACCEPTED,
+            Err(SendError::WouldBlock { .. }) => WOULD_BLOCK,
+            Err(_) => REFUSED,
+        }
+    }
+
+    /// As `send`, waiting for room: settles a promise.
+    #[napi(catch_unwind)]
+    pub fn send_async(&self, ticket: u32, pid: f64, bytes: &[u8]) {
+        let Some(pid) = convert::pid(pid) else {
+            let settled = News::Settled(ticket, Ok(Value::Bool(false)));
+            return self.lane.tell(settled);
+        };
+        let runtime = self.runtime.clone();
+        let message = Message::User(Payload::copy_of(bytes).into_bytes());
+        let sent = async move { Ok(Value::Bool(runtime.send_async(pid, message).await.is_ok())) };
+        self.promise(ticket, Box::pin(sent));
+    }
+
+    /// Who has a name, and what became of the message as with `send`.
+    #[napi(catch_unwind)]
+    pub fn send_named(&self, name: String, bytes: &[u8]) -> i32 {
+        match self.runtime.whereis(&name) {
+            Some(pid) => self.send(convert::number(pid), bytes),
+            None => REFUSED,
+        }
+    }
+
+    /// Sends later; the timer's number.
+    #[napi(catch_unwind)]
+    pub fn send_after(&self, pid: f64, after: f64, bytes: &[u8]) -> Result<f64> {
+        let (runtime, pid) = self.live(pid)?;
+        let message = Payload::copy_of(bytes).into_bytes();
+        let timer = runtime.send_after(pid, convert::milliseconds(after), message);
+        timer
+            .map(|timer| convert::count(timer.raw()))
+            .map_err(error::timer)
+    }
+
+    /// Sends again and again; the timer's number.
+    #[napi(catch_unwind)]
+    pub fn send_interval(&self, pid: f64, every: f64, bytes: &[u8]) -> Result<f64> {
+        let (runtime, pid) = self.live(pid)?;
+        let message = Payload::copy_of(bytes).into_bytes();
+        let timer = runtime.send_interval(pid, convert::milliseconds(every), message);
+        timer
+            .map(|timer| convert::count(timer.raw()))
+            .map_err(error::timer)
+    }
+
+    /// Whether a timer was still to fire.
+    #[napi(catch_unwind)]
+    pub fn cancel_timer(&self, timer: f64) -> bool {
+        let timer = convert::whole(timer).and_then(iris::TimerId::from_raw);
+        timer.is_some_and(|timer| self.runtime.cancel_timer(timer))
+    }
+
+    /// What becomes of messages that find a mailbox full.
+    #[napi(catch_unwind)]
+    pub fn set_overflow_policy(&self, pid: f64, policy: String, target: Option<f64>) -> Result<()> {
+        let policy = self::policy(&policy, target)?;
+        let (runtime, pid) = self.live(pid)?;
+        runtime
+            .set_overflow_policy(pid, policy)
+            .map_err(|error| error::overflow(&error))
+    }
+
+    /// Changes a bound.
+    #[napi(catch_unwind)]
+    pub fn set_capacity(&self, pid: f64, capacity: u32) -> Result<()> {
+        let (runtime, pid) = self.live(pid)?;
+        let capacity = NonZeroU32::new(capacity)
+            .ok_or_else(|| error::range("a capacity must be at least 1"))?;
+        runtime
+            .set_capacity(pid, capacity)
+            .map_err(|error| error::overflow(&error))
+    }
+
+    /// User messages in a mailbox. What is in hand has left it.
+    #[napi(catch_unwind)]
+    pub fn mailbox_size(&self, pid: f64) -> Option<f64> {
+        let size = self.runtime.mailbox_size(convert::pid(pid)?)?;
+        Some(convert::count(size as u64))
+    }
+
+    /// Asks; settles a promise with the answer. `inside` is the actor that asks, or 0.
+    #[napi(catch_unwind)]
+    pub fn ask(&self, ticket: u32, pid: f64, bytes: &[u8], inside: f64) {
+        let begun = convert::pid(pid)
+            .ok_or_else(|| error::told_dead(pid))
+            .and_then(|to| {
+                let ask = self.runtime.ask(to, Payload::copy_of(bytes)).queued();
+                let ask = match convert::pid(inside) {
+                    Some(asker) => ask.asked_by(asker),
+                    None => ask,
+                };
+                ask.begin().map_err(|error| error::ask(&error))
+            });
+        match begun {
+            Ok(question) => {
+                let answer = async move {
+                    let answer = question.await;
+                    answer.map(Value::Bytes).map_err(|error| error::ask(&error))
+                };
+                self.promise(ticket, Box::pin(answer));
+            }
+            Err(told) => self.lane.tell(News::Settled(ticket, Err(told))),
+        }
+    }
+}
+
+/// The policy that a word stands for, in any case and with or without underscores.
+fn policy(word: &str, target: Option<f64>) -> Result<OverflowPolicy> {
+    let plain = word.to_lowercase().replace('_', "");
+    let needs_target = || match target {
+        Some(target) => convert::somebody(target),
+        None => Err(error::range(format!(
+            "the policy {plain:?} needs a target: the pid that overflowing messages go to"
+        ))),
+    };
+    let policy = match plain.as_str() {
+        "redirect" => return needs_target().map(OverflowPolicy::Redirect),
+        "spill" => return needs_target().map(OverflowPolicy::Spill),
+        "dropnew" => OverflowPolicy::DropNew,
+        "dropold" => OverflowPolicy::DropOld,
+        "block" => OverflowPolicy::Block,
+        _ => {
+            return Err(error::range(format!(
+                "policy must be 'dropnew', 'dropold', 'redirect', 'spill' or 'block', not {word:?}"
+            )));
+        }
+    };
+    if target.is_some() {
+        return Err(error::range(format!(
+            "the policy {plain:?} has no target; only 'redirect' and 'spill' do"
+        )));
+    }
+    Ok(policy)
+}
