@@ -4,8 +4,8 @@
 //! anything else, and no iris crate, so that it works while they do not.
 //!
 //! Reading order: [`tools`] (errors, processes, the virtual environment), [`py`] (the wheel),
-//! [`demo`] and [`bench`] (programs that need the wheel), [`tidy`], [`test`], [`fuzz`],
-//! [`soak`] and [`mesh_soak`] (the checks).
+//! [`node`] (the Node.js binding), [`demo`] and [`bench`] (programs that need the wheel), [`tidy`],
+//! [`test`], [`fuzz`], [`soak`] and [`mesh_soak`] (the checks).
 
 #![forbid(unsafe_code)]
 #![expect(
@@ -18,6 +18,7 @@ mod bench;
 mod demo;
 mod fuzz;
 mod mesh_soak;
+mod node;
 mod py;
 mod soak;
 mod test;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
 
   py [--release] [--develop]      build the Python wheel into target/wheels/ and install it into
                                   target/venv; --develop installs it in place (maturin develop)
+  node [--release]                build the Node.js binding into iris-node/, where `require` finds it
   demo [--quick] [--chaos] [--data-dir DIR] [--repeat N] [--threshold X]
                                   the fleet of 2013's flights on actors; --quick needs no network,
                                   --chaos lets one aircraft in a hundred crash on purpose
@@ -64,8 +66,7 @@ usage: cargo xtask COMMAND
   help                            this text
 
 not in this version yet:
-  node
-  bench node|node
+  bench node
   demo --gateway
 
 environment:
@@ -74,10 +75,9 @@ environment:
 ";
 
 /// Commands that work.
-const COMMANDS: [&str; 7] = ["py", "demo", "test", "bench", "fuzz", "soak", "help"];
-
-/// Commands of the plan that later versions bring.
-const LATER: [&str; 1] = ["node"];
+const COMMANDS: [&str; 8] = [
+    "py", "node", "demo", "test", "bench", "fuzz", "soak", "help",
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -106,6 +106,10 @@ fn run(args: &[String]) -> Result<(), Error> {
             let options = py::Options::parse(rest)?;
             py::run(&Workspace::find(), options).map(drop)
         }
+        "node" => {
+            let profile = node::Profile::parse(rest)?;
+            node::run(&Workspace::find(), profile)
+        }
         "demo" => {
             let flags = demo::check_flags(rest)?;
             demo::run(&Workspace::find(), flags)
@@ -130,7 +134,6 @@ fn run(args: &[String]) -> Result<(), Error> {
             print!("{USAGE}");
             Ok(())
         }
-        later if LATER.contains(&later) => Err(Error::not_yet(format!("command `{later}`"))),
         unknown => Err(Error::usage(format!(
             "unknown command `{unknown}`; valid ones: {}",
             COMMANDS.join(", ")
@@ -152,7 +155,7 @@ mod tests {
         let error = error_of("tset");
         assert_eq!(
             error.to_string(),
-            "unknown command `tset`; valid ones: py, demo, test, bench, fuzz, soak, help"
+            "unknown command `tset`; valid ones: py, node, demo, test, bench, fuzz, soak, help"
         );
         assert_eq!(error.exit_code(), 2);
     }
@@ -168,6 +171,10 @@ mod tests {
             (
                 "py --fast",
                 "unknown argument `--fast` of `py`; valid ones: --release, --develop",
+            ),
+            (
+                "node --develop",
+                "unknown argument `--develop` of `node`; valid ones: --release",
             ),
             (
                 "test --all",
@@ -195,7 +202,6 @@ mod tests {
     #[test]
     fn what_later_versions_bring_says_so() {
         for line in [
-            "node",
             "demo --quick --gateway",
             "demo --gateway",
             "bench node --json",
@@ -211,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_usage_text_names_every_command() {
-        for command in COMMANDS.iter().chain(&LATER) {
+        for command in COMMANDS {
             assert!(USAGE.contains(command), "{command}");
         }
     }
