@@ -1,0 +1,57 @@
+'use strict';
+
+const { spawn } = require('node:child_process');
+const path = require('node:path');
+
+const iris = require('..');
+
+const PACKAGE = path.join(__dirname, '..');
+const PATIENCE_MS = 30_000;
+
+/** A runtime that is gone when the test is over, and says nothing of crashes. */
+function runtime(t) {
+  const rt = new iris.NodeRuntime();
+  rt.crashes = [];
+  rt.onCrash((crash) => rt.crashes.push(crash));
+  t.after(() => rt.shutdown(0));
+  return rt;
+}
+
+/** Waits until `condition()` holds; the event loop turns meanwhile. */
+async function until(condition, what = condition) {
+  const end = Date.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`it never came to be: ${what}`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1);
+    });
+  }
+}
+
+/** Runs a program that has `iris`, `rt` and `print`; its exit code, signal and output. */
+function program(source, { timeoutMs = PATIENCE_MS, onOutput, args = [], before = 'const rt = new iris.NodeRuntime();' } = {}) {
+  const head = `const iris = require(${JSON.stringify(PACKAGE)}); ${before}
+    const print = (text) => require('node:fs').writeSync(1, text + '\\n');\n`;
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...args, '-e', head + source]);
+    const ended = { out: '', err: '', timedOut: false };
+    const timer = setTimeout(() => {
+      ended.timedOut = true;
+      child.kill('SIGKILL');
+    }, timeoutMs);
+    child.stdout.on('data', (data) => {
+      ended.out += data;
+      onOutput?.(ended.out, child);
+    });
+    child.stderr.on('data', (data) => {
+      ended.err += data;
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ ...ended, code, signal });
+    });
+  });
+}
+
+module.exports = { PACKAGE, iris, program, runtime, until };
