@@ -78,6 +78,7 @@ impl Core {
     /// A runtime whose lane calls `turn()` on the event loop when there is something to do.
     #[napi(constructor, catch_unwind)]
     pub fn new(env: &Env, turn: Function<'_, (), ()>) -> Result<Self> {
+        crate::allocator::give_back_at_once();
         let runtime = Runtime::builder()
             .start()
             .map_err(|error| error::start(&error))?;

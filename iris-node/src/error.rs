@@ -2,7 +2,7 @@
 
 use iris::{
     AskError, JoinError, MeshError, OverflowError, PlaceError, RegisterError, RollbackError,
-    ScopeError, SendError, SpawnError, StartError, SuperviseError, TimerError,
+    ScopeError, SpawnError, StartError, SuperviseError, TimerError,
 };
 use napi::bindgen_prelude::*;
 
@@ -148,18 +148,6 @@ pub(crate) fn mesh(error: &MeshError) -> Told {
     match error {
         MeshError::Name(name) => Told::new("RANGE", name.to_string()),
         other => Told::new("MESH", other.to_string()),
-    }
-}
-
-/// A message that waits for room, and was not accepted.
-pub(crate) fn send(error: &SendError) -> Told {
-    match error {
-        SendError::Full { to, .. } => Told::new(
-            "MAILBOX_FULL",
-            format!("the mailbox of actor {to} is full and refuses what does not fit"),
-        ),
-        SendError::ShutDown { .. } => Told::new("SHUT_DOWN", "the runtime has been shut down"),
-        other => told_dead(convert::number(other.to())),
     }
 }
 

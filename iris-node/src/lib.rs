@@ -26,7 +26,14 @@
 //! | [`system`] | system messages as objects |
 //! | [`convert`] | pids and words |
 //! | [`error`] | the one map from errors to codes |
+//! | [`allocator`] | where memory comes from, and when it goes back |
 
+#![expect(
+    missing_debug_implementations,
+    reason = "nobody prints what only JavaScript sees"
+)]
+
+mod allocator;
 mod behavior;
 mod convert;
 mod core;
@@ -43,6 +50,3 @@ mod supervise;
 mod system;
 mod turn;
 mod wake;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

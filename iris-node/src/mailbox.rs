@@ -34,7 +34,7 @@ pub struct MailObject<'env> {
 }
 
 /// What chooses a message.
-pub type Matcher<'a> = Function<'a, FnArgs<(MailObject<'a>,)>, bool>;
+pub(crate) type Matcher<'a> = Function<'a, FnArgs<(MailObject<'a>,)>, bool>;
 
 pub(crate) fn mail<'env>(env: &Env, message: &Message) -> Result<MailObject<'env>> {
     Ok(match message {

@@ -26,7 +26,7 @@ const MOST_BYTES: usize = 64 << 10;
 const COLLECT_TIME: Duration = Duration::from_micros(500);
 
 /// In what a batch cannot be given as a slice of the arena.
-pub type Extra<'env> = Either<BufferSlice<'env>, SystemObject>;
+pub(crate) type Extra<'env> = Either<BufferSlice<'env>, SystemObject>;
 
 #[napi]
 impl Core {

@@ -161,11 +161,12 @@ const CRATES: [Rule; 14] = [
         iris: &["iris"],
         outside: &[
             "bytes",
+            // As for iris-py.
+            "libmimalloc-sys",
             "mimalloc",
             "napi",
             "napi-build",
             "napi-derive",
-            "rmp-serde",
         ],
     },
     Rule {
