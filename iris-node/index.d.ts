@@ -1,0 +1,319 @@
+/// <reference types="node" />
+
+/** What a message can be made of: its bytes are copied, a string is UTF-8. */
+export type Data = string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/** Returned by a handler to end its actor, reason `normal`. */
+export const STOP: unique symbol;
+
+/** What a handler returns: the answer to a question, or nothing. */
+export type Returned = Data | typeof STOP | null | undefined | void;
+
+/**
+ * Called with each message, one at a time, and the actor's own pid. `message` is a slice of an
+ * arena of 64 KiB that many messages share, or a buffer of its own above 4 KiB: it stays what it
+ * is for as long as it is kept, and keeps its arena as long. Who keeps few messages for long had
+ * better copy them (`Buffer.from(message)`).
+ *
+ * The next message comes when the promise that it returns, if it does, is settled. What it throws
+ * ends the actor, reason `crash`.
+ */
+export type Handler = (message: Buffer, pid: number) => unknown;
+
+/** A handler of an actor that was spawned with `system: true`. */
+export type SystemHandler = (message: Buffer | SystemMessage, pid: number) => unknown;
+
+export interface SpawnOptions {
+  /** Registered before anybody can send to it. */
+  name?: string;
+  /** The most messages that may wait. Such an actor is called with one message for each turn. */
+  capacity?: number;
+  /** Whether the handler gets system messages, too. */
+  system?: boolean;
+  /** `"resume"`: the actor goes on with its next message when the handler throws. */
+  onError?: 'crash' | 'resume';
+}
+
+/** An exception or a panic, as text. */
+export interface Failure {
+  type: string;
+  message: string;
+  stack: string;
+}
+
+/** News from the runtime, such as the end of an actor. */
+export class SystemMessage {
+  readonly typeName:
+    | 'EXIT' | 'DOWN' | 'RESTARTED' | 'GAVE_UP'
+    | 'NODE_UP' | 'NODE_DOWN' | 'NODE_STALLED' | 'NODE_MOVING' | 'HEARTBEAT' | 'NAME_CONFLICT'
+    | 'OTHER';
+  /** Who caused or reported it. */
+  readonly fromPid: number | null;
+  /** Whom it is about. */
+  readonly targetPid: number | null;
+  /** Why, in lower case: `normal`, `shutdown`, `killed`, `crash`, `panic`, `noproc`, .. */
+  readonly reason: string | null;
+  /** The failure behind it. */
+  readonly metadata: Failure | null;
+  /** The monitor that brings a DOWN. */
+  readonly reference: number | null;
+  /** The node that it is about. */
+  readonly node: string | null;
+  readonly detail: string | null;
+}
+
+/** What `recv` and `getMessages` give: `data` is empty beside a system message. */
+export interface Message {
+  data: Buffer;
+  system?: SystemMessage;
+}
+
+/** The mailbox of an actor that receives. One wait at a time. */
+export class Mailbox {
+  private constructor();
+  readonly pid: number;
+  /** The next message; `null` if none came within `seconds`. Rejects with `MailboxClosed` on stop. */
+  recv(seconds?: number): Promise<Message | null>;
+  /** The first message that matches; those before it keep their order for later calls. */
+  selectiveRecv(matcher: (message: Message) => unknown, seconds?: number): Promise<Message | null>;
+  /** Waits for the first as `recv` does, and takes what is there then; empty if none came in time. */
+  recvMany(max: number, seconds?: number): Promise<Message[]>;
+  /** Answers who asked with the message that was received last; whether somebody did, and waits. */
+  reply(data: Data): boolean;
+  /** Messages until the actor is told to stop. */
+  [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined>;
+}
+
+export interface PathEntry {
+  path: string;
+  pid: number;
+}
+
+export interface Info {
+  pid: number;
+  kind: 'push' | 'virtual' | 'pull' | 'observer';
+  status: string;
+  mailboxSize: number;
+  capacity: number | null;
+  handled: number;
+  behaviorVersion: number;
+  behavior: string;
+  names: string[];
+  paths: string[];
+  parent: number | null;
+  children: number[];
+  isSupervised: boolean;
+}
+
+export interface Stats {
+  processes: number;
+  busy: number;
+  queued: number;
+  handled: number;
+  cleanExits: number;
+  failedExits: number;
+  deadLetters: number;
+}
+
+export interface DeadLetter {
+  to: number;
+  reason: string;
+  data: Buffer | null;
+  system: SystemMessage | null;
+}
+
+export interface Crash {
+  pid: number;
+  error: unknown;
+  /** Whether the actor goes on. */
+  resumes: boolean;
+}
+
+export interface AskOptions {
+  /** 5,000 by default; `Infinity`: for ever. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+  /** The actor that asks, for seeing circles: by default the one whose handler is running. */
+  from?: number;
+}
+
+export type OverflowPolicy = 'dropnew' | 'dropold' | 'redirect' | 'spill' | 'block';
+export type Strategy = 'restartone' | 'restartall' | 'restartrest';
+export type Restart = 'permanent' | 'transient' | 'temporary';
+
+/** Spawns a successor and returns its pid. Names are reserved for it until the first `await`. */
+export type Factory = () => number | Promise<number>;
+
+/** Times are in seconds. */
+export interface MeshOptions {
+  name?: string;
+  cluster?: string;
+  advertise?: string;
+  secret?: Data;
+  /** Paths of PEM files. */
+  tls?: { ca: string; cert: string; key: string };
+  insecure?: boolean;
+  expose?: 'named' | 'all';
+  allowSpawn?: boolean;
+  heartbeat?: number;
+  resume?: number;
+  connectTimeout?: number;
+  stalledAfter?: number;
+  maxMessage?: number;
+}
+
+export interface ShutdownReport {
+  /** Messages that became dead letters. */
+  undelivered: number;
+  /** Actors that were still inside a handler. */
+  stuck: number;
+}
+
+/**
+ * Actors, their scheduler and all that is around them. Handlers run on the thread of the event loop
+ * that made the runtime; the process stays alive while there is something to do, see `ref`.
+ *
+ * A pid that nobody has is `false` or `null`, not an error; a wrong argument is a TypeError or
+ * RangeError.
+ */
+export class NodeRuntime {
+  constructor();
+
+  /** Spawns an actor. `budget`, 100 by default, is messages before others get their turn. */
+  spawn(handler: Handler, budget?: number, options?: SpawnOptions): number;
+  spawn(handler: SystemHandler, budget: number | undefined, options: SpawnOptions & { system: true }): number;
+  spawn(handler: Handler, options: SpawnOptions): number;
+  /** Spawns an actor with room for `capacity` messages that wait, see `setOverflowPolicy`. */
+  spawnBounded(handler: Handler, capacity: number, budget?: number, options?: SpawnOptions): number;
+  /** @deprecated `spawnBounded` */
+  spawn_bounded(handler: Handler, capacity: number, budget?: number, options?: SpawnOptions): number;
+  /** Spawns an actor that its first message activates, and that ends after so long without one. */
+  spawnVirtual(handler: Handler, budget?: number, idleTimeoutMs?: number, options?: SpawnOptions & { reactivate?: boolean }): number;
+  /** Spawns an actor that ends with `parent`. */
+  spawnChild(parent: number, handler: Handler, budget?: number, options?: SpawnOptions): number;
+  spawnChildPool(parent: number, handler: Handler, workers?: number, budget?: number): number[];
+  /** Spawns an actor that receives: it ends when the function's promise does. */
+  spawnWithMailbox(handler: (mailbox: Mailbox) => unknown, budget?: number, options?: { name?: string; capacity?: number }): number;
+  spawnChildWithMailbox(parent: number, handler: (mailbox: Mailbox) => unknown, budget?: number, options?: { name?: string; capacity?: number }): number;
+  /** Spawns an actor that keeps what it receives, 65,536 messages at most. */
+  spawnWithPathObserved(budget: number, path: string, options?: { cap?: number }): number;
+
+  /** Ends an actor; what is queued becomes dead letters, or with `drain` is handled first. */
+  stop(pid: number, options?: { drain?: boolean }): boolean;
+  /** Ends a supervised actor for good. */
+  stopChild(pid: number): boolean;
+  /** Waits for the end of an actor; `false` if it did not come within `seconds`. */
+  join(pid: number, seconds?: number): Promise<boolean>;
+  isAlive(pid: number): boolean;
+  /** The actor whose handler is running; after an `await` it is not known any more. */
+  self(): number | null;
+  /** Replaces a handler, behind the messages that are queued, or with `now` before them. */
+  hotSwap(pid: number, handler: Handler, options?: { now?: boolean; system?: boolean; onError?: 'crash' | 'resume' }): number;
+  behaviorVersion(pid: number): number | null;
+  rollbackBehavior(pid: number, steps?: number): number;
+
+  /** Whether it was accepted. Throws WouldBlockError where `sendAsync` would wait. */
+  send(pid: number, data: Data): boolean;
+  /** How many were accepted: ends with the first that is not. */
+  sendMany(pid: number, items: Iterable<Data>): number;
+  sendNamed(name: string, data: Data): boolean;
+  /** As `send`, waiting for room where the policy is `block`. */
+  sendAsync(pid: number, data: Data): Promise<boolean>;
+  /** The number of a timer. */
+  sendAfter(pid: number, ms: number, data: Data): number;
+  sendInterval(pid: number, ms: number, data: Data): number;
+  cancelTimer(id: number): boolean;
+  /** The answer: what the handler returns. */
+  ask(pid: number, data: Data, options?: AskOptions): Promise<Buffer>;
+  setOverflowPolicy(pid: number, policy: OverflowPolicy | (string & {}), target?: number | null): void;
+  /** Messages that the handler has not been called with. */
+  mailboxSize(pid: number): number | null;
+
+  register(name: string, pid: number): void;
+  unregister(name: string): number | null;
+  whereis(name: string): number | null;
+  resolve(name: string): number | null;
+  registerPath(path: string, pid: number): void;
+  unregisterPath(path: string): number | null;
+  whereisPath(path: string): number | null;
+  listChildren(prefix: string): PathEntry[];
+  listChildrenDirect(prefix: string): PathEntry[];
+  watchPath(prefix: string): number;
+
+  createPathSupervisor(path: string): void;
+  removePathSupervisor(path: string): boolean;
+  pathSupervisorWatch(path: string, pid: number): boolean;
+  pathSupervisorChildren(path: string): number[];
+  pathSuperviseWithFactory(path: string, pid: number, factory: Factory, strategy?: Strategy | (string & {}), options?: { restart?: Restart }): void;
+  superviseWithFactory(pid: number, factory: Factory, strategy?: Strategy | (string & {}), options?: { restart?: Restart }): void;
+  childPids(): number[];
+  childrenCount(): number;
+  /** Has an actor told of restarts (RESTARTED) and of those that are given up (GAVE_UP). */
+  watchSupervision(pid: number): void;
+
+  link(a: number, b: number, options?: { propagate?: boolean }): boolean;
+  unlink(a: number, b: number): boolean;
+  /** `watcher` gets a DOWN when `pid` ends; the monitor's number. */
+  monitor(watcher: number, pid: number): number;
+  demonitor(reference: number): boolean;
+  trapExit(pid: number, traps?: boolean): void;
+  joinGroup(group: string, pid: number): boolean;
+  leaveGroup(group: string, pid: number): boolean;
+  members(group: string): number[];
+  publish(group: string, data: Data): number;
+  getMessages(pid: number, options?: { drain?: boolean }): Message[];
+  observerDropped(pid: number): number | null;
+
+  info(pid: number): Info | null;
+  stats(): Stats;
+  deadLetters(): number;
+  onDeadLetter(hook: ((letter: DeadLetter) => void) | null): void;
+  /** Called with each handler that throws; without a hook that is printed. */
+  onCrash(hook: ((crash: Crash) => void) | null): void;
+  version(): string;
+
+  configureMesh(options: MeshOptions): void;
+  /** The address that was bound: port 0 is welcome. */
+  listen(addr: string, options?: { insecure?: boolean; expose?: 'named' | 'all' }): Promise<string>;
+  /** The pid of the local actor that stands for who has the name there. */
+  resolveRemote(addr: string, name: string): Promise<number | null>;
+  sendRemote(addr: string, pid: number, data: Data): Promise<boolean>;
+  monitorRemote(addr: string, pid: number, watcher?: number): Promise<number>;
+  isNodeUp(addr: string): Promise<boolean>;
+  joinMesh(seeds: string | string[], options?: { membership?: 'swim' | 'static' }): Promise<boolean>;
+  lookup(name: string): number | null;
+  lookup(name: string, seconds: number): Promise<number | null>;
+  registerBehavior(name: string, factory: (init: Buffer) => number | Promise<number>): boolean;
+  spawnOn(addr: string, behavior: string, init?: Data): Promise<number>;
+  meshMembers(): { id: string; address: string }[];
+  nodes(): { id: string; name: string }[];
+  watchNodes(pid: number, options?: { heartbeats?: boolean }): boolean;
+  export(pid: number): void;
+
+  /**
+   * Keeps the process alive. By itself a runtime does so while messages are queued or being
+   * handled, timers, questions and other promises are pending, or it listens.
+   */
+  ref(): this;
+  /** Never keeps the process alive. */
+  unref(): this;
+  /** Handles what is queued for up to `drain` seconds, 2 by default, then ends all actors. */
+  shutdown(drain?: number): Promise<ShutdownReport>;
+  [Symbol.asyncDispose](): Promise<ShutdownReport>;
+}
+
+export function version(): string;
+
+export class IrisError extends Error {}
+export class AskTimeoutError extends IrisError {}
+export class DeadActorError extends IrisError {}
+export class DeadlockError extends IrisError {}
+export class HandlerError extends IrisError {}
+export class MailboxClosed extends IrisError {}
+export class MailboxFullError extends IrisError {}
+export class MeshError extends IrisError {}
+export class NameTakenError extends IrisError {}
+export class NoReplyError extends IrisError {}
+export class NoSupervisorError extends IrisError {}
+export class ShutDownError extends IrisError {}
+export class WouldBlockError extends IrisError {}

@@ -1,0 +1,122 @@
+'use strict';
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { PACKAGE, iris } = require('./support.js');
+
+const types = fs.readFileSync(path.join(PACKAGE, 'index.d.ts'), 'utf8');
+
+/** The names that a class declares. */
+function declared(name) {
+  const body = types.match(new RegExp(`export class ${name} [^{]*{\\n([^]*?)\\n}`))[1];
+  const names = new Set();
+  for (const line of body.split('\n')) {
+    const match = /^ {2}(?:private |readonly )*(\[?[\w.]+\]?)[(:]/.exec(line);
+    if (match) names.add(match[1]);
+  }
+  return names;
+}
+
+/** The names that a class has. */
+function present(prototype) {
+  return new Set(Reflect.ownKeys(prototype).map((key) => (typeof key === 'symbol'
+    ? `[${key.description.replace('nodejs.asyncDispose', 'Symbol.asyncDispose')}]`
+    : key)));
+}
+
+test('index.d.ts declares what there is', () => {
+  assert.deepEqual([...declared('NodeRuntime')].sort(), [...present(iris.NodeRuntime.prototype)].sort());
+  const inside = new Set(['look', 'close']);
+  const mailbox = [...present(iris.Mailbox.prototype)].filter((name) => !inside.has(name));
+  assert.deepEqual([...declared('Mailbox')].sort(), mailbox.sort());
+  const exported = [...types.matchAll(/^export (?:class|function|const) (\w+)/gm)].map((match) => match[1]);
+  assert.deepEqual(exported.sort(), Object.keys(iris).sort());
+});
+
+test('import gives what require gives', () => {
+  const code = `
+    import iris, * as all from 'iris';
+    import { createRequire } from 'node:module';
+    const required = createRequire(import.meta.url)('iris');
+    const names = Object.keys(all).filter((name) => name !== 'default').sort();
+    if (iris !== required || String(names) !== String(Object.keys(required).sort())) throw new Error(names);
+    if (all.NodeRuntime !== required.NodeRuntime) throw new Error('two of them');
+    console.log('same');
+  `;
+  // A package can import itself by its name from within.
+  const file = path.join(PACKAGE, 'test', 'self.tmp.mjs');
+  fs.writeFileSync(file, code);
+  const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8' });
+  fs.unlinkSync(file);
+  assert.equal(stdout, 'same\n', stderr);
+});
+
+test('the root of the checkout has it, too', () => {
+  assert.equal(require('../..'), iris);
+});
+
+test('without a native module the error says how to get one', () => {
+  const lib = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'iris-node-'));
+  fs.mkdirSync(path.join(lib, 'lib'));
+  fs.copyFileSync(path.join(PACKAGE, 'lib', 'native.js'), path.join(lib, 'lib', 'native.js'));
+  const load = ['-e', `require(${JSON.stringify(path.join(lib, 'lib', 'native.js'))})`];
+  const { status, stderr } = spawnSync(process.execPath, load, { encoding: 'utf8', env: { PATH: '' } });
+  assert.equal(status, 1);
+  assert.match(stderr, /no native module of iris for \w+-\w+.* and Node v\d+/);
+  assert.match(stderr, /cargo xtask node --release/);
+  // A module for the platform's own name is found, whatever tools the machine has.
+  const { platform } = require('../lib/native.js');
+  fs.copyFileSync(path.join(PACKAGE, 'iris.node'), path.join(lib, `iris.${platform()}.node`));
+  const found = spawnSync(process.execPath, load, { encoding: 'utf8', env: { PATH: '' } });
+  fs.rmSync(lib, { recursive: true });
+  assert.equal(found.status, 0, found.stderr);
+});
+
+test('the examples of the description run', () => {
+  const code = `
+    const { NodeRuntime } = require(${JSON.stringify(path.join(PACKAGE, '..', 'index.js'))});
+    const rt = new NodeRuntime();
+    const fastWorker = (msg) => { console.log(\`Processed: \${msg.toString()}\`); };
+    const pids = [];
+    for (let i = 0; i < 1000; i++) { pids.push(rt.spawn(fastWorker, 50)); }
+    rt.send(pids[999], Buffer.from('one'));
+    const sagaCoordinator = async (mailbox) => {
+      const msg = await mailbox.recv();
+      console.log('Starting Saga...');
+      const confirm = await mailbox.recv(5.0);
+      if (confirm) { console.log('Confirmed'); } else { console.log('Timed out'); }
+    };
+    const saga = rt.spawnWithMailbox(sagaCoordinator, 100);
+    rt.send(saga, Buffer.from('go'));
+    rt.send(saga, Buffer.from('yes'));
+    const myHandler = () => { throw new Error('on purpose'); };
+    rt.onCrash(() => {});
+    const pid = rt.spawn(myHandler, 10);
+    rt.registerPath('/system/service/one', pid);
+    const children = rt.listChildren('/system/service');
+    console.log(children.length);
+    const observerPid = rt.spawnWithPathObserved(10, '/observer');
+    rt.link(observerPid, pid);
+    rt.send(pid, 'x');
+    rt.send(observerPid, Buffer.from('hello'));
+    rt.join(pid).then(() => {
+      const messages = rt.getMessages(observerPid);
+      messages.forEach((msg) => {
+        if (msg.system) {
+          if (msg.system.typeName === 'EXIT') console.log(\`Actor \${msg.system.targetPid === pid} has crashed!\`);
+        } else {
+          console.log(\`User Data: \${msg.data.toString()}\`);
+        }
+      });
+    });
+  `;
+  const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' });
+  assert.equal(stderr, '');
+  assert.deepEqual(stdout.split('\n').sort(), [
+    '', '1', 'Actor true has crashed!', 'Confirmed', 'Processed: one', 'Starting Saga...', 'User Data: hello',
+  ].sort());
+});
