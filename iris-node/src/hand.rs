@@ -101,19 +101,15 @@ impl Hand {
     /// What a handler has come to, in the batch or after having waited; a process that has waited
     /// is given out, to be [settled](settle).
     pub(crate) fn note(&mut self, entry: Option<usize>, pid: Pid, end: End) -> Option<Entry> {
-        match entry {
-            Some(entry) => {
-                if let Some(entry) = self.entries.get_mut(entry) {
-                    entry.end = end;
-                }
-                None
+        if let Some(entry) = entry {
+            if let Some(entry) = self.entries.get_mut(entry) {
+                entry.end = end;
             }
-            None => {
-                let mut waited = self.waiting.remove(&pid)?;
-                waited.end = end;
-                Some(waited)
-            }
+            return None;
         }
+        let mut waited = self.waiting.remove(&pid)?;
+        waited.end = end;
+        Some(waited)
     }
 
     /// Whether the process of an entry was told to stop at once.

@@ -29,6 +29,11 @@
 //! | [`allocator`] | where memory comes from, and when it goes back |
 
 #![expect(
+    clippy::needless_pass_by_value,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signatures that napi makes calls of"
+)]
+#![expect(
     missing_debug_implementations,
     reason = "nobody prints what only JavaScript sees"
 )]

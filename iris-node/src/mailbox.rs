@@ -126,10 +126,13 @@ impl Core {
                 return Verdict::Take;
             };
             let chosen = mail(env, message).and_then(|mail| matcher.call(FnArgs::from((mail,))));
-            chosen.map(Verdict::from).unwrap_or_else(|error| {
-                thrown = Some(error);
-                Verdict::Abort
-            })
+            match chosen {
+                Ok(matches) => Verdict::from(matches),
+                Err(error) => {
+                    thrown = Some(error);
+                    Verdict::Abort
+                }
+            }
         };
         let polled = receiver.poll_chosen(&waker, &mut seen, &mut choose);
         if let Some(pull) = self.pulls().get_mut(&pid) {

@@ -71,7 +71,7 @@ pub struct NewsObject<'env> {
     pub system: Option<SystemObject>,
 }
 
-impl<'env> NewsObject<'env> {
+impl NewsObject<'_> {
     fn new(kind: i32, id: f64) -> Self {
         Self {
             kind,

@@ -85,7 +85,7 @@ pub(crate) fn object(message: &SystemMessage) -> SystemObject {
     };
     match message {
         SystemMessage::Down { reference, .. } => {
-            object.reference = Some(as_number(reference.raw()))
+            object.reference = Some(as_number(reference.raw()));
         }
         SystemMessage::Restarted { old, new } => {
             object.from_pid = Some(convert::number(*old));

@@ -181,6 +181,12 @@ fn check_file(path: &str, text: &str) -> Vec<Finding> {
         }
     }
 
+    if path.starts_with("iris-node/src/") {
+        for (number, text) in unguarded_exports(text) {
+            add(number, text);
+        }
+    }
+
     let lines = text.lines().count();
     if SOURCES.contains(&ending) && lines > MAX_LINES {
         add(
@@ -195,6 +201,28 @@ fn check_file(path: &str, text: &str) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// Functions that JavaScript calls and whose panics would end the process: napi's attribute must
+/// say `catch_unwind`.
+fn unguarded_exports(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut open = None;
+    for (number, line) in (1..).zip(text.lines().map(str::trim_start)) {
+        if line.starts_with("#[napi") {
+            open = (!line.contains("catch_unwind")).then_some(number);
+        } else if line.starts_with("#[") || line.starts_with("//") {
+            // Other attributes and comments of the same item.
+        } else if let Some(at) = open.take()
+            && line.split([' ', '(']).any(|word| word == "fn")
+        {
+            found.push((
+                at,
+                "`#[napi]` without `catch_unwind`: a panic ends Node".into(),
+            ));
+        }
+    }
+    found
 }
 
 /// Whether this is the first file of a crate that must forbid `unsafe`.
@@ -328,5 +356,15 @@ mod tests {
         assert!(ignore.skips_folder(".git"));
         assert!(!ignore.skips_folder("src"));
         assert!(ignore.skips_file("a.pyc") && !ignore.skips_file("a.py"));
+    }
+
+    #[test]
+    fn an_export_of_the_node_binding_must_guard_against_panics() {
+        let source = "#[napi]\nimpl Core {\n    #[napi(catch_unwind)]\n    pub fn a() {}\n\n    \
+            #[napi(constructor)]\n    #[expect(x)]\n    pub fn b() {}\n}\n";
+        let found = check_file("iris-node/src/core.rs", source);
+        let lines: Vec<usize> = found.iter().map(|finding| finding.line).collect();
+        assert_eq!(lines, [6], "{found:?}");
+        assert!(check_file("iris-py/src/core.rs", source).is_empty());
     }
 }
