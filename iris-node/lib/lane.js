@@ -63,6 +63,7 @@ function failure(error) {
   return ['Error', read(() => String(error), ''), ''];
 }
 
+/** Whether it is to be awaited. Throws what a getter of it throws. */
 function isThenable(value) {
   return value !== null && (typeof value === 'object' || typeof value === 'function')
     && typeof value.then === 'function';
@@ -359,14 +360,16 @@ class Lane {
         }
         this.inside = pid;
         let returned;
+        let waits;
         try {
           returned = handlers[index[at]](message, pid);
+          if (returned === undefined && (flags & ASKED) === 0) continue;
+          waits = isThenable(returned);
         } catch (error) {
           if (this.#threw(entry, pid, flags, k, error)) break;
           continue;
         }
-        if (returned === undefined && (flags & ASKED) === 0) continue;
-        if (isThenable(returned)) {
+        if (waits) {
           const lengths = index.slice(at + 3 + k, at + 3 + count);
           const state = new Waiting(pid, index[at], flags, arena, offset, lengths, this.#extras, k);
           this.waiting.set(pid, state);
@@ -497,14 +500,16 @@ class Lane {
       const outside = this.inside;
       this.inside = pid;
       let returned;
+      let waits = false;
       let ended = false;
       try {
         returned = this.handlers[state.slot](message, pid);
+        waits = isThenable(returned);
       } catch (error) {
         ended = this.#threw(-1, pid, flags, state.handled, error);
       }
       this.inside = outside;
-      if (!ended && isThenable(returned)) return this.#await(state, returned);
+      if (waits) return this.#await(state, returned);
       if (ended || (returned !== undefined && this.#returned(-1, pid, flags, state.handled, returned))) {
         return this.#forget(state);
       }

@@ -55,8 +55,6 @@ class NodeRuntime {
   #core;
   #ticket = 0;
   #mailboxes = new Map();
-  /** Functions that make successors, by number. */
-  #factories = [];
   #onCrash = null;
   #onDeadLetter = null;
   #shutdown = null;
@@ -131,7 +129,7 @@ class NodeRuntime {
     const drains = check.flag(drain, 'drain');
     if (!drains) this.#lane.stops += 1;
     const stopped = this.#core.stop(pid, drains, this.#lane.inside);
-    if (stopped) this.#lane.hold();
+    if (stopped) this.#lane.holdFor();
     return stopped;
   }
 
@@ -170,7 +168,7 @@ class NodeRuntime {
     // Without a process the slot is free again with the next turn.
     if (swapped === null) throw new DeadActorError(`no actor with pid ${pid} is alive`);
     if (atOnce) this.#lane.retarget(pid, slot);
-    this.#lane.hold();
+    this.#lane.holdFor();
     return swapped;
   }
 
@@ -182,7 +180,7 @@ class NodeRuntime {
     check.pid(pid);
     check.count(steps, 'steps');
     const version = native(() => this.#core.rollbackBehavior(pid, steps));
-    this.#lane.hold();
+    this.#lane.holdFor();
     return version;
   }
 
@@ -213,8 +211,8 @@ class NodeRuntime {
   }
 
   sendNamed(name, data) {
-    const { whole } = { whole: check.text(name, 'name') };
-    return this.#sent(this.#core.sendNamed(whole, check.bytes(data)), JSON.stringify(whole));
+    check.text(name, 'name');
+    return this.#sent(this.#core.sendNamed(name, check.bytes(data)), JSON.stringify(name));
   }
 
   sendAsync(pid, data) {
@@ -373,8 +371,7 @@ class NodeRuntime {
     check.pid(b, 'b');
     const { propagate } = check.options(options, ['propagate']);
     const linked = this.#core.link(a, b, check.flag(propagate, 'propagate'));
-    this.#lane.hold();
-    this.#lane.rest();
+    this.#lane.holdFor();
     return linked;
   }
 
@@ -552,7 +549,7 @@ class NodeRuntime {
   registerBehavior(name, factory) {
     check.text(name, 'name');
     check.callable(factory, 'factory');
-    return this.#core.registerBehavior(name, this.#factories.push(factory) - 1);
+    return this.#core.registerBehavior(name, this.#lane.take(factory));
   }
 
   spawnOn(addr, behavior, init = '') {
@@ -617,7 +614,6 @@ class NodeRuntime {
     this.#lane.close();
     for (const { mailbox } of this.#mailboxes.values()) mailbox.close();
     this.#mailboxes.clear();
-    this.#factories.length = 0;
     const { pending } = this.#lane;
     for (const { reject } of pending.values()) reject(shutDown());
     pending.clear();
@@ -699,13 +695,9 @@ class NodeRuntime {
     const word = check.word(plain(strategy, 'strategy'), STRATEGIES, 'strategy');
     const { restart = 'permanent' } = check.options(options, ['restart']);
     check.word(restart, RESTARTS, 'restart');
-    const number = this.#factories.push(factory) - 1;
-    try {
-      native(() => this.#core.supervise(path, pid, number, word, restart));
-    } catch (error) {
-      this.#factories.pop();
-      throw error;
-    }
+    // Refused, it is free again with the next turn.
+    const slot = this.#lane.take(factory);
+    native(() => this.#core.supervise(path, pid, slot, word, restart));
   }
 
   /** What `send` says, and what keeps the process alive for it. */
@@ -823,7 +815,7 @@ class NodeRuntime {
 
   /** Calls a factory that a thread of the runtime waits for. */
   #make({ id, reason, value }) {
-    const factory = this.#factories[Number(reason)];
+    const factory = this.#lane.handlers[Number(reason)];
     const failed = (error) => {
       this.#core.made(id, 0, ...failure(error));
       process.emitWarning(`a factory threw: ${failure(error)[2]}`, 'IrisSupervisionWarning');

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iris::{BatchBehavior, Behavior, Context, Message, Payload, State, Step};
+use iris::{BatchBehavior, Behavior, Context, Exit, Failure, Message, Payload, State, Step};
 
 use crate::hand::{ASKED, Mail};
 use crate::lane::Lane;
@@ -29,6 +29,14 @@ pub(crate) struct Manner {
 
 impl JsBehavior {
     fn hand_over(&self, cx: &Context<'_>, mail: Mail) -> Step {
+        if !self.lane.is_here() {
+            // The behavior was swapped into a process of another scheduler, by who knows whom.
+            return Step::Stop(Exit::crash(Failure {
+                kind: "TypeError".to_owned(),
+                message: "a handler in JavaScript runs on its event loop only".to_owned(),
+                traceback: String::new(),
+            }));
+        }
         let asked = if cx.is_asked() { ASKED } else { 0 };
         let flags = self.manner.flags | asked;
         self.lane.hand().add(cx.pid(), self.slot, flags, mail);

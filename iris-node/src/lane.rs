@@ -16,6 +16,7 @@ use std::ffi::c_void;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use iris::{BoxFuture, Parked, Pid, Ready, Scheduler, StopHook};
@@ -43,6 +44,8 @@ pub(crate) struct Lane {
     stop_hook: Arc<StopHook>,
     /// Polls futures of Rust.
     rust: Arc<dyn Scheduler>,
+    /// The thread of the loop.
+    home: ThreadId,
 }
 
 #[derive(Default)]
@@ -72,8 +75,14 @@ impl Lane {
                     }
                 }),
                 rust,
+                home: thread::current().id(),
             }
         })
+    }
+
+    /// Whether the calling thread is the loop's.
+    pub(crate) fn is_here(&self) -> bool {
+        thread::current().id() == self.home
     }
 
     fn lock(&self) -> MutexGuard<'_, LaneState> {

@@ -44,7 +44,7 @@ pub(crate) enum Value {
 
 /// A factory that a thread of Rust waits for.
 pub(crate) struct FactoryCall {
-    /// The number of the function.
+    /// The slot of the function.
     pub(crate) factory: u32,
     /// What another node has given along.
     pub(crate) init: Option<Payload>,

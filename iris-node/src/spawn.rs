@@ -75,23 +75,34 @@ impl Core {
         system: bool,
         flags: i32,
         now: bool,
-    ) -> Option<u32> {
-        let pid = convert::pid(pid)?;
+    ) -> Result<Option<u32>> {
+        let target = convert::pid(pid);
+        // Made first, so that the slot is free again if it is refused.
         let behavior = JsBehavior {
             lane: self.lane.clone(),
             slot,
             manner: Manner {
                 system,
-                singly: self.runtime.capacity(pid).is_some(),
+                singly: target.is_some_and(|pid| self.runtime.capacity(pid).is_some()),
                 flags,
             },
             name: behavior,
         };
-        if now {
-            self.runtime.hot_swap_now(pid, behavior)
-        } else {
-            self.runtime.hot_swap(pid, behavior)
+        let Some(pid) = target else {
+            return Ok(None);
+        };
+        let runtime = &self.runtime;
+        if runtime.observer_dropped(pid).is_some() || runtime.is_stand_in(pid) {
+            return Err(error::range(format!(
+                "actor {pid} has no handler in JavaScript: it is an observer, or stands for an \
+                 actor of another node"
+            )));
         }
+        Ok(if now {
+            runtime.hot_swap_now(pid, behavior)
+        } else {
+            runtime.hot_swap(pid, behavior)
+        })
     }
 
     /// The number of the behavior in force.

@@ -4,8 +4,8 @@
 //! function and says what that has made.
 
 use std::result::Result as StdResult;
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Weak};
 
 use iris::{ChildSpec, Failure, GaveUp, Payload, Pid, Restart, Runtime, Strategy};
 use napi::bindgen_prelude::*;
@@ -20,7 +20,7 @@ use crate::news::{FactoryCall, News};
 #[napi]
 impl Core {
     /// Has a supervisor look after an actor: the global one, or that of `path`. `factory` is the
-    /// number of a function.
+    /// slot of a function.
     #[napi(catch_unwind)]
     pub fn supervise(
         &self,
@@ -30,16 +30,13 @@ impl Core {
         strategy: String,
         restart: String,
     ) -> Result<()> {
+        let factory = Slot::new(&self.lane, factory);
         let (runtime, pid) = self.live(pid)?;
         let strategy: Strategy = convert::word(&strategy)?;
         let restart: Restart = convert::word(&restart)?;
         let spec = ChildSpec::new(pid.to_string());
         let spec = spec.strategy(strategy).restart(restart);
-        let lane = Arc::downgrade(&self.lane);
-        let factory = move |_: &Runtime| match lane.upgrade() {
-            Some(lane) => call(&lane, factory, None),
-            None => Err(gone()),
-        };
+        let factory = move |_: &Runtime| factory.call(None);
         let supervised = match path {
             Some(path) => runtime.path_supervise(&path, pid, spec, factory),
             None => runtime.supervise(runtime.global_supervisor(), pid, spec, factory),
@@ -118,29 +115,49 @@ impl Core {
     /// Makes a behavior that other nodes can start here; `false` if it replaces one.
     #[napi(catch_unwind)]
     pub fn register_behavior(&self, name: String, factory: u32) -> bool {
-        let lane = Arc::downgrade(&self.lane);
+        let factory = Slot::new(&self.lane, factory);
         self.runtime
             .register_behavior(&name, move |_: &Runtime, init: bytes::Bytes| {
-                match lane.upgrade() {
-                    Some(lane) => call(&lane, factory, Some(init.into())),
-                    None => Err(gone()),
-                }
+                factory.call(Some(init.into()))
             })
     }
 }
 
-/// Has the loop call a factory, and waits for what that has made.
-fn call(lane: &Lane, factory: u32, init: Option<Payload>) -> StdResult<Pid, Failure> {
-    let (answer, made) = sync_channel(1);
-    let call = FactoryCall {
-        factory,
-        init,
-        succeeds: iris::succeeding(),
-        answer,
-    };
-    // A lane that is closed, now or later, drops the sender.
-    lane.tell(News::Factory(Box::new(call)));
-    made.recv().unwrap_or_else(|_| Err(gone()))
+/// A factory's place in JavaScript's array of handlers, which it has until nobody can call it.
+struct Slot {
+    lane: Weak<Lane>,
+    slot: u32,
+}
+
+impl Slot {
+    fn new(lane: &Arc<Lane>, slot: u32) -> Self {
+        let lane = Arc::downgrade(lane);
+        Self { lane, slot }
+    }
+
+    /// Has the loop call the factory, and waits for what that has made.
+    fn call(&self, init: Option<Payload>) -> StdResult<Pid, Failure> {
+        let (answer, made) = sync_channel(1);
+        let call = FactoryCall {
+            factory: self.slot,
+            init,
+            succeeds: iris::succeeding(),
+            answer,
+        };
+        // A lane that is closed, now or later, drops the sender; it is not kept meanwhile.
+        let lane = self.lane.upgrade().ok_or_else(gone)?;
+        lane.tell(News::Factory(Box::new(call)));
+        drop(lane);
+        made.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.upgrade() {
+            lane.free(self.slot);
+        }
+    }
 }
 
 fn gone() -> Failure {

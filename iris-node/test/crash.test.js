@@ -68,6 +68,22 @@ test('whatever is thrown is an exit', async (t) => {
   }
 });
 
+test('a value whose then cannot be read is a crash, and others go on', async (t) => {
+  const rt = runtime(t);
+  const hostile = { get then() { throw new Error('no then'); } };
+  let n = 0;
+  const pids = [
+    rt.spawn(() => hostile),
+    rt.spawn(() => ((n += 1) === 1 ? Promise.resolve() : hostile)),
+  ];
+  const other = rt.spawn(() => 'fine');
+  for (const pid of pids) rt.sendMany(pid, ['x', 'x', 'x']);
+  assert.equal((await rt.ask(other, 'x')).toString(), 'fine');
+  for (const pid of pids) assert.equal(await rt.join(pid, 20), true);
+  assert.deepEqual(rt.crashes.map(({ error }) => error.message), ['no then', 'no then']);
+  assert.equal(rt.deadLetters(), 3);
+});
+
 test('with onError: "resume" the actor goes on', async (t) => {
   const rt = runtime(t);
   const got = [];

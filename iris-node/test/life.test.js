@@ -30,6 +30,21 @@ test('1,000 idle actors do not keep the process', async () => {
   `), 'spawned\n');
 });
 
+test('what ends without a turn does not keep it', async () => {
+  ended(await program(`
+    const observer = rt.spawnWithPathObserved(10, '/a');
+    rt.send(observer, 'x');
+    rt.stop(observer);
+    const other = rt.spawnWithPathObserved(10, '/b');
+    rt.link(other, rt.spawn(() => {}));
+    rt.monitor(other, 12345);
+    rt.send(99999, 'x');
+    rt.stop(99999);
+    rt.publish('nobody', 'x');
+    print('done');
+  `), 'done\n');
+});
+
 test('messages that actors send each other keep it, until there are none', async () => {
   ended(await program(`
     let hops = 0;

@@ -52,6 +52,14 @@ test('now: the backlog is for the new handler, what is in hand too', async (t) =
   assert.deepEqual(got, ['old a', 'old b', 'new c', 'new d']);
 });
 
+test('what has no handler in JavaScript is not swapped', (t) => {
+  const rt = runtime(t);
+  const observer = rt.spawnWithPathObserved(10, '/observer');
+  assert.throws(() => rt.hotSwap(observer, () => {}), /it is an observer/);
+  const pull = rt.spawnWithMailbox((mailbox) => mailbox.recv());
+  assert.throws(() => rt.hotSwap(pull, () => {}), { name: 'DeadActorError' });
+});
+
 test('handlers that nobody has any more are let go', async (t) => {
   const rt = runtime(t);
   const collected = [];
@@ -62,6 +70,14 @@ test('handlers that nobody has any more are let go', async (t) => {
     registry.register(handler, n);
     pids.push(rt.spawn(handler));
   }
+  for (let n = 50; n < 60; n++) {
+    const factory = () => n;
+    registry.register(factory, n);
+    const pid = rt.spawn(() => {});
+    rt.superviseWithFactory(pid, factory);
+    rt.stopChild(pid);
+    pids.push(pid);
+  }
   for (const pid of pids) rt.stop(pid);
   await Promise.all(pids.map((pid) => rt.join(pid, 20)));
   // The lane gives slots back in a turn.
@@ -71,6 +87,6 @@ test('handlers that nobody has any more are let go', async (t) => {
     globalThis.gc?.();
     // Without --expose-gc: make some work for the collector.
     Array.from({ length: 10_000 }, () => new Array(100));
-    return collected.length >= 45;
+    return collected.length >= 56;
   });
 });
