@@ -76,6 +76,25 @@ test('without a native module the error says how to get one', () => {
   assert.equal(found.status, 0, found.stderr);
 });
 
+test('the snippets of the README run', () => {
+  const readme = fs.readFileSync(path.join(PACKAGE, 'README.md'), 'utf8');
+  const snippets = [...readme.matchAll(/```js\n([^]*?)```/g)].map((match) => match[1]);
+  const wanted = [
+    'got hello\ngot text is sent as UTF-8\n',
+    'HELLO\n',
+    'starting the saga\nconfirmed\n',
+    'crashed: no good\nworked on good\n',
+    'there: login\n',
+  ];
+  const printed = snippets.map((snippet) => {
+    const code = snippet.replace("require('iris')", `require(${JSON.stringify(PACKAGE)})`);
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8', timeout: 30_000 });
+    assert.equal(stderr, '');
+    return stdout;
+  });
+  assert.deepEqual(printed, wanted);
+});
+
 test('the examples of the description run', () => {
   const code = `
     const { NodeRuntime } = require(${JSON.stringify(path.join(PACKAGE, '..', 'index.js'))});
