@@ -4,7 +4,9 @@ const test = require('node:test');
 const assert = require('node:assert/strict');
 const { Worker } = require('node:worker_threads');
 
-const { PACKAGE } = require('./support.js');
+const fs = require('node:fs');
+
+const { PACKAGE, until } = require('./support.js');
 
 const BUSY = `
   const { parentPort } = require('node:worker_threads');
@@ -20,7 +22,17 @@ const BUSY = `
   parentPort.postMessage('busy');
 `;
 
-test('50 workers with busy actors are terminated', { timeout: 120_000 }, async () => {
+/** Threads of this process; where they are not to be counted, none. */
+function threads() {
+  try {
+    return fs.readdirSync('/proc/self/task').length;
+  } catch {
+    return 0;
+  }
+}
+
+test('50 workers with busy actors are terminated, and their threads end', { timeout: 120_000 }, async () => {
+  const before = threads();
   for (let i = 0; i < 50; i++) {
     const worker = new Worker(BUSY, { eval: true });
     await new Promise((resolve, reject) => {
@@ -35,6 +47,7 @@ test('50 workers with busy actors are terminated', { timeout: 120_000 }, async (
     }
     assert.equal(await worker.terminate(), 1);
   }
+  await until(() => threads() <= before + 2, 'the threads of 50 runtimes end');
 });
 
 test('workers at the same time have a runtime each, and end by themselves', { timeout: 120_000 }, async () => {
