@@ -126,6 +126,31 @@ impl Subscriber for Warnings {
 }
 
 #[test]
+fn a_runtime_is_idle_without_work_and_without_timers() {
+    let rt = Runtime::new();
+    let (entered, is_inside) = channel();
+    let (go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let waits = handler(move |_, _| {
+        entered.send(()).unwrap();
+        gate.lock().unwrap().recv_timeout(PATIENCE).ok();
+        Step::Done
+    });
+    let pid = rt.spawn(waits).start().unwrap();
+    assert!(rt.is_idle());
+    let timer = rt
+        .send_after(pid, Duration::from_hours(1), &b"x"[..])
+        .unwrap();
+    assert!(!rt.is_idle());
+    assert!(rt.cancel_timer(timer) && rt.is_idle());
+    rt.send(pid, &b"x"[..]).unwrap();
+    is_inside.recv_timeout(PATIENCE).unwrap();
+    assert!(!rt.is_idle());
+    go.send(()).unwrap();
+    assert!(rt.wait_quiet(PATIENCE) && rt.is_idle());
+}
+
+#[test]
 fn a_mailbox_that_fills_is_told_once_for_each_doubling() {
     let (say, told) = channel();
     tracing::subscriber::set_global_default(Warnings(Mutex::new(say))).unwrap();

@@ -6,6 +6,7 @@ mod common;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Ear, PATIENCE, crash, gone, mortal};
@@ -90,6 +91,33 @@ fn d21_names_and_paths_never_lead_to_the_dead_and_follow_to_the_successor() {
         rt.list_children("/svc").unwrap(),
         [("/svc/worker".to_owned(), next)]
     );
+}
+
+#[test]
+fn a_factory_may_have_another_thread_register_the_old_name() {
+    let rt = Runtime::new();
+    let ear = Ear::of_restarts(&rt);
+    let factory = |rt: &Runtime| {
+        let old = iris::succeeding();
+        thread::scope(|scope| {
+            let make = || {
+                let pid = mortal(rt);
+                // It is for the successor, which only the factory's own thread is known to make.
+                let alone = rt.register("svc", pid).is_ok();
+                let lent = iris::succeed(old, || rt.register("svc", pid)).is_ok();
+                assert_eq!((alone, lent), (old.is_none(), true));
+                assert_eq!(iris::succeeding(), None);
+                Ok(pid)
+            };
+            scope.spawn(make).join().unwrap()
+        })
+    };
+    let pid = factory(&rt).unwrap();
+    rt.supervise_with_factory(pid, factory, Strategy::OneForOne)
+        .unwrap();
+    crash(&rt, pid);
+    let next = ear.successor(pid);
+    assert_eq!(rt.whereis("svc"), Some(next));
 }
 
 #[test]
@@ -627,7 +655,7 @@ fn a_runtime_that_is_dropped_gives_back_what_factories_hold() {
     // The thread that called the factory lets go of it right after.
     while Arc::strong_count(&held) > 1 {
         assert!(seen.elapsed() < PATIENCE, "somebody still has it");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
