@@ -71,7 +71,7 @@ function isThenable(value) {
 
 /** What an actor has in hand whose handler waits for a promise. */
 class Waiting {
-  constructor(pid, slot, flags, arena, offset, lengths, extras, handled) {
+  constructor(pid, slot, flags, arena, offset, lengths, handled) {
     this.pid = pid;
     this.slot = slot;
     this.flags = flags;
@@ -79,7 +79,6 @@ class Waiting {
     this.offset = offset;
     /** Of the messages that are still to be handled. */
     this.lengths = lengths;
-    this.extras = extras;
     this.next = 0;
     this.handled = handled;
     this.over = false;
@@ -106,7 +105,6 @@ class Lane {
   #message = 0;
   #at = 0;
   #offset = 0;
-  #extras = null;
   /** Counts orders to stop from here: after one, the rest of a batch is looked at each. */
   stops = 0;
   #stopsSeen = 0;
@@ -306,7 +304,7 @@ class Lane {
       this.#arena = arena(Math.max(ARENA_BYTES, size));
       this.#used = 0;
     }
-    this.#extras = this.core.fill(this.#arena, this.#used, this.#index, this.#pids);
+    this.core.fill(this.#arena, this.#used, this.#index, this.#pids);
     this.#offset = this.#used;
     this.#used += size;
     this.#entry = 0;
@@ -355,13 +353,12 @@ class Lane {
         if (length >= 0) {
           message = arena.subarray(offset, offset + length);
           offset += length;
-        } else {
-          message = this.#extra(this.#extras[-1 - length]);
         }
         this.inside = pid;
         let returned;
         let waits;
         try {
+          message ??= this.#extra(entry, pid, k - 1);
           returned = handlers[index[at]](message, pid);
           if (returned === undefined && (flags & ASKED) === 0) continue;
           waits = isThenable(returned);
@@ -371,7 +368,7 @@ class Lane {
         }
         if (waits) {
           const lengths = index.slice(at + 3 + k, at + 3 + count);
-          const state = new Waiting(pid, index[at], flags, arena, offset, lengths, this.#extras, k);
+          const state = new Waiting(pid, index[at], flags, arena, offset, lengths, k);
           this.waiting.set(pid, state);
           core.waits(entry);
           this.#await(state, returned);
@@ -390,11 +387,12 @@ class Lane {
     }
     this.inside = 0;
     this.#entries = 0;
-    this.#extras = null;
     return true;
   }
 
-  #extra(extra) {
+  /** A message that is in no arena. */
+  #extra(entry, pid, number) {
+    const extra = this.core.extra(entry, pid, number);
     return Buffer.isBuffer(extra) ? extra : new SystemMessage(extra);
   }
 
@@ -494,8 +492,6 @@ class Lane {
       if (length >= 0) {
         message = state.arena.subarray(state.offset, state.offset + length);
         state.offset += length;
-      } else {
-        message = this.#extra(state.extras[-1 - length]);
       }
       const outside = this.inside;
       this.inside = pid;
@@ -503,6 +499,7 @@ class Lane {
       let waits = false;
       let ended = false;
       try {
+        message ??= this.#extra(-1, pid, state.handled - 1);
         returned = this.handlers[state.slot](message, pid);
         waits = isThenable(returned);
       } catch (error) {

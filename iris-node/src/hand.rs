@@ -112,6 +112,15 @@ impl Hand {
         Some(waited)
     }
 
+    /// What an entry of the batch has, or a process that waits.
+    pub(crate) fn mail(&mut self, entry: Option<usize>, pid: Option<Pid>) -> Option<&mut Mail> {
+        let entry = match entry {
+            Some(entry) => self.entries.get_mut(entry)?,
+            None => self.waiting.get_mut(&pid?)?,
+        };
+        Some(&mut entry.mail)
+    }
+
     /// Whether the process of an entry was told to stop at once.
     pub(crate) fn is_stopped(&self, entry: usize) -> bool {
         let parked = self

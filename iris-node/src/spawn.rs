@@ -11,6 +11,10 @@ use crate::convert;
 use crate::core::Core;
 use crate::error;
 
+/// The most of a budget that is heeded: so many messages of 4 KiB are what an arena may have to
+/// hold at a time. Time ends a slice before that anyway.
+const MOST_BUDGET: u32 = 1024;
+
 /// The behavior that was made last, for as long as an actor has it: many actors with one handler
 /// share one.
 #[derive(Default)]
@@ -57,7 +61,8 @@ impl Core {
         let Some(behavior) = self.behavior(options.slot, known, manner, &options.behavior) else {
             return Ok(None);
         };
-        let builder = self.runtime.spawn_shared(behavior).budget(options.budget);
+        let builder = self.runtime.spawn_shared(behavior);
+        let builder = builder.budget(options.budget.min(MOST_BUDGET));
         let builder = shaped(builder.of_cohort(self.cohort.clone()), &options)?;
         let started = builder.start();
         started

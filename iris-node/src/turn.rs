@@ -16,6 +16,9 @@ use crate::system::{self, SystemObject};
 /// others, nor make arenas large.
 const OWN_BUFFER_BYTES: usize = 4096;
 
+/// Payloads beyond this are given to JavaScript without a copy, which costs a microsecond by itself.
+const LENT_BYTES: usize = 64 << 10;
+
 /// How much is taken in hand at a time. Handlers decide how long that takes, so it is little; the
 /// costs for each time are spread over enough by then.
 const MOST_ENTRIES: usize = 256;
@@ -25,7 +28,7 @@ const MOST_BYTES: usize = 64 << 10;
 /// How long slices are run for one batch: most of them find nothing that handlers are called for.
 const COLLECT_TIME: Duration = Duration::from_micros(500);
 
-/// In what a batch cannot be given as a slice of the arena.
+/// What a message is that is no slice of the arena.
 pub(crate) type Extra<'env> = Either<BufferSlice<'env>, SystemObject>;
 
 #[napi]
@@ -76,22 +79,20 @@ impl Core {
 
     /// Writes what is in hand: the bytes of small messages into `arena` from `offset` on, one after
     /// the other; for each process the handler's slot, the number of its messages, its flags and
-    /// the length of each message into `index`, a negative one for the one's place in what is
-    /// returned, counted from -1 down; and its pid into `pids`.
+    /// the length of each message into `index`, -1 for those that are to be [fetched](Self::extra);
+    /// and its pid into `pids`.
     #[napi(catch_unwind)]
-    pub fn fill<'env>(
+    pub fn fill(
         &self,
-        env: &'env Env,
         mut arena: Uint8ArraySlice<'_>,
         offset: u32,
         mut index: Int32ArraySlice<'_>,
         mut pids: Float64ArraySlice<'_>,
-    ) -> Result<Option<Vec<Extra<'env>>>> {
+    ) -> Result<()> {
         // SAFETY: they are three, and JavaScript, on whose thread this is, does not look at them
-        // meanwhile: buffers that are made below run none of its code.
+        // meanwhile.
         let (arena, index, pids) = unsafe { (arena.as_mut(), index.as_mut(), pids.as_mut()) };
         let hand = self.lane.hand();
-        let mut extras = Vec::new();
         let mut index = index.iter_mut();
         let mut write = |word: i32| {
             if let Some(place) = index.next() {
@@ -109,8 +110,7 @@ impl Core {
                     for payload in batch {
                         let end = at + payload.len();
                         if payload.len() > OWN_BUFFER_BYTES {
-                            extras.push(Either::A(BufferSlice::copy_from(env, &payload[..])?));
-                            write(-int(extras.len()));
+                            write(-1);
                         } else if let Some(place) = arena.get_mut(at..end) {
                             place.copy_from_slice(payload);
                             at = end;
@@ -120,15 +120,48 @@ impl Core {
                         }
                     }
                 }
-                Mail::System(news) => {
+                Mail::System(_) => {
                     write(1);
                     write(entry.flags);
-                    extras.push(Either::B(system::object(news)));
-                    write(-int(extras.len()));
+                    write(-1);
                 }
             }
         }
-        Ok((!extras.is_empty()).then_some(extras))
+        Ok(())
+    }
+
+    /// The message with that number of `entry`, or of `pid` if its handler has waited (`entry` is
+    /// -1): one that is not in the arena, and that the handler is called with next.
+    #[napi(catch_unwind)]
+    pub fn extra<'env>(
+        &self,
+        env: &'env Env,
+        entry: i32,
+        pid: f64,
+        number: u32,
+    ) -> Result<Extra<'env>> {
+        let taken = {
+            let mut hand = self.lane.hand();
+            let entry = usize::try_from(entry).ok();
+            match hand.mail(entry, convert::pid(pid)) {
+                Some(Mail::User(batch)) => {
+                    // It counts as handled, so nobody needs it here any more.
+                    let payload = batch.get_mut(number as usize).map(std::mem::take);
+                    Ok(payload.unwrap_or_default())
+                }
+                Some(Mail::System(news)) => Err(system::object(news)),
+                None => Ok(Payload::default()),
+            }
+        };
+        match taken {
+            Ok(payload) if payload.len() > LENT_BYTES => {
+                // Whose only owner is here moves without a copy.
+                let bytes = Vec::from(payload.into_bytes());
+                Ok(Either::A(BufferSlice::from_data(env, bytes)?))
+            }
+            Ok(payload) => Ok(Either::A(BufferSlice::copy_from(env, &payload[..])?)),
+            Err(news) => Ok(Either::B(news)),
+        }
     }
 
     /// Has the processes of the batch go on, but for those whose handlers wait.

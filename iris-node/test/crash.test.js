@@ -178,6 +178,29 @@ test('links and monitors: EXIT to both sides, noproc for the dead', async (t) =>
   assert.equal(rt.unlink(tied, third), false);
 });
 
+test('a propagating link takes along who does not trap exits; a monitor is taken back', async (t) => {
+  const rt = runtime(t);
+  const fails = rt.spawn(() => {
+    throw new Error('down we go');
+  });
+  const tied = rt.spawn(() => {});
+  const traps = rt.spawnWithPathObserved(10, '/traps');
+  const deaf = rt.spawnWithPathObserved(10, '/deaf');
+  rt.trapExit(traps);
+  rt.link(fails, tied, { propagate: true });
+  rt.link(fails, traps, { propagate: true });
+  const reference = rt.monitor(deaf, fails);
+  assert.equal(rt.demonitor(reference), true);
+  assert.equal(rt.demonitor(reference), false);
+  rt.send(fails, 'x');
+  assert.equal(await rt.join(tied, 20), true);
+  const { system } = await exitOf(rt, traps);
+  assert.deepEqual([system.typeName, system.reason], ['EXIT', 'crash']);
+  assert.deepEqual([rt.isAlive(traps), rt.isAlive(tied)], [true, false]);
+  assert.deepEqual(rt.getMessages(deaf), []);
+  assert.throws(() => rt.trapExit(tied), { name: 'DeadActorError' });
+});
+
 test('children end with their parent', async (t) => {
   const rt = runtime(t);
   const parent = rt.spawn(() => {});

@@ -16,7 +16,13 @@ test('an actor of another node is found, sent to, asked and monitored', { timeou
   }, 100, { name: 'auth_worker' });
   const addr = await there.listen('127.0.0.1:0');
   assert.match(addr, /^127\.0\.0\.1:\d+$/);
+  const watcher = here.spawnWithPathObserved(10, '/watcher');
+  assert.equal(here.watchNodes(watcher), true);
+  assert.equal(here.watchNodes(watcher), false);
   const standIn = await here.resolveRemote(addr, 'auth_worker');
+  let nodes = [];
+  await until(() => (nodes = nodes.concat(here.getMessages(watcher))).length > 0);
+  assert.equal(nodes[0].system.typeName, 'NODE_UP');
   assert.equal(await here.resolveRemote(addr, 'nobody'), null);
   assert.equal(await here.sendRemote(addr, standIn, Buffer.from('login')), true);
   assert.equal(await here.sendRemote(addr, pid, 'by its own pid'), true);

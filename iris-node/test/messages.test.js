@@ -56,6 +56,34 @@ test('what is sent is copied, of anything that has bytes', async (t) => {
   ]);
 });
 
+test('large messages are whole, also behind one that waits, and a kept one stays', async (t) => {
+  const rt = runtime(t);
+  const kept = [];
+  const pid = rt.spawn((message) => {
+    kept.push(message);
+    return kept.length % 3 === 1 ? new Promise(setImmediate) : undefined;
+  });
+  const sizes = [5000, 70_000, 1 << 20, 10, 4096, 4097, 65_536, 65_537, 0, 3 << 20];
+  for (const [i, size] of sizes.entries()) rt.send(pid, Buffer.alloc(size, i + 1));
+  await until(() => kept.length === sizes.length);
+  globalThis.gc?.();
+  assert.deepEqual(kept.map((message) => message.length), sizes);
+  kept.forEach((message, i) => assert.ok(message.every((byte) => byte === i + 1), `message ${i}`));
+});
+
+test('messages that a crash leaves behind are whole', async (t) => {
+  const rt = runtime(t);
+  const letters = [];
+  rt.onDeadLetter((letter) => letters.push(letter.data));
+  const pid = rt.spawn(() => {
+    throw new Error('first');
+  });
+  for (const size of [100_000, 5000, 200_000, 7]) rt.send(pid, Buffer.alloc(size, 9));
+  await until(() => letters.length === 3);
+  assert.deepEqual(letters.map((data) => data.length), [5000, 200_000, 7]);
+  assert.ok(letters.every((data) => data.every((byte) => byte === 9)));
+});
+
 test('a handler is called with its own pid, which self() says too', async (t) => {
   const rt = runtime(t);
   const seen = [];
