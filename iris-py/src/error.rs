@@ -60,7 +60,6 @@ pub(crate) fn refuse_foreign(py: Python<'_>, pid: u64) -> PyResult<()> {
 
 /// A question that nobody answered, or could.
 pub(crate) fn ask(py: Python<'_>, error: &AskError) -> PyErr {
-    static DEADLOCK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static NO_REPLY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     match error {
         AskError::Dead(pid) => dead_actor(py, pid.raw()),
@@ -71,7 +70,7 @@ pub(crate) fn ask(py: Python<'_>, error: &AskError) -> PyErr {
                 "the answer would have to wait for itself: {chain}; tell instead of asking, or \
                  let one of them answer before it asks"
             );
-            own(py, &DEADLOCK, "DeadlockError", text)
+            deadlock(py, text)
         }
         AskError::NoReply(pid) => {
             let text = format!(
@@ -82,6 +81,12 @@ pub(crate) fn ask(py: Python<'_>, error: &AskError) -> PyErr {
         }
         other => PyRuntimeError::new_err(other.to_string()),
     }
+}
+
+/// Somebody would wait for itself, directly or through others.
+fn deadlock(py: Python<'_>, text: String) -> PyErr {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    own(py, &CLASS, "DeadlockError", text)
 }
 
 fn mailbox_full(py: Python<'_>, pid: u64) -> PyErr {
@@ -260,8 +265,8 @@ pub(crate) fn is_mailbox_closed(py: Python<'_>, raised: &PyErr) -> bool {
     mailbox_closed_class(py).is_ok_and(|class| raised.is_instance(py, class))
 }
 
-pub(crate) fn join(error: JoinError) -> PyErr {
-    PyRuntimeError::new_err(error.to_string())
+pub(crate) fn join(py: Python<'_>, error: JoinError) -> PyErr {
+    deadlock(py, error.to_string())
 }
 
 /// What was given instead of something that can be called.

@@ -410,9 +410,12 @@ impl PyRuntime {
     ///
     /// The original and the last 15 others are kept. What was sent before is handled by the
     /// present handler, what is sent after by the earlier one. Raises `DeadActorError` if
-    /// nobody has the pid and `ValueError` if there is no version so far back.
+    /// nobody has the pid and `ValueError` if there is no version so far back, or no step.
     #[pyo3(signature = (pid, steps=1))]
     fn rollback_behavior(&self, py: Python<'_>, pid: u64, steps: usize) -> PyResult<u32> {
+        if steps == 0 {
+            return Err(PyValueError::new_err("steps must be at least 1, not 0"));
+        }
         let (runtime, target) = self.live_target(py, pid)?;
         let version = runtime.rollback_behavior(target, steps);
         version.map_err(|error| error::rollback(py, pid, error))
@@ -504,8 +507,8 @@ impl PyRuntime {
     ///
     /// Returns whether it has; a pid that nobody has is one that has ended. What there is to log
     /// of its end, and its dead letters, have been told by then, unless that takes longer than a
-    /// second. Releases the
-    /// GIL and heeds Ctrl-C. Raises `RuntimeError` inside the handler of that very actor.
+    /// second. Releases the GIL and heeds Ctrl-C. Raises `DeadlockError`, which is a `RuntimeError`,
+    /// inside the handler of that very actor.
     #[pyo3(signature = (pid, timeout=None))]
     fn join(&self, py: Python<'_>, pid: u64, timeout: Option<f64>) -> PyResult<bool> {
         let timeout = timeout
@@ -515,7 +518,7 @@ impl PyRuntime {
             return Ok(true);
         };
         if let Err(error) = runtime.join(pid, Some(Duration::ZERO)) {
-            return Err(error::join(error));
+            return Err(error::join(py, error));
         }
         let ended = wait::interruptibly(py, timeout, |step| {
             runtime.join(pid, Some(step)).unwrap_or(true)
