@@ -1,10 +1,15 @@
 'use strict';
 
+const { Actor } = require('./lib/actor.js');
+const check = require('./lib/check.js');
+const { CodecError, ProtocolError, pack, unpack } = require('./lib/codec.js');
 const errors = require('./lib/errors.js');
 const { STOP } = require('./lib/lane.js');
+const { NodeRuntime } = require('./lib/layer.js');
 const { Mailbox } = require('./lib/mailbox.js');
 const { Core } = require('./lib/native.js');
-const { NodeRuntime } = require('./lib/runtime.js');
+const { Ref } = require('./lib/ref.js');
+const { RemoteError, RemoteTraceback, registerError } = require('./lib/remote.js');
 const { SystemMessage } = require('./lib/system.js');
 
 /** The version of the package. */
@@ -14,10 +19,20 @@ function version() {
 
 module.exports = {
   NodeRuntime,
+  Actor,
   Mailbox,
+  Ref,
   STOP,
   SystemMessage,
+  pack: (value) => pack(value),
+  registerError,
+  unpack: (data) => unpack(check.bytes(data, 'data')),
   version,
+  AskTimeout: errors.AskTimeoutError,
+  CodecError,
+  ProtocolError,
+  RemoteError,
+  RemoteTraceback,
   AskTimeoutError: errors.AskTimeoutError,
   DeadActorError: errors.DeadActorError,
   DeadlockError: errors.DeadlockError,
@@ -29,6 +44,7 @@ module.exports = {
   NameTakenError: errors.NameTakenError,
   NoReplyError: errors.NoReplyError,
   NoSupervisorError: errors.NoSupervisorError,
+  RejectedError: errors.RejectedError,
   ShutDownError: errors.ShutDownError,
   WouldBlockError: errors.WouldBlockError,
 };

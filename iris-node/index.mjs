@@ -3,10 +3,20 @@ import iris from './index.js';
 export default iris;
 export const {
   NodeRuntime,
+  Actor,
   Mailbox,
+  Ref,
   STOP,
   SystemMessage,
+  pack,
+  registerError,
+  unpack,
   version,
+  AskTimeout,
+  CodecError,
+  ProtocolError,
+  RemoteError,
+  RemoteTraceback,
   AskTimeoutError,
   DeadActorError,
   DeadlockError,
@@ -18,6 +28,7 @@ export const {
   NameTakenError,
   NoReplyError,
   NoSupervisorError,
+  RejectedError,
   ShutDownError,
   WouldBlockError,
 } = iris;

@@ -18,6 +18,13 @@ class AskTimeoutError extends IrisError {}
 class DeadlockError extends IrisError {}
 /** The actor took the question and did not answer. */
 class NoReplyError extends IrisError {}
+/** The actor has answered with an error of its own, of which `answer` are the bytes. */
+class RejectedError extends IrisError {
+  constructor(text, answer) {
+    super(text);
+    this.answer = answer;
+  }
+}
 /** The handler failed over the question. */
 class HandlerError extends IrisError {}
 /** The mailbox is full and refuses what does not fit. */
@@ -46,12 +53,13 @@ const CLASSES = {
   NO_SUPERVISOR: NoSupervisorError,
   OTHER: IrisError,
   RANGE: RangeError,
+  REJECTED: RejectedError,
   SHUT_DOWN: ShutDownError,
 };
 
 /** The error that a code of the native module stands for. */
-function made(code, text) {
-  return new (CLASSES[code] ?? IrisError)(text);
+function made(code, text, value) {
+  return new (CLASSES[code] ?? IrisError)(text, value);
 }
 
 /** What the native module has thrown, as the package throws it. */
@@ -72,6 +80,7 @@ module.exports = {
   NameTakenError,
   NoReplyError,
   NoSupervisorError,
+  RejectedError,
   ShutDownError,
   WouldBlockError,
   made,

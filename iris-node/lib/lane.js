@@ -116,6 +116,8 @@ class Lane {
   waiting = new Map();
   /** The actor whose handler is running; 0 for none. */
   inside = 0;
+  /** And how it was called. */
+  flags = 0;
 
   // What the process is kept alive for.
   #held = false;
@@ -130,11 +132,23 @@ class Lane {
   hear;
   /** Told of handlers that threw. */
   crashed;
+  /** Told of handlers that no actor has any more. */
+  freed = null;
 
   constructor(Core, hear, crashed) {
     this.hear = hear;
     this.crashed = crashed;
     this.core = new Core(() => this.#turn());
+  }
+
+  /** Whether somebody waits for what the handler that was called last answers. */
+  isAsked() {
+    return (this.flags & ASKED) !== 0;
+  }
+
+  /** Answers who asks an actor before its handler has come to its end, with an error or not. */
+  respond(pid, bytes, isError) {
+    this.core.respond?.(pid, bytes, isError);
   }
 
   /** A slot for a handler. */
@@ -281,6 +295,7 @@ class Lane {
     const freed = this.core.freed();
     if (freed === null) return;
     for (const slot of freed) {
+      if (this.freed !== null) this.freed(this.handlers[slot]);
       this.handlers[slot] = undefined;
       if (this.#last === slot) this.#last = -1;
       this.#free.push(slot);
@@ -355,6 +370,7 @@ class Lane {
           offset += length;
         }
         this.inside = pid;
+        this.flags = flags;
         let returned;
         let waits;
         try {
@@ -495,6 +511,7 @@ class Lane {
       }
       const outside = this.inside;
       this.inside = pid;
+      this.flags = flags;
       let returned;
       let waits = false;
       let ended = false;

@@ -25,6 +25,9 @@ const [SETTLED, MAIL, STOPPED, FACTORY, LETTER, GAVE_UP] = [0, 1, 2, 3, 4, 5];
 
 const LONGEST_MS = 2 ** 31 - 1;
 
+/** Where `layer.js` finds the lane. */
+const LANE = Symbol('iris.lane');
+
 /** Calls the native side, and throws what that throws as the package does. */
 function native(call) {
   try {
@@ -64,6 +67,10 @@ class NodeRuntime {
     const crashed = (pid, error, resumes) => this.#crashed(pid, error, resumes);
     this.#lane = native(() => new Lane(Core, hear, crashed));
     this.#core = this.#lane.core;
+  }
+
+  get [LANE]() {
+    return this.#lane;
   }
 
   // Actors.
@@ -775,7 +782,7 @@ class NodeRuntime {
         const entry = this.#lane.pending.get(news.id);
         if (entry === undefined) return;
         entry.end();
-        if (news.code !== undefined) entry.reject(made(news.code, news.reason));
+        if (news.code !== undefined) entry.reject(made(news.code, news.reason, news.value));
         else entry.resolve(news.value ?? null);
         return;
       }
@@ -875,4 +882,4 @@ function shutDown() {
 // The name that the description has.
 NodeRuntime.prototype.spawn_bounded = NodeRuntime.prototype.spawnBounded;
 
-module.exports = { NodeRuntime };
+module.exports = { LANE, NodeRuntime };

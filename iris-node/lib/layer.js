@@ -1,0 +1,87 @@
+'use strict';
+// What `NodeRuntime` has of actor classes, above the calls of `runtime.js`.
+
+const {
+  Actor, BEING, Being, bearing, checkSwap, insideOf, isActorClass, tableOf,
+} = require('./actor.js');
+const check = require('./check.js');
+const { Ref } = require('./ref.js');
+const { LANE, NodeRuntime: Core } = require('./runtime.js');
+
+const SPAWN = ['name', 'capacity', 'system', 'onError', 'budget', 'parent'];
+
+class NodeRuntime extends Core {
+  /** Of the actors that have instances, by pid. */
+  #beings = new Map();
+
+  constructor() {
+    super();
+    this[LANE].freed = (handler) => {
+      const being = handler?.[BEING];
+      if (being?.leave()) this.#beings.delete(being.ref.pid);
+    };
+  }
+
+  spawn(handler, budget, options, ...more) {
+    if (!isActorClass(handler)) return super.spawn(handler, budget, options);
+    const args = [budget, options, ...more];
+    args.length = Math.min(arguments.length - 1, args.length);
+    return this.#spawnActor(handler, args, {});
+  }
+
+  spawnActor(type, args = [], options = undefined) {
+    if (!Array.isArray(args)) {
+      throw new TypeError(`args must be an array of what the constructor takes, not ${check.kind(args)}`);
+    }
+    return this.#spawnActor(type, args, check.options(options, SPAWN));
+  }
+
+  /** A reference to an actor that is known by its pid, here or on another node. */
+  refTo(pid, type = Actor) {
+    return new Ref(this, pid, check.callable(type, 'type'));
+  }
+
+  hotSwap(pid, handler, options) {
+    const target = pid instanceof Ref ? pid.pid : pid;
+    if (!isActorClass(handler)) return super.hotSwap(target, handler, options);
+    const { migrate, ...rest } = check.options(options, ['now', 'system', 'onError', 'migrate']);
+    const table = tableOf(handler);
+    checkSwap(table, migrate);
+    const being = this.#beings.get(check.pid(target));
+    if (being === undefined) {
+      if (this.isAlive(target)) {
+        throw new TypeError(
+          `actor ${target} is none of a class, so it has no instance that ${table.name} could take over from`,
+        );
+      }
+      return super.hotSwap(target, handler, rest);
+    }
+    return super.hotSwap(target, being.behavior(table, migrate), rest);
+  }
+
+  /** The actor whose code this is called from, or `null`: in an `async` method after `await`, too. */
+  self() {
+    return super.self() ?? insideOf() ?? null;
+  }
+
+  #spawnActor(type, args, { budget, parent, ...rest }) {
+    const table = tableOf(type);
+    const being = new Being(this[LANE], this);
+    const handler = being.behavior(table);
+    const pid = parent === undefined ? super.spawn(handler, budget, rest)
+      : super.spawnChild(Number(parent), handler, budget, rest);
+    const ref = new Ref(this, pid, type);
+    being.ref = ref;
+    try {
+      // No turn comes between, so no message does.
+      being.instance = bearing(this, ref, () => new type(...args));
+    } catch (error) {
+      this.stop(pid);
+      throw error;
+    }
+    this.#beings.set(pid, being);
+    return ref;
+  }
+}
+
+module.exports = { NodeRuntime };
