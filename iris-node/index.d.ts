@@ -73,9 +73,11 @@ export class Mailbox {
   private constructor();
   readonly pid: number;
   /** The next message; `null` if none came within `seconds`. Rejects with `MailboxClosed` on stop. */
-  recv(seconds?: number): Promise<Message | null>;
+  recv(): Promise<Message>;
+  recv(seconds: number | undefined): Promise<Message | null>;
   /** The first message that matches; those before it keep their order for later calls. */
-  selectiveRecv(matcher: (message: Message) => unknown, seconds?: number): Promise<Message | null>;
+  selectiveRecv(matcher: (message: Message) => unknown): Promise<Message>;
+  selectiveRecv(matcher: (message: Message) => unknown, seconds: number | undefined): Promise<Message | null>;
   /** Waits for the first as `recv` does, and takes what is there then; empty if none came in time. */
   recvMany(max: number, seconds?: number): Promise<Message[]>;
   /** Answers who asked with the message that was received last; whether somebody did, and waits. */
@@ -169,6 +171,134 @@ export interface ShutdownReport {
   stuck: number;
 }
 
+export interface ActorOptions extends SpawnOptions {
+  /** Messages before others get their turn; 100 by default. */
+  budget?: number;
+  /** Whom it ends with. */
+  parent?: number;
+}
+
+export interface SwapOptions {
+  /** Whether the backlog is for the new handler, too. */
+  now?: boolean;
+  system?: boolean;
+  onError?: 'crash' | 'resume';
+}
+
+export interface ClassSwapOptions<Old, New> extends SwapOptions {
+  /**
+   * What the new instance has, or that instance; all enumerable properties of the old one by default.
+   * Called in the actor, before the first message for the new class.
+   */
+  migrate?: (old: Old) => New | { [key: string]: unknown };
+}
+
+/** How to ask; never an argument of the method. Must have one of these at least. */
+export interface MethodOptions {
+  /** 5,000 by default; `Infinity`: for ever. */
+  timeoutMs?: number;
+  /** Gives the answer up. */
+  signal?: AbortSignal;
+  /** Arguments by name, for methods of Python. */
+  kwargs?: { [name: string]: unknown };
+}
+
+// Actors of classes.
+
+/** A value as it arrives: `undefined` as `null`, bytes as a `Buffer`, a `Map` of texts as an object. */
+export type Carried<T> =
+  unknown extends T ? T
+    : T extends undefined | null | void | typeof STOP ? null
+      : T extends string | number | boolean ? T
+        : T extends bigint ? bigint | number
+          : T extends ArrayBufferView | ArrayBuffer | SharedArrayBuffer ? Buffer
+            : T extends ReadonlyMap<infer K, infer V>
+              ? string extends K ? { [key: string]: Carried<V> }
+                : Map<Carried<K>, Carried<V>> | { [key: string]: Carried<V> }
+              : T extends symbol | Unable ? never
+                : T extends readonly unknown[] ? { -readonly [I in keyof T]: Carried<T[I]> }
+                  : { [K in keyof T]: Carried<T[K]> };
+
+/** Objects that cannot travel. */
+type Unable =
+  | ((...args: never[]) => unknown) | Date | RegExp | Error | ReadonlySet<unknown>
+  | Promise<unknown> | WeakKey & { deref(): unknown } | Actor | Ref<Actor>;
+
+// With any arguments, so that each method is one of these.
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+type AnyMethod = (...args: any[]) => unknown;
+
+/** The names of the methods that may be called from outside. */
+export type MethodOf<A extends Actor> = {
+  [K in keyof A]-?: K extends string
+    ? K extends `_${string}` | keyof Actor ? never : A[K] extends AnyMethod ? K : never
+    : never;
+}[keyof A];
+
+/** What a method is called with. */
+export type ArgumentsOf<M> = M extends (...args: infer P) => unknown ? P : never;
+
+/** Arguments with something in the place of each optional one. */
+export type Filled<P extends unknown[]> =
+  P extends [] ? []
+    : P extends [infer First, ...infer Rest] ? [First, ...Filled<Rest>]
+      : number extends P['length'] ? P
+        : P extends [(infer First)?, ...infer Rest] ? [First | undefined, ...Filled<Rest>] : never;
+
+/** What the asker of a method gets. */
+export type AnswerOf<M> = M extends (...args: never[]) => infer R ? Carried<Awaited<R>> : never;
+
+/**
+ * The base of classes of actors: `rt.spawn(Counter, 3)` makes one.
+ *
+ * Methods whose names have no leading underscore may be called from outside, `private` ones of
+ * TypeScript included: `#name` and `_name` may not. One at a time, in the order in which each sender
+ * sent them; an `async` method is waited for. What a method throws is a crash of the actor, and who
+ * asked gets it, too. A method that returns `STOP` ends its actor.
+ */
+export abstract class Actor {
+  constructor();
+  /** The runtime, in the constructor already; undefined for an instance that is no actor. */
+  protected get rt(): NodeRuntime;
+  /** The actor itself, for others to talk to; likewise. */
+  protected get ref(): Ref<this>;
+  /** Called with system messages if the actor was spawned with `system: true`. */
+  onSystem(message: SystemMessage): unknown;
+}
+
+/**
+ * An actor of a class, for others to talk to: here or, by the pid that stands for it, on another
+ * node, in whatever language. `Number(ref)` is its pid, too. It is sent to others as `ref.pid`, and
+ * is a `Ref` again by `rt.refTo(pid, Counter)`.
+ */
+export class Ref<A extends Actor> {
+  constructor(rt: NodeRuntime, pid: number, type: abstract new (...args: never[]) => A);
+  readonly pid: number;
+  readonly rt: NodeRuntime;
+  /**
+   * What the method returns. What it throws is thrown: of its own type if that is built in or
+   * registered, else as a `RemoteError`; its `cause` says where in the actor it was.
+   *
+   * Rejects with `DeadActorError`, also when the actor ends with the question queued, `AskTimeout`,
+   * `DeadlockError`, `MailboxFullError`, `CodecError` and, for a method that it has not,
+   * `ProtocolError`.
+   *
+   * Optional arguments before options are given as `undefined`.
+   */
+  ask<K extends MethodOf<A>>(method: K, ...args: ArgumentsOf<A[K]>): Promise<AnswerOf<A[K]>>;
+  ask<K extends MethodOf<A>>(
+    method: K,
+    ...args: [...Filled<ArgumentsOf<A[K]>>, MethodOptions]
+  ): Promise<AnswerOf<A[K]>>;
+  /** Has the actor call the method. Throws `DeadActorError`, `MailboxFullError`, `CodecError`. */
+  tell<K extends MethodOf<A>>(method: K, ...args: ArgumentsOf<A[K]>): void;
+  /** The call as a message, for `sendAfter`, `sendInterval` and `publish`. */
+  pack<K extends MethodOf<A>>(method: K, ...args: ArgumentsOf<A[K]>): Buffer;
+  toString(): string;
+  [Symbol.toPrimitive](hint: 'string'): string;
+  [Symbol.toPrimitive](hint: string): number | string;
+}
+
 /**
  * Actors, their scheduler and all that is around them. Handlers run on the thread of the event loop
  * that made the runtime; the process stays alive while there is something to do, see `ref`.
@@ -180,9 +310,17 @@ export class NodeRuntime {
   constructor();
 
   /** Spawns an actor. `budget`, 100 by default, is messages before others get their turn. */
-  spawn(handler: Handler, budget?: number, options?: SpawnOptions): number;
-  spawn(handler: SystemHandler, budget: number | undefined, options: SpawnOptions & { system: true }): number;
+  spawn(handler: SystemHandler, budget: number | null | undefined, options: SpawnOptions & { system: true }): number;
+  spawn(handler: SystemHandler, options: SpawnOptions & { system: true }): number;
+  spawn(handler: Handler, budget?: number | null, options?: SpawnOptions): number;
   spawn(handler: Handler, options: SpawnOptions): number;
+  /** Spawns an actor of a class, whose constructor gets the arguments. */
+  // Last: the parameters of a function that is tried as a class would be `any` from then on.
+  spawn<A extends Actor, P extends unknown[]>(type: new (...args: P) => A, ...args: P): Ref<A>;
+  /** As `spawn` of a class, with options. */
+  spawnActor<A extends Actor, P extends unknown[]>(type: new (...args: P) => A, args: P, options?: ActorOptions): Ref<A>;
+  /** A reference to an actor that is known by its pid, here or on another node. */
+  refTo<A extends Actor>(pid: number, type?: abstract new (...args: never[]) => A): Ref<A>;
   /** Spawns an actor with room for `capacity` messages that wait, see `setOverflowPolicy`. */
   spawnBounded(handler: Handler, capacity: number, budget?: number, options?: SpawnOptions): number;
   /** @deprecated `spawnBounded` */
@@ -205,10 +343,12 @@ export class NodeRuntime {
   /** Waits for the end of an actor; `false` if it did not come within `seconds`. */
   join(pid: number, seconds?: number): Promise<boolean>;
   isAlive(pid: number): boolean;
-  /** The actor whose handler is running; after an `await` it is not known any more. */
+  /** The actor whose handler or method is running; after an `await` in a plain handler it is not known any more. */
   self(): number | null;
   /** Replaces a handler, behind the messages that are queued, or with `now` before them. */
-  hotSwap(pid: number, handler: Handler, options?: { now?: boolean; system?: boolean; onError?: 'crash' | 'resume' }): number;
+  hotSwap(pid: number | Ref<Actor>, handler: Handler, options?: SwapOptions): number;
+  /** Replaces a class; what becomes of the instance is for `migrate` to say. */
+  hotSwap<New extends Actor, Old extends Actor = Actor>(actor: Ref<Old> | number, type: new (...args: never[]) => New, options?: ClassSwapOptions<Old, New>): number;
   behaviorVersion(pid: number): number | null;
   rollbackBehavior(pid: number, steps?: number): number;
 
@@ -299,21 +439,76 @@ export class NodeRuntime {
   unref(): this;
   /** Handles what is queued for up to `drain` seconds, 2 by default, then ends all actors. */
   shutdown(drain?: number): Promise<ShutdownReport>;
-  [Symbol.asyncDispose](): Promise<ShutdownReport>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export function version(): string;
 
+/** The value as msgpack. Throws `CodecError` for what cannot travel, and says where it is. */
+export function pack(value: unknown): Buffer;
+
+/** The value that `pack`, here or in another language, made these bytes of. */
+export function unpack(data: Data): unknown;
+
+/**
+ * Has errors of this class that actors throw, here and on other nodes, thrown as it by `ask`: with
+ * its `message` and its enumerable properties, and without a call of its constructor. `name` is the
+ * class's own by default; `module.Class` is a class of another language.
+ */
+export function registerError(
+  type: abstract new (...args: never[]) => Error,
+  name?: string,
+): void;
+
+/** What all errors of the package are. */
 export class IrisError extends Error {}
-export class AskTimeoutError extends IrisError {}
+/** No actor with this pid is alive. */
 export class DeadActorError extends IrisError {}
-export class DeadlockError extends IrisError {}
-export class HandlerError extends IrisError {}
-export class MailboxClosed extends IrisError {}
-export class MailboxFullError extends IrisError {}
-export class MeshError extends IrisError {}
+/** The name belongs to somebody else. */
 export class NameTakenError extends IrisError {}
+/** No answer came in time. */
+export class AskTimeoutError extends IrisError {}
+/** No answer came in time. */
+export const AskTimeout: typeof AskTimeoutError;
+export type AskTimeout = AskTimeoutError;
+/** Actors would wait for each other, or one for itself. */
+export class DeadlockError extends IrisError {}
+/** The actor took the question and did not answer. */
 export class NoReplyError extends IrisError {}
-export class NoSupervisorError extends IrisError {}
-export class ShutDownError extends IrisError {}
+/** The handler failed over the question. */
+export class HandlerError extends IrisError {}
+/** The actor has answered with an error of its own, of which `answer` are the bytes. */
+export class RejectedError extends IrisError {
+  constructor(message: string, answer: Buffer);
+  readonly answer: Buffer;
+}
+/** The mailbox is full and refuses what does not fit. */
+export class MailboxFullError extends IrisError {}
+/** The mailbox is full, and the event loop cannot wait for room. */
 export class WouldBlockError extends IrisError {}
+/** The actor was told to stop. May leave an actor's function unnoticed: it is a quiet end. */
+export class MailboxClosed extends IrisError {}
+/** The path has no supervisor. */
+export class NoSupervisorError extends IrisError {}
+/** Another node cannot be reached, or this one cannot be. */
+export class MeshError extends IrisError {}
+/** The runtime has been shut down. */
+export class ShutDownError extends IrisError {}
+/** A value cannot travel in a message; the text says which and where it is. */
+export class CodecError extends IrisError {}
+/** Bytes are not the message that they should be, or name a method that may not be called. */
+export class ProtocolError extends IrisError {}
+/** An actor failed with an error that the asker has no class for. */
+export class RemoteError extends IrisError {
+  constructor(typeName: string, message: string, traceback?: string, details?: unknown);
+  /** What the error is called where it was thrown. */
+  readonly typeName: string;
+  /** Where it happened, as its language prints that. */
+  readonly traceback: string;
+  /** What else it had: properties of JavaScript's, the arguments of Python's. */
+  readonly details: unknown;
+}
+/** The cause of an error that came from an actor: where in the actor it was thrown. */
+export class RemoteTraceback extends IrisError {
+  constructor(pid: number, traceback: string);
+}
