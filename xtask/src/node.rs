@@ -1,11 +1,11 @@
 //! `cargo xtask node`: the Node.js binding, built by cargo and put beside its package's files.
 //!
-//! No npm: the package has no dependencies, and the native module is the library that cargo makes
-//! under another name.
+//! No npm to build it: the package has no dependencies, and the native module is the library that
+//! cargo makes under another name. Its types are tested with a pinned TypeScript, which npm installs.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::tools::{self, Error, Workspace};
@@ -78,10 +78,48 @@ pub(crate) fn test(workspace: &Workspace) -> Result<(), Error> {
     node.current_dir(workspace.root())
         .args(["--test", "--test-concurrency=1", "--test-reporter=dot"])
         .args(tests(workspace)?);
-    tools::run(&mut node, "node --test of iris-node")
+    tools::run(&mut node, "node --test of iris-node")?;
+    test_types(workspace)
 }
 
-fn is_there() -> bool {
+/// Compiles what must and what must not compile with the package's types.
+fn test_types(workspace: &Workspace) -> Result<(), Error> {
+    let package = workspace.path(PACKAGE);
+    if let Err(error) = install(&package) {
+        println!("node: the types are not tested: {error}");
+        return Ok(());
+    }
+    let mut tsc = Command::new("node");
+    tsc.current_dir(&package)
+        .args(["node_modules/typescript/bin/tsc", "--project", "test"]);
+    tools::run(&mut tsc, "tsc of iris-node/test/types.test-d.ts")
+}
+
+/// Installs what a folder's lock file names, which is pinned, unless it is there already. Needs npm
+/// and, the first time, a registry.
+pub(crate) fn install(folder: &Path) -> Result<(), Error> {
+    let lock = folder.join("package-lock.json");
+    let modules = folder.join("node_modules");
+    // A copy beside what was installed, so that another lock file is another installation.
+    let installed = modules.join(".installed.json");
+    let wanted = fs::read(&lock).map_err(Error::io(format!("read {}", lock.display())))?;
+    if fs::read(&installed).is_ok_and(|known| known == wanted) {
+        return Ok(());
+    }
+    let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+    let mut npm = Command::new(npm);
+    npm.current_dir(folder).args([
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+    ]);
+    tools::run_aside(&mut npm, "npm ci")?;
+    fs::write(&installed, wanted).map_err(Error::io(format!("write {}", installed.display())))
+}
+
+pub(crate) fn is_there() -> bool {
     let mut node = Command::new("node");
     let node = node.arg("--version").stdin(Stdio::null());
     node.stdout(Stdio::null())
