@@ -1,8 +1,11 @@
 //! `cargo xtask bench`: measurements that print JSON lines.
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::node::{self, Profile};
 use crate::py;
 use crate::tools::{self, Error, Venv, Workspace};
 
@@ -19,19 +22,19 @@ enum Area {
     Python,
     /// Offloaded functions: `bench/offload`, on the installed wheel.
     Offload,
+    /// The Node.js binding: `bench/node`.
+    Node,
 }
 
 /// The areas by their names.
-const AREAS: [(&str, Area); 5] = [
+const AREAS: [(&str, Area); 6] = [
     ("core", Area::Core),
     ("supervise", Area::Supervise),
     ("mesh", Area::Mesh),
     ("python", Area::Python),
     ("offload", Area::Offload),
+    ("node", Area::Node),
 ];
-
-/// Areas of the plan that later versions bring.
-const LATER: [&str; 1] = ["node"];
 
 /// Where `bench/core` is built, so that it shares nothing with the product's builds.
 const CORE_TARGET: &str = "target/bench-core";
@@ -41,7 +44,9 @@ impl Area {
     fn flags(self) -> &'static [&'static str] {
         match self {
             Self::Core => &["--json", "--quick", "--full"],
-            Self::Supervise | Self::Mesh | Self::Python | Self::Offload => &["--json", "--quick"],
+            Self::Supervise | Self::Mesh | Self::Python | Self::Offload | Self::Node => {
+                &["--json", "--quick"]
+            }
         }
     }
 }
@@ -63,9 +68,6 @@ impl<'a> Options<'a> {
                 names.join(", ")
             )));
         };
-        if LATER.contains(&wanted.as_str()) {
-            return Err(Error::not_yet(format!("bench {wanted}")));
-        }
         let Some((name, area)) = AREAS.into_iter().find(|(name, _)| name == wanted) else {
             return Err(tools::unknown_argument("bench", wanted, &names));
         };
@@ -91,6 +93,7 @@ pub(crate) fn run(workspace: &Workspace, options: Options<'_>) -> Result<(), Err
             rivals(workspace);
             python(workspace, "bench/offload/main.py")?
         }
+        Area::Node => node(workspace)?,
     };
     command.args(options.flags);
     tools::run(&mut command, "the bench")
@@ -151,6 +154,46 @@ fn peers(workspace: &Workspace) -> Option<PathBuf> {
     }
 }
 
+/// Builds the binding, and what the bench compares with, which it goes on without.
+fn node(workspace: &Workspace) -> Result<Command, Error> {
+    if !node::is_there() {
+        return Err(Error::Missing(
+            "`bench node` needs a Node.js of version 20 or later on PATH".to_owned(),
+        ));
+    }
+    node::run(workspace, Profile::Release)?;
+    if let Err(error) = node::install(&workspace.path("bench/node")) {
+        eprintln!("xtask: {error}; the bench goes on without nact");
+    }
+    let mut command = Command::new("node");
+    match addon(workspace) {
+        Ok(addon) => {
+            command.env("BENCH_TSFN", addon);
+        }
+        Err(error) => eprintln!("xtask: {error}; the bench goes on without it"),
+    }
+    command.arg(workspace.path("bench/node/main.js"));
+    Ok(command)
+}
+
+/// Builds the addon that calls a thread-safe function for each message, under the name that Node.js
+/// takes addons by.
+fn addon(workspace: &Workspace) -> Result<PathBuf, Error> {
+    let target = workspace.path("target/bench-node");
+    let mut cargo = workspace.cargo(None);
+    cargo
+        .args(["build", "--release", "--locked", "--manifest-path"])
+        .arg(workspace.path("bench/node/tsfn/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(&target);
+    tools::run_aside(&mut cargo, "cargo build of bench/node/tsfn")?;
+    let library = format!("{DLL_PREFIX}bench_tsfn{DLL_SUFFIX}");
+    let built = target.join("release").join(library);
+    let addon = target.join("bench_tsfn.node");
+    fs::copy(&built, &addon).map_err(Error::io(format!("copy {}", built.display())))?;
+    Ok(addon)
+}
+
 /// Builds and installs the wheel.
 fn python(workspace: &Workspace, program: &str) -> Result<Command, Error> {
     let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
@@ -174,6 +217,7 @@ mod tests {
         assert_eq!(parse("core --json --quick --full"), Ok(Area::Core));
         assert_eq!(parse("supervise --json --quick"), Ok(Area::Supervise));
         assert_eq!(parse("python --json --quick"), Ok(Area::Python));
+        assert_eq!(parse("node --json --quick"), Ok(Area::Node));
         assert_eq!(
             parse("python --full"),
             Err("unknown argument `--full` of `bench python`; valid ones: --json, --quick".into())
@@ -184,12 +228,12 @@ mod tests {
     fn a_missing_or_unknown_area_is_answered_with_the_valid_ones() {
         assert_eq!(
             parse(""),
-            Err("`bench` needs an area: core, supervise, mesh, python, offload".into())
+            Err("`bench` needs an area: core, supervise, mesh, python, offload, node".into())
         );
         assert_eq!(
             parse("cores"),
             Err(
-                "unknown argument `cores` of `bench`; valid ones: core, supervise, mesh, python, offload"
+                "unknown argument `cores` of `bench`; valid ones: core, supervise, mesh, python, offload, node"
                     .into()
             )
         );
