@@ -5,6 +5,7 @@ const { Clock, PAYLOAD, asking, countdown, inBursts, spawning } = require('./mea
 
 class Actor {
   #queue = [];
+  #next = 0;
   #wake = null;
 
   constructor(handler) {
@@ -20,17 +21,21 @@ class Actor {
     }
   }
 
-  async #run(handler) {
-    for (;;) {
-      if (this.#queue.length === 0) {
-        await new Promise((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-      const batch = this.#queue;
-      this.#queue = [];
-      for (const message of batch) handler(message);
+  async #recv() {
+    if (this.#next === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#next = 0;
+      await new Promise((resolve) => {
+        this.#wake = resolve;
+      });
     }
+    const message = this.#queue[this.#next];
+    this.#next += 1;
+    return message;
+  }
+
+  async #run(handler) {
+    for (;;) handler(await this.#recv());
   }
 }
 

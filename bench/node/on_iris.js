@@ -2,7 +2,7 @@
 // The workloads on Iris.
 
 const iris = require('../../iris-node');
-const { Clock, PAYLOAD, asking, countdown, inBursts, spawning } = require('./measure.js');
+const { Clock, PAYLOAD, asking, countdown, inBursts, round, spawning } = require('./measure.js');
 
 /** With a runtime that is gone afterwards. */
 async function within(work) {
@@ -77,19 +77,21 @@ exports.fanOut = (n, size) => within(async (rt) => {
   return clock.stopped();
 });
 
+/** Stops actors, and waits until they are gone. */
+async function stopAll(rt, pids) {
+  for (const pid of pids) rt.stop(pid);
+  while (rt.stats().processes > 0) await round();
+}
+
 exports.spawn = (n) => within((rt) => {
   const handler = () => {};
-  return spawning(n, () => rt.spawn(handler), async (pids) => {
-    for (const pid of pids) rt.stop(pid);
-    await Promise.all(pids.map((pid) => rt.join(pid)));
-  });
+  return spawning(n, () => rt.spawn(handler), (pids) => stopAll(rt, pids));
 });
 
 /** With a closure for each, and so a slot. */
-exports.spawnOwn = (n) => within((rt) => spawning(n, (i) => rt.spawn(() => i), async (pids) => {
-  for (const pid of pids) rt.stop(pid);
-  await Promise.all(pids.map((pid) => rt.join(pid)));
-}));
+exports.spawnOwn = (n) => within(
+  (rt) => spawning(n, (i) => rt.spawn(() => i), (pids) => stopAll(rt, pids)),
+);
 
 exports.ask = (n, width) => within((rt) => {
   const pid = rt.spawn((message) => message);
