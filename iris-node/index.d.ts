@@ -43,6 +43,7 @@ export interface Failure {
 
 /** News from the runtime, such as the end of an actor. */
 export class SystemMessage {
+  private constructor();
   readonly typeName:
     | 'EXIT' | 'DOWN' | 'RESTARTED' | 'GAVE_UP'
     | 'NODE_UP' | 'NODE_DOWN' | 'NODE_STALLED' | 'NODE_MOVING' | 'HEARTBEAT' | 'NAME_CONFLICT'
