@@ -54,4 +54,14 @@ function program(source, { timeoutMs = PATIENCE_MS, onOutput, args = [], before 
   });
 }
 
-module.exports = { PACKAGE, iris, program, runtime, until };
+/** The names of all methods of a class, those that it inherits included. */
+function methodsOf(prototype) {
+  const names = new Set();
+  for (let at = prototype; at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    for (const name of Object.getOwnPropertyNames(at)) names.add(name);
+  }
+  names.delete('constructor');
+  return [...names];
+}
+
+module.exports = { PACKAGE, iris, methodsOf, program, runtime, until };
