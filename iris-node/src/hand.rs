@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::mem;
 
-use iris::{Exit, Message, Parked, Payload, Pid, Process, Step, SystemMessage};
+use iris::{Exit, Message, Parked, Payload, Pid, Process, ReplyTo, Step, SystemMessage};
 
 /// Somebody waits for the answer to the message. As in `lib/lane.js`.
 pub(crate) const ASKED: i32 = 1;
@@ -119,6 +119,14 @@ impl Hand {
             None => self.waiting.get_mut(&pid?)?,
         };
         Some(&mut entry.mail)
+    }
+
+    /// Who waits for the answer of a process in hand, which is given out once.
+    pub(crate) fn take_reply(&mut self, pid: Pid) -> Option<ReplyTo> {
+        let here = |entry: &&mut Entry| entry.pid == pid && entry.parked.is_some();
+        let waiting = self.waiting.get_mut(&pid);
+        let entry = waiting.or_else(|| self.entries.iter_mut().find(here))?;
+        entry.parked.as_mut()?.take_reply()
     }
 
     /// Whether the process of an entry was told to stop at once.

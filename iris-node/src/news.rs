@@ -38,6 +38,8 @@ pub(crate) enum Value {
     Number(f64),
     Text(String),
     Bytes(Payload),
+    /// What somebody has answered with as an error of its own.
+    Rejection(Payload, String),
     /// What a shutdown has left behind: undelivered messages and stuck handlers.
     Report(f64, f64),
 }
@@ -94,6 +96,11 @@ impl NewsObject<'_> {
                     Value::Number(number) => Some(Either5::B(number)),
                     Value::Text(text) => Some(Either5::C(text)),
                     Value::Bytes(bytes) => {
+                        Some(Either5::D(BufferSlice::copy_from(env, &bytes[..])?))
+                    }
+                    Value::Rejection(bytes, text) => {
+                        object.code = Some("REJECTED".to_owned());
+                        object.reason = Some(text);
                         Some(Either5::D(BufferSlice::copy_from(env, &bytes[..])?))
                     }
                     Value::Report(undelivered, stuck) => Some(Either5::E(vec![undelivered, stuck])),

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use iris::{Message, OverflowPolicy, Payload, SendError};
+use iris::{AskError, Message, OverflowPolicy, Payload, SendError};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -132,7 +132,14 @@ impl Core {
             Ok(question) => {
                 let answer = async move {
                     let answer = question.await;
-                    answer.map(Value::Bytes).map_err(|error| error::ask(&error))
+                    match answer {
+                        Ok(answer) => Ok(Value::Bytes(answer)),
+                        Err(AskError::Rejected { error, by }) => {
+                            let text = format!("actor {by} answered with an error of its own");
+                            Ok(Value::Rejection(*error, text))
+                        }
+                        Err(error) => Err(error::ask(&error)),
+                    }
                 };
                 self.promise(ticket, Box::pin(answer));
             }

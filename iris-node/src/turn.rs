@@ -202,6 +202,23 @@ impl Core {
         self.ended(entry, pid, End::Reply(Payload::copy_of(bytes)));
     }
 
+    /// Answers who asks a process in hand before its handler has come to its end, with an error of
+    /// its own or not; whether somebody waits.
+    #[napi(catch_unwind)]
+    pub fn respond(&self, pid: f64, bytes: &[u8], is_error: bool) -> bool {
+        let reply = convert::pid(pid).and_then(|pid| self.lane.hand().take_reply(pid));
+        let Some(reply) = reply else {
+            return false;
+        };
+        let answer = Payload::copy_of(bytes);
+        if is_error {
+            reply.reject(answer);
+        } else {
+            reply.reply(answer);
+        }
+        true
+    }
+
     /// The handler wants its process to end, with so many messages handled.
     #[napi(catch_unwind)]
     pub fn stops(&self, entry: i32, pid: f64, handled: u32) {
