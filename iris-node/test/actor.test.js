@@ -261,6 +261,7 @@ test('an answer is given up in time, or when a signal says so', async (t) => {
 });
 
 test('circles are told at once, behind an await, too', { skip }, async (t) => {
+  let answered = false;
   class Node extends Actor {
     async pass(pids) {
       await null;
@@ -272,7 +273,9 @@ test('circles are told at once, behind an await, too', { skip }, async (t) => {
       const asked = new Promise((resolve) => {
         setTimeout(() => resolve(this.ref.ask('pass', [])), 1);
       });
-      this.later = asked;
+      this.later = asked.finally(() => {
+        answered = true;
+      });
       return 'gone on';
     }
 
@@ -290,7 +293,7 @@ test('circles are told at once, behind an await, too', { skip }, async (t) => {
   // What a method has left behind does not wait for the actor.
   const g = rt.spawn(Node);
   assert.equal(await g.ask('detached'), 'gone on');
-  await sleep(20);
+  await until(() => answered);
   assert.equal(await g.ask('result'), 'end');
   const h = rt.spawn(Counter);
   assert.equal(await h.ask('whoLater'), h.pid);
