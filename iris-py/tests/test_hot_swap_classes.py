@@ -202,6 +202,7 @@ def test_a_migration_that_fails_rolls_back_alone(
     assert ref.call(Counter.version) == "one"
     assert rt.behavior_version(ref) == 1
     assert other.call(Counter.add, 1) == 5
+    assert iris.flush_reports(PATIENCE)
     assert "the swap to" in caplog.text
     assert "goes on as it was" in caplog.text
     rt.hot_swap(ref, Doubler)
