@@ -1,6 +1,8 @@
 //! The class behind `NodeRuntime`.
 
 use std::collections::HashMap;
+use std::mem;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -15,12 +17,17 @@ use crate::error;
 use crate::lane::{Lane, Waiter};
 use crate::mailbox::Pull;
 use crate::news::{FactoryCall, News, NewsObject, Outcome, Value};
-use crate::spawn::LastBehavior;
+use crate::send;
+use crate::spawn::{self, LastBehavior};
+use crate::turn;
 use crate::wake::Waker;
 
 /// Actors, their scheduler and all that is around them. For the thread of one event loop.
 #[napi]
-pub struct Core {
+pub struct Core(Arc<Shared>);
+
+/// What the class has, and the [functions](crate::raw) beside it.
+pub(crate) struct Shared {
     pub(crate) runtime: Runtime,
     pub(crate) lane: Arc<Lane>,
     /// Of all actors whose handlers are JavaScript.
@@ -29,6 +36,16 @@ pub struct Core {
     /// Actors that receive.
     pub(crate) pulls: Mutex<HashMap<Pid, Pull>>,
     desk: Mutex<Desk>,
+    /// What the loop has taken, and JavaScript is to be told in full.
+    pub(crate) held: Mutex<Vec<News>>,
+}
+
+impl Deref for Core {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 /// What promises wait for. JavaScript gives the tickets.
@@ -41,9 +58,13 @@ struct Desk {
     last_call: u32,
 }
 
-impl Core {
+impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn held(&self) -> MutexGuard<'_, Vec<News>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn pulls(&self) -> MutexGuard<'_, HashMap<Pid, Pull>> {
@@ -59,7 +80,7 @@ impl Core {
     }
 
     /// What a future has come to, if it is over.
-    fn look(&self, ticket: u32) -> Option<Outcome> {
+    pub(crate) fn look(&self, ticket: u32) -> Option<Outcome> {
         // Taken out for as long as it is polled, which may come back here.
         let mut future = self.desk().futures.remove(&ticket)?;
         let waker = std::task::Waker::from(Arc::new(Waiter::new(&self.lane, ticket)));
@@ -93,14 +114,25 @@ impl Core {
                 lane.tell(News::GaveUp(crate::supervise::obituary(given_up)));
             }
         });
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             runtime,
             lane,
             cohort,
             last: LastBehavior::default(),
             pulls: Mutex::default(),
             desk: Mutex::default(),
-        })
+            held: Mutex::default(),
+        })))
+    }
+
+    /// The functions that are called for each message or batch, as an object.
+    #[napi(catch_unwind)]
+    pub fn functions<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let object = Object::new(env)?;
+        send::define(env, &object, &self.0)?;
+        turn::define(env, &object, &self.0)?;
+        spawn::define(env, &object, &self.0)?;
+        Ok(object)
     }
 
     /// Whether the event loop is kept alive.
@@ -116,13 +148,10 @@ impl Core {
         !self.lane.is_signalled() && self.runtime.is_idle()
     }
 
-    /// What the loop is to be told.
+    /// What a turn has taken, and the loop is to be told in full.
     #[napi(catch_unwind)]
-    pub fn news<'env>(&self, env: &'env Env) -> Result<Option<Vec<NewsObject<'env>>>> {
-        let news = self.lane.take_news();
-        if news.is_empty() {
-            return Ok(None);
-        }
+    pub fn news<'env>(&self, env: &'env Env) -> Result<Vec<NewsObject<'env>>> {
+        let news = mem::take(&mut *self.held());
         let mut told = Vec::with_capacity(news.len());
         for one in news {
             let object = match one {
@@ -147,7 +176,7 @@ impl Core {
             };
             told.push(object);
         }
-        Ok(Some(told))
+        Ok(told)
     }
 
     /// Calls `make()`, which is the part of a factory that does not wait: names that are reserved
@@ -228,9 +257,10 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn close(&self, env: &Env) {
         self.lane.close_before(env.raw());
-        let left = std::mem::take(&mut *self.desk());
-        let pulls = std::mem::take(&mut *self.pulls());
-        drop((left, pulls));
+        let left = mem::take(&mut *self.desk());
+        let pulls = mem::take(&mut *self.pulls());
+        let held = mem::take(&mut *self.held());
+        drop((left, pulls, held));
     }
 
     /// The version of the package.

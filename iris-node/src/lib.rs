@@ -17,6 +17,7 @@
 //! | [`turn`] | a turn of the loop: collect, fill, settle |
 //! | [`news`] | what else the loop is told: answers, ends, dead letters |
 //! | [`core`] | the class behind `NodeRuntime` |
+//! | [`raw`] | functions that are called for each message or batch |
 //! | [`spawn`] | actors |
 //! | [`send`] | messages, timers, questions |
 //! | [`mailbox`] | actors that receive |
@@ -49,6 +50,7 @@ mod mailbox;
 mod news;
 mod nodes;
 mod observe;
+mod raw;
 mod send;
 mod spawn;
 mod supervise;

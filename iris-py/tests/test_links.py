@@ -80,6 +80,7 @@ def test_p1_an_exception_is_logged_and_told_with_its_traceback(
     assert message.metadata["type"] == "ValueError"
     assert message.metadata["message"] == "as asked"
     assert 'support.py", line' in message.metadata["traceback"]
+    assert iris.flush_reports(PATIENCE)
     logged = [record for record in caplog.records if record.name == "iris"]
     assert len(logged) == 1
     assert logged[0].exc_info is not None
