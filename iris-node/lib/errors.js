@@ -68,6 +68,15 @@ function translated(thrown) {
   return match ? made(match[1], match[2]) : thrown;
 }
 
+/** Calls the native side, and throws what that throws as the package does. */
+function native(call) {
+  try {
+    return call();
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
 module.exports = {
   AskTimeoutError,
   DeadActorError,
@@ -84,5 +93,6 @@ module.exports = {
   ShutDownError,
   WouldBlockError,
   made,
+  native,
   translated,
 };

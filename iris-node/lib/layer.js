@@ -6,7 +6,8 @@ const {
 } = require('./actor.js');
 const check = require('./check.js');
 const { Ref } = require('./ref.js');
-const { LANE, NodeRuntime: Core } = require('./runtime.js');
+const { NodeRuntime: Core } = require('./runtime.js');
+const { SHARED } = require('./shared.js');
 
 const SPAWN = ['name', 'capacity', 'system', 'onError', 'budget', 'parent'];
 
@@ -16,7 +17,7 @@ class NodeRuntime extends Core {
 
   constructor() {
     super();
-    this[LANE].freed = (handler) => {
+    this[SHARED].lane.freed = (handler) => {
       const being = handler?.[BEING];
       if (being?.leave()) this.#beings.delete(being.ref.pid);
     };
@@ -66,7 +67,7 @@ class NodeRuntime extends Core {
 
   #spawnActor(type, args, { budget, parent, ...rest }) {
     const table = tableOf(type);
-    const being = new Being(this[LANE], this);
+    const being = new Being(this[SHARED].lane, this);
     const handler = being.behavior(table);
     const pid = parent === undefined ? super.spawn(handler, budget, rest)
       : super.spawnChild(Number(parent), handler, budget, rest);

@@ -2,18 +2,18 @@
 
 const check = require('./check.js');
 const {
-  AskTimeoutError, DeadActorError, DeadlockError, MailboxClosed, MeshError, ShutDownError,
-  WouldBlockError, made, translated,
+  AskTimeoutError, DeadActorError, WouldBlockError, native,
 } = require('./errors.js');
 const { Lane, RESUME, failure } = require('./lane.js');
-const { Mailbox } = require('./mailbox.js');
+const { Mesh } = require('./mesh.js');
 const { Core } = require('./native.js');
-const { SystemMessage, message } = require('./system.js');
+const { Promises } = require('./promises.js');
+const { Pulls } = require('./pull.js');
+const { SHARED } = require('./shared.js');
+const { SystemMessage } = require('./system.js');
 
 const BUDGET = 100;
 const SPAWN = ['name', 'capacity', 'system', 'onError'];
-const STRATEGIES = ['restartone', 'restartall', 'restartrest'];
-const RESTARTS = ['permanent', 'transient', 'temporary'];
 
 // What the native side says of a message. As in src/send.rs.
 const REFUSED = 0;
@@ -22,25 +22,6 @@ const WOULD_BLOCK = 3;
 
 // Kinds of news. As in src/news.rs.
 const [SETTLED, MAIL, STOPPED, FACTORY, LETTER, GAVE_UP] = [0, 1, 2, 3, 4, 5];
-
-const LONGEST_MS = 2 ** 31 - 1;
-
-/** Where `layer.js` finds the lane. */
-const LANE = Symbol('iris.lane');
-
-/** Calls the native side, and throws what that throws as the package does. */
-function native(call) {
-  try {
-    return call();
-  } catch (error) {
-    throw translated(error);
-  }
-}
-
-/** A word in any case and with or without underscores. */
-function plain(word, what) {
-  return check.text(word, what).toLowerCase().replaceAll('_', '');
-}
 
 /** A callback that throws is an uncaught exception, as in any other emitter. */
 function callBack(callback, ...args) {
@@ -53,24 +34,30 @@ function callBack(callback, ...args) {
   }
 }
 
-class NodeRuntime {
+class NodeRuntime extends Mesh {
+  // Of their own, beside `#shared`: `send` is as quick as one look makes it.
   #lane;
   #core;
-  #ticket = 0;
-  #mailboxes = new Map();
+  #promises;
+  #pulls;
+  #shared;
   #onCrash = null;
   #onDeadLetter = null;
   #shutdown = null;
 
   constructor() {
+    super();
     const hear = (news) => this.#hear(news);
     const crashed = (pid, error, resumes) => this.#crashed(pid, error, resumes);
     this.#lane = native(() => new Lane(Core, hear, crashed));
     this.#core = this.#lane.core;
+    this.#promises = new Promises(this.#lane);
+    this.#pulls = new Pulls(this.#lane, crashed);
+    this.#shared = { core: this.#core, lane: this.#lane, promises: this.#promises };
   }
 
-  get [LANE]() {
-    return this.#lane;
+  get [SHARED]() {
+    return this.#shared;
   }
 
   // Actors.
@@ -151,7 +138,7 @@ class NodeRuntime {
     check.pid(pid);
     const patience = check.time(seconds, 'seconds');
     const { inside } = this.#lane;
-    return this.#within(patience, false, (ticket) => this.#core.whenGone(ticket, pid, inside));
+    return this.#promises.within(patience, false, (ticket) => this.#core.whenGone(ticket, pid, inside));
   }
 
   isAlive(pid) {
@@ -225,7 +212,7 @@ class NodeRuntime {
   sendAsync(pid, data) {
     check.pid(pid);
     const copy = check.bytes(data);
-    return this.#promise((ticket) => this.#core.sendAsync(ticket, pid, copy));
+    return this.#promises.begin((ticket) => this.#core.sendAsync(ticket, pid, copy));
   }
 
   sendAfter(pid, ms, data) {
@@ -265,7 +252,7 @@ class NodeRuntime {
     );
     const ask = (ticket) => this.#core.ask(ticket, pid, question, asker);
     const seconds = patience === undefined ? undefined : patience / 1e3;
-    return this.#within(seconds, late, ask, signal);
+    return this.#promises.within(seconds, late, ask, signal);
   }
 
   setOverflowPolicy(pid, policy, target) {
@@ -280,176 +267,7 @@ class NodeRuntime {
     return size === null ? null : size + this.#lane.inHand(pid);
   }
 
-  // Names and paths.
-
-  register(name, pid) {
-    check.text(name, 'name');
-    native(() => this.#core.register(name, check.pid(pid)));
-  }
-
-  unregister(name) {
-    return this.#core.unregister(check.text(name, 'name'));
-  }
-
-  whereis(name) {
-    return this.#core.whereis(check.text(name, 'name'));
-  }
-
-  resolve(name) {
-    return this.whereis(name);
-  }
-
-  registerPath(path, pid) {
-    check.text(path, 'path');
-    native(() => this.#core.registerPath(path, check.pid(pid)));
-  }
-
-  unregisterPath(path) {
-    return this.#core.unregisterPath(check.text(path, 'path'));
-  }
-
-  whereisPath(path) {
-    return this.#core.whereisPath(check.text(path, 'path'));
-  }
-
-  listChildren(prefix) {
-    check.text(prefix, 'prefix');
-    return native(() => this.#core.listChildren(prefix, false));
-  }
-
-  listChildrenDirect(prefix) {
-    check.text(prefix, 'prefix');
-    return native(() => this.#core.listChildren(prefix, true));
-  }
-
-  watchPath(prefix) {
-    check.text(prefix, 'prefix');
-    return native(() => this.#core.watchPath(prefix));
-  }
-
-  // Supervision.
-
-  createPathSupervisor(path) {
-    check.text(path, 'path');
-    native(() => this.#core.createPathSupervisor(path));
-  }
-
-  removePathSupervisor(path) {
-    this.#lane.stops += 1;
-    const removed = this.#core.removePathSupervisor(check.text(path, 'path'));
-    if (removed) this.#lane.holdFor();
-    return removed;
-  }
-
-  pathSupervisorWatch(path, pid) {
-    check.text(path, 'path');
-    return native(() => this.#core.pathSupervisorWatch(path, check.pid(pid)));
-  }
-
-  pathSupervisorChildren(path) {
-    check.text(path, 'path');
-    return native(() => this.#core.pathSupervisorChildren(path));
-  }
-
-  pathSuperviseWithFactory(path, pid, factory, strategy, options) {
-    this.#supervise(check.text(path, 'path'), pid, factory, strategy, options);
-  }
-
-  superviseWithFactory(pid, factory, strategy, options) {
-    this.#supervise(undefined, pid, factory, strategy, options);
-  }
-
-  childPids() {
-    return this.#core.childPids();
-  }
-
-  childrenCount() {
-    return this.#core.childrenCount();
-  }
-
-  watchSupervision(pid) {
-    native(() => this.#core.watchSupervision(check.pid(pid)));
-  }
-
-  // Links, monitors, groups, observers.
-
-  link(a, b, options) {
-    check.pid(a, 'a');
-    check.pid(b, 'b');
-    const { propagate } = check.options(options, ['propagate']);
-    const linked = this.#core.link(a, b, check.flag(propagate, 'propagate'));
-    this.#lane.holdFor();
-    return linked;
-  }
-
-  unlink(a, b) {
-    return this.#core.unlink(check.pid(a, 'a'), check.pid(b, 'b'));
-  }
-
-  monitor(watcher, pid) {
-    check.pid(watcher, 'watcher');
-    check.pid(pid);
-    const reference = native(() => this.#core.monitor(watcher, pid));
-    this.#lane.holdFor();
-    return reference;
-  }
-
-  demonitor(reference) {
-    return this.#core.demonitor(check.pid(reference, 'reference'));
-  }
-
-  trapExit(pid, traps = true) {
-    check.pid(pid);
-    native(() => this.#core.trapExit(pid, check.flag(traps, 'traps')));
-  }
-
-  joinGroup(group, pid) {
-    check.text(group, 'group');
-    return native(() => this.#core.joinGroup(group, check.pid(pid)));
-  }
-
-  leaveGroup(group, pid) {
-    return this.#core.leaveGroup(check.text(group, 'group'), check.pid(pid));
-  }
-
-  members(group) {
-    return this.#core.members(check.text(group, 'group'));
-  }
-
-  publish(group, data) {
-    check.text(group, 'group');
-    const accepted = this.#core.publish(group, check.bytes(data));
-    if (accepted > 0) this.#lane.holdFor();
-    return accepted;
-  }
-
-  getMessages(pid, options) {
-    check.pid(pid);
-    const { drain = true } = check.options(options, ['drain']);
-    const drains = check.flag(drain, 'drain');
-    return native(() => this.#core.getMessages(pid, drains)).map(message);
-  }
-
-  observerDropped(pid) {
-    return this.#core.observerDropped(check.pid(pid));
-  }
-
   // What there is to know.
-
-  info(pid) {
-    const info = this.#core.info(check.pid(pid));
-    if (info === null) return null;
-    const mailboxSize = info.mailboxSize + this.#lane.inHand(pid);
-    return { ...info, mailboxSize, capacity: info.capacity ?? null, parent: info.parent ?? null };
-  }
-
-  stats() {
-    return this.#core.stats();
-  }
-
-  deadLetters() {
-    return this.#core.deadLetters();
-  }
 
   /** Calls `hook({ to, data, system, reason })` for each dead letter from now on; `null`: none. */
   onDeadLetter(hook) {
@@ -466,123 +284,6 @@ class NodeRuntime {
 
   version() {
     return Core.version();
-  }
-
-  // Other nodes.
-
-  configureMesh(options) {
-    const given = check.options(options, MESH);
-    for (const key of ['name', 'cluster', 'advertise', 'expose']) {
-      if (given[key] !== undefined) check.text(given[key], key);
-    }
-    for (const key of ['heartbeat', 'resume', 'connectTimeout', 'stalledAfter']) {
-      if (given[key] !== undefined) check.wait(given[key], key, key === 'resume' ? 0 : 0.001);
-    }
-    for (const key of ['insecure', 'allowSpawn']) check.flag(given[key], key);
-    for (const key of ['name', 'cluster']) {
-      if (Buffer.byteLength(given[key] ?? '') > 255) {
-        throw new RangeError(`${key} must have 255 bytes at most`);
-      }
-    }
-    const config = { ...given };
-    if (given.maxMessage !== undefined) check.count(given.maxMessage, 'maxMessage');
-    if (given.secret !== undefined) {
-      config.secret = Array.from(check.bytes(given.secret, 'secret'));
-      if (config.secret.length === 0) throw new RangeError('secret must not be empty');
-    }
-    if (given.tls !== undefined) {
-      const { ca, cert, key } = check.options(given.tls, ['ca', 'cert', 'key'], 'tls');
-      config.tls = [check.text(ca, 'ca'), check.text(cert, 'cert'), check.text(key, 'key')];
-    }
-    native(() => this.#core.configureMesh(config));
-  }
-
-  async listen(addr, options) {
-    check.text(addr, 'addr');
-    const { insecure, expose } = check.options(options, ['insecure', 'expose']);
-    const trusted = check.flag(insecure, 'insecure');
-    if (expose !== undefined) native(() => this.#core.expose(check.text(expose, 'expose')));
-    const bound = await this.#promise((ticket) => this.#core.listen(ticket, addr, trusted));
-    this.#lane.listening = true;
-    this.#lane.hold();
-    return bound;
-  }
-
-  resolveRemote(addr, name) {
-    check.text(addr, 'addr');
-    check.text(name, 'name');
-    return this.#promise((ticket) => this.#core.resolveRemote(ticket, addr, name));
-  }
-
-  sendRemote(addr, pid, data) {
-    check.text(addr, 'addr');
-    check.pid(pid);
-    const copy = check.bytes(data);
-    return this.#promise((ticket) => this.#core.sendRemote(ticket, addr, pid, copy));
-  }
-
-  monitorRemote(addr, pid, watcher) {
-    check.text(addr, 'addr');
-    check.pid(pid);
-    const told = watcher === undefined ? this.#lane.inside : check.pid(watcher, 'watcher');
-    if (told === 0) throw new TypeError('monitorRemote() outside of handlers needs a watcher');
-    return this.#promise((ticket) => this.#core.monitorRemote(ticket, addr, pid, told));
-  }
-
-  isNodeUp(addr) {
-    check.text(addr, 'addr');
-    return this.#promise((ticket) => this.#core.isNodeUp(ticket, addr));
-  }
-
-  joinMesh(seeds, options) {
-    const { membership = 'swim' } = check.options(options, ['membership']);
-    check.word(membership, ['swim', 'static'], 'membership');
-    const all = typeof seeds === 'string' ? [seeds] : seeds;
-    if (!Array.isArray(all)) {
-      throw new TypeError(`seeds must be an address or an array of them, not ${check.kind(seeds)}`);
-    }
-    for (const seed of all) check.text(seed, 'a seed');
-    if (all.length === 0) throw new RangeError('seeds must name at least one address');
-    return this.#promise((ticket) => this.#core.joinMesh(ticket, all, membership));
-  }
-
-  lookup(name, seconds) {
-    check.text(name, 'name');
-    const patience = check.time(seconds, 'seconds');
-    if (seconds === undefined) return native(() => this.#core.lookup(name));
-    return this.#promise((ticket) => this.#core.lookupWithin(ticket, name, patience ?? 1e10));
-  }
-
-  registerBehavior(name, factory) {
-    check.text(name, 'name');
-    check.callable(factory, 'factory');
-    return this.#core.registerBehavior(name, this.#lane.take(factory));
-  }
-
-  spawnOn(addr, behavior, init = '') {
-    check.text(addr, 'addr');
-    check.text(behavior, 'behavior');
-    const given = check.bytes(init, 'init');
-    return this.#promise((ticket) => this.#core.spawnOn(ticket, addr, behavior, given));
-  }
-
-  meshMembers() {
-    return pairs(this.#core.meshMembers(), 'id', 'address');
-  }
-
-  nodes() {
-    return pairs(native(() => this.#core.nodes()), 'id', 'name');
-  }
-
-  watchNodes(pid, options) {
-    check.pid(pid);
-    const { heartbeats } = check.options(options, ['heartbeats']);
-    const all = check.flag(heartbeats, 'heartbeats');
-    return native(() => this.#core.watchNodes(pid, all));
-  }
-
-  export(pid) {
-    native(() => this.#core.export(check.pid(pid)));
   }
 
   // The life of the process.
@@ -613,17 +314,14 @@ class NodeRuntime {
 
   async #shutDown(seconds) {
     this.#lane.stops += 1;
-    const report = await this.#promise((ticket) => this.#core.shutdown(ticket, seconds));
+    const report = await this.#promises.begin((ticket) => this.#core.shutdown(ticket, seconds));
     // Not inside of a turn.
     await new Promise((resolve) => {
       setImmediate(resolve);
     });
     this.#lane.close();
-    for (const { mailbox } of this.#mailboxes.values()) mailbox.close();
-    this.#mailboxes.clear();
-    const { pending } = this.#lane;
-    for (const { reject } of pending.values()) reject(shutDown());
-    pending.clear();
+    this.#pulls.close();
+    this.#promises.close();
     const [undelivered, stuck] = report;
     return { undelivered, stuck };
   }
@@ -675,36 +373,8 @@ class NodeRuntime {
     const messages = budget === undefined || budget === null ? BUDGET : check.count(budget, 'budget');
     const called = nameOf(handler);
     const pid = native(() => this.#core.spawnPull(called, messages, capacity, name, parent));
-    const mailbox = new Mailbox(this.#lane, pid, messages);
-    const actor = { mailbox, ended: false };
-    this.#mailboxes.set(pid, actor);
-    const ended = (how, error) => this.#pullEnded(pid, actor, how, error);
-    Promise.resolve().then(() => handler(mailbox)).then(
-      () => ended(0),
-      (error) => (error instanceof MailboxClosed ? ended(0) : ended(1, error)),
-    );
+    this.#pulls.begin(pid, handler, messages);
     return pid;
-  }
-
-  #pullEnded(pid, actor, how, error) {
-    if (actor.ended) return;
-    actor.ended = true;
-    this.#mailboxes.delete(pid);
-    actor.mailbox.close();
-    this.#core.pullEnded(pid, how, ...(how === 1 ? failure(error) : ['', '', '']));
-    if (how === 1) this.#crashed(pid, error, false);
-    this.#lane.rest();
-  }
-
-  #supervise(path, pid, factory, strategy = 'restartone', options = undefined) {
-    check.pid(pid);
-    check.callable(factory, 'factory');
-    const word = check.word(plain(strategy, 'strategy'), STRATEGIES, 'strategy');
-    const { restart = 'permanent' } = check.options(options, ['restart']);
-    check.word(restart, RESTARTS, 'restart');
-    // Refused, it is free again with the next turn.
-    const slot = this.#lane.take(factory);
-    native(() => this.#core.supervise(path, pid, slot, word, restart));
   }
 
   /** What `send` says, and what keeps the process alive for it. */
@@ -727,70 +397,16 @@ class NodeRuntime {
     return `it is ${info.status}, ${info.mailboxSize} messages wait in its mailbox`;
   }
 
-  /** A promise that the native side settles. */
-  #promise(begin) {
-    return this.#within(undefined, null, begin);
-  }
-
-  /** The same, given up after some seconds with what `late` is or makes. */
-  #within(seconds, late, begin, signal) {
-    if (this.#lane.closed) return Promise.reject(shutDown());
-    this.#ticket = (this.#ticket + 1) % 2 ** 32;
-    const ticket = this.#ticket;
-    return new Promise((resolve, reject) => {
-      const { pending } = this.#lane;
-      let timer = null;
-      const giveUp = (settle, value) => {
-        if (!pending.has(ticket)) return;
-        this.#core.forget(ticket);
-        entry.end();
-        settle(value);
-        this.#lane.rest();
-      };
-      const abort = () => giveUp(reject, signal.reason);
-      const entry = {
-        resolve,
-        reject,
-        end: () => {
-          pending.delete(ticket);
-          if (timer !== null) clearTimeout(timer);
-          signal?.removeEventListener('abort', abort);
-        },
-      };
-      pending.set(ticket, entry);
-      this.#lane.hold();
-      try {
-        begin(ticket);
-      } catch (error) {
-        entry.end();
-        reject(translated(error));
-        return;
-      }
-      signal?.addEventListener('abort', abort, { once: true });
-      if (seconds !== undefined && seconds * 1e3 <= LONGEST_MS) {
-        timer = setTimeout(() => {
-          if (typeof late === 'function') giveUp(reject, late());
-          else giveUp(resolve, late);
-        }, seconds * 1e3);
-      }
-    });
-  }
-
   #hear(news) {
     switch (news.kind) {
-      case SETTLED: {
-        const entry = this.#lane.pending.get(news.id);
-        if (entry === undefined) return;
-        entry.end();
-        if (news.code !== undefined) entry.reject(made(news.code, news.reason, news.value));
-        else entry.resolve(news.value ?? null);
+      case SETTLED:
+        this.#promises.settle(news.id, news.code, news.reason, news.value);
         return;
-      }
       case MAIL:
-        this.#mailboxes.get(news.id)?.mailbox.look();
+        this.#pulls.look(news.id);
         return;
       case STOPPED:
-        if (!this.#lane.toldToStop(news.id)) this.#pullStopped(news.id);
+        if (!this.#lane.toldToStop(news.id)) this.#pulls.stopped(news.id);
         return;
       case FACTORY:
         this.#make(news);
@@ -810,14 +426,6 @@ class NodeRuntime {
         return;
       default:
     }
-  }
-
-  /** An actor that receives was told to stop: it hears of it in `recv`, or ends where it waits. */
-  #pullStopped(pid) {
-    const actor = this.#mailboxes.get(pid);
-    if (actor === undefined) return;
-    actor.mailbox.look();
-    if (!this.#core.pullHeard(pid)) this.#pullEnded(pid, actor, 2);
   }
 
   /** Calls a factory that a thread of the runtime waits for. */
@@ -859,27 +467,12 @@ class NodeRuntime {
   }
 }
 
-const MESH = [
-  'name', 'cluster', 'advertise', 'secret', 'tls', 'insecure', 'expose', 'allowSpawn', 'heartbeat',
-  'resume', 'connectTimeout', 'stalledAfter', 'maxMessage',
-];
-
 function nameOf(handler) {
   const { name } = handler;
   return typeof name === 'string' && name !== '' ? name : 'handler';
 }
 
-function pairs(flat, first, second) {
-  const all = [];
-  for (let i = 0; i < flat.length; i += 2) all.push({ [first]: flat[i], [second]: flat[i + 1] });
-  return all;
-}
-
-function shutDown() {
-  return new ShutDownError('the runtime has been shut down; create a new one');
-}
-
 // The name that the description has.
 NodeRuntime.prototype.spawn_bounded = NodeRuntime.prototype.spawnBounded;
 
-module.exports = { LANE, NodeRuntime };
+module.exports = { NodeRuntime };
