@@ -21,6 +21,9 @@ const TURN_MS = 1;
 /** Bytes of an arena. Whoever keeps a message keeps all of it. */
 const ARENA_BYTES = 64 * 1024;
 
+/** With less room than this a new arena is taken: answers have no other place. */
+const LEAST_ROOM = 8 * 1024;
+
 /** Messages between two looks at the clock at most; each costs some 40 ns. */
 const LONGEST_STRIDE = 64;
 
@@ -85,8 +88,13 @@ class Waiting {
   }
 }
 
+/** What `turn` says, as in src/turn.rs. */
+const [MESSAGES, BYTES, WRITTEN, ANSWERS, TOLD, FREED, AGAIN] = [0, 1, 2, 3, 4, 5, 6];
+
 class Lane {
   core;
+  /** What is called for each message or batch, as functions. */
+  calls;
   /** By slot; slots are numbers that the native side gives back. */
   handlers = [];
   #free = [];
@@ -97,7 +105,7 @@ class Lane {
   #used = 0;
   #index = new Int32Array(4096);
   #pids = new Float64Array(512);
-  #head = new Int32Array(3);
+  #head = new Int32Array(7);
 
   // The batch that the lane is at: which entry and message comes next, and where that is.
   #entries = 0;
@@ -130,15 +138,19 @@ class Lane {
 
   /** Told of what is no message: by kind, as in src/news.rs. */
   hear;
+  /** Told of answers to questions. */
+  answered;
   /** Told of handlers that threw. */
   crashed;
   /** Told of handlers that no actor has any more. */
   freed = null;
 
-  constructor(Core, hear, crashed) {
+  constructor(Core, { hear, answered, crashed }) {
     this.hear = hear;
+    this.answered = answered;
     this.crashed = crashed;
     this.core = new Core(() => this.#turn());
+    this.calls = this.core.functions();
   }
 
   /** Whether somebody waits for what the handler that was called last answers. */
@@ -189,6 +201,11 @@ class Lane {
       if (this.#pids[entry] === pid) this.#index[at] = slot;
       at += 3 + this.#index[at + 1];
     }
+  }
+
+  /** Whether the process is kept alive. */
+  get holds() {
+    return this.#held;
   }
 
   /** Keeps the process alive until there is nothing to do. */
@@ -244,13 +261,15 @@ class Lane {
     this.core.close();
   }
 
-  #schedule() {
-    if (this.#scheduled) return;
+  /** Has the loop turn once more, after what waits for it already. */
+  schedule() {
+    if (this.#scheduled || this.closed) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const immediate = setImmediate(() => {
       this.#scheduled = false;
       this.#turn();
     });
+    if (this.referenced === false) immediate.unref();
   }
 
   #turn() {
@@ -260,41 +279,60 @@ class Lane {
     let again = true;
     try {
       again = this.#turnOnce();
-      if (!this.closed) this.#reuse();
     } finally {
       this.inside = 0;
       this.#turning = false;
-      if (again && !this.closed) this.#schedule();
+      if (again && !this.closed) this.schedule();
     }
     this.rest();
   }
 
   /** Whether there is more to do. */
   #turnOnce() {
-    const { core } = this;
     for (let first = true; !this.closed; first = false) {
-      if (this.#entries > 0) {
-        if (!this.#dispatch()) return true;
-        core.settle();
-      }
-      const news = core.news();
-      if (news !== null) {
-        for (const one of news) this.hear(one);
-        if (this.closed) return false;
-      }
-      if (!this.#resume()) return true;
-      if (!first && now() >= this.#deadline) return true;
-      const entries = core.collect(this.#head);
-      if (entries > 0) this.#begin(entries);
-      else if (this.#head[2] === 0) return false;
+      if (this.#entries > 0 && !this.#dispatch()) return true;
+      const more = this.#resume() && (first || now() < this.#deadline);
+      this.#exchange(more);
+      if (this.closed) return false;
+      if (!more) return true;
+      if (this.#entries === 0 && this.#head[AGAIN] === 0) return false;
     }
     return false;
   }
 
+  /** Has the native side settle the batch, and takes news and, if there is time, messages. */
+  #exchange(collects) {
+    const head = this.#head;
+    // An arena is used up and never used again: who keeps a message may do so.
+    if (this.#used + LEAST_ROOM > this.#arena.length) this.#renew(ARENA_BYTES);
+    const entries = this.calls.turn(
+      collects, this.#arena, this.#used, this.#index, this.#pids, head,
+    );
+    if (head[ANSWERS] > 0) this.#answer(head[ANSWERS]);
+    if (entries > 0) this.#begin(entries);
+    // From here on it is others' code that is called.
+    if (head[TOLD] !== 0) for (const one of this.core.news()) this.hear(one);
+    if (head[FREED] !== 0 && !this.closed) this.#reuse();
+  }
+
+  #renew(size) {
+    this.#arena = arena(size);
+    this.#used = 0;
+  }
+
+  /** Settles promises with answers that are in the arena. */
+  #answer(count) {
+    const lastTicket = this.#pids.length - 1;
+    const lastLength = this.#index.length - 1;
+    for (let i = 0; i < count; i++) {
+      const end = this.#used + this.#index[lastLength - i];
+      this.answered(this.#pids[lastTicket - i], this.#arena.subarray(this.#used, end));
+      this.#used = end;
+    }
+  }
+
   #reuse() {
-    const freed = this.core.freed();
-    if (freed === null) return;
-    for (const slot of freed) {
+    for (const slot of this.core.freed()) {
       if (this.freed !== null) this.freed(this.handlers[slot]);
       this.handlers[slot] = undefined;
       if (this.#last === slot) this.#last = -1;
@@ -307,19 +345,18 @@ class Lane {
     }
   }
 
-  /** Has the native side write out what it has collected. */
+  /** Takes up a batch, and has the native side write it if there was no room for that. */
   #begin(entries) {
-    const [messages, size] = this.#head;
-    if (this.#index.length < 3 * entries + messages) {
-      this.#index = new Int32Array(3 * entries + messages);
+    const head = this.#head;
+    const messages = head[MESSAGES];
+    const size = head[BYTES];
+    if (head[WRITTEN] === 0) {
+      const words = 3 * entries + messages;
+      if (this.#index.length < words) this.#index = new Int32Array(words);
+      if (this.#pids.length < entries) this.#pids = new Float64Array(entries);
+      if (this.#used + size > this.#arena.length) this.#renew(Math.max(ARENA_BYTES, size));
+      this.calls.fill(this.#arena, this.#used, this.#index, this.#pids);
     }
-    if (this.#pids.length < entries) this.#pids = new Float64Array(entries);
-    // An arena is used up and never used again: who keeps a message may do so.
-    if (this.#used + size > this.#arena.length) {
-      this.#arena = arena(Math.max(ARENA_BYTES, size));
-      this.#used = 0;
-    }
-    this.core.fill(this.#arena, this.#used, this.#index, this.#pids);
     this.#offset = this.#used;
     this.#used += size;
     this.#entry = 0;
@@ -331,7 +368,7 @@ class Lane {
 
   /** Calls handlers; whether the batch is done. */
   #dispatch() {
-    const { core, handlers } = this;
+    const { calls, handlers } = this;
     const index = this.#index;
     const arena = this.#arena;
     let offset = this.#offset;
@@ -357,8 +394,8 @@ class Lane {
           since = time;
           left = stride;
         }
-        if (this.stops !== this.#stopsSeen && core.isStopped(entry, pid)) {
-          core.told(entry, pid, k);
+        if (this.stops !== this.#stopsSeen && calls.isStopped(entry, pid)) {
+          this.core.told(entry, pid, k);
           break;
         }
         const length = index[at + 3 + k];
@@ -386,7 +423,7 @@ class Lane {
           const lengths = index.slice(at + 3 + k, at + 3 + count);
           const state = new Waiting(pid, index[at], flags, arena, offset, lengths, k);
           this.waiting.set(pid, state);
-          core.waits(entry);
+          calls.waits(entry);
           this.#await(state, returned);
           break;
         }
@@ -427,7 +464,7 @@ class Lane {
           return this.#threw(entry, pid, flags, handled, error);
         }
       }
-      this.core.answer(entry, pid, answer);
+      this.calls.answer(entry, pid, answer);
       return true;
     }
     return false;
@@ -452,7 +489,7 @@ class Lane {
   #settled(state, value, error, failed) {
     if (state.over) return;
     const { pid, flags, handled } = state;
-    if (this.core.isStopped(-1, pid)) {
+    if (this.calls.isStopped(-1, pid)) {
       this.toldToStop(pid);
     } else if (failed ? this.#threw(-1, pid, flags, handled, error)
       : this.#returned(-1, pid, flags, handled, value)) {
@@ -461,7 +498,7 @@ class Lane {
       this.#goOn(state);
     } else {
       this.#resumable.push(state);
-      this.#schedule();
+      this.schedule();
     }
     if (!this.#turning) this.rest();
   }
@@ -497,7 +534,7 @@ class Lane {
 
   /** Handles what is left of a batch whose handler had to wait. */
   #goOn(state) {
-    const { core } = this;
+    const { calls } = this;
     const { pid, flags } = state;
     while (state.next < state.lengths.length) {
       const { stops } = this;
@@ -527,17 +564,17 @@ class Lane {
       if (ended || (returned !== undefined && this.#returned(-1, pid, flags, state.handled, returned))) {
         return this.#forget(state);
       }
-      if (this.stops !== stops && core.isStopped(-1, pid)) {
+      if (this.stops !== stops && calls.isStopped(-1, pid)) {
         this.toldToStop(pid);
         return undefined;
       }
       if (state.next < state.lengths.length && now() >= this.#deadline) {
         this.#resumable.push(state);
-        return this.#schedule();
+        return this.schedule();
       }
     }
     this.#forget(state);
-    core.done(pid);
+    calls.done(pid);
     return undefined;
   }
 }

@@ -10,6 +10,62 @@ function shutDown() {
   return new ShutDownError('the runtime has been shut down; create a new one');
 }
 
+/** One promise that is waited for. */
+class Wait {
+  #lane;
+  #ticket;
+  #late;
+  #signal;
+  #timer = null;
+  resolve;
+  reject;
+
+  constructor(lane, ticket, late, signal) {
+    this.#lane = lane;
+    this.#ticket = ticket;
+    this.#late = late;
+    this.#signal = signal;
+  }
+
+  /** Has it given up in so many seconds, and when the signal says so. */
+  begin(seconds) {
+    this.#signal?.addEventListener('abort', this, { once: true });
+    if (seconds !== undefined && seconds * 1e3 <= LONGEST_MS) {
+      this.#timer = setTimeout(tooLate, seconds * 1e3, this);
+    }
+  }
+
+  /** It is over. */
+  end() {
+    this.#lane.pending.delete(this.#ticket);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this);
+  }
+
+  /** The signal says so. */
+  handleEvent() {
+    this.#giveUp(this.reject, this.#signal.reason);
+  }
+
+  tooLate() {
+    const late = this.#late;
+    if (typeof late === 'function') this.#giveUp(this.reject, late());
+    else this.#giveUp(this.resolve, late);
+  }
+
+  #giveUp(settle, value) {
+    if (!this.#lane.pending.has(this.#ticket)) return;
+    this.#lane.core.forget(this.#ticket);
+    this.end();
+    settle(value);
+    this.#lane.rest();
+  }
+}
+
+function tooLate(wait) {
+  wait.tooLate();
+}
+
 class Promises {
   #lane;
   #ticket = 0;
@@ -25,55 +81,42 @@ class Promises {
 
   /** The same, given up after some seconds with what `late` is or makes. */
   within(seconds, late, start, signal) {
-    if (this.#lane.closed) return Promise.reject(shutDown());
+    const lane = this.#lane;
+    if (lane.closed) return Promise.reject(shutDown());
     this.#ticket = (this.#ticket + 1) % 2 ** 32;
-    const ticket = this.#ticket;
-    return new Promise((resolve, reject) => {
-      const { pending } = this.#lane;
-      let timer = null;
-      const giveUp = (settle, value) => {
-        if (!pending.has(ticket)) return;
-        this.#lane.core.forget(ticket);
-        entry.end();
-        settle(value);
-        this.#lane.rest();
-      };
-      const abort = () => giveUp(reject, signal.reason);
-      const entry = {
-        resolve,
-        reject,
-        end: () => {
-          pending.delete(ticket);
-          if (timer !== null) clearTimeout(timer);
-          signal?.removeEventListener('abort', abort);
-        },
-      };
-      pending.set(ticket, entry);
-      this.#lane.hold();
-      try {
-        start(ticket);
-      } catch (error) {
-        entry.end();
-        reject(translated(error));
-        return;
-      }
-      signal?.addEventListener('abort', abort, { once: true });
-      if (seconds !== undefined && seconds * 1e3 <= LONGEST_MS) {
-        timer = setTimeout(() => {
-          if (typeof late === 'function') giveUp(reject, late());
-          else giveUp(resolve, late);
-        }, seconds * 1e3);
-      }
+    const wait = new Wait(lane, this.#ticket, late, signal);
+    const promise = new Promise((resolve, reject) => {
+      wait.resolve = resolve;
+      wait.reject = reject;
     });
+    lane.pending.set(this.#ticket, wait);
+    lane.hold();
+    try {
+      start(this.#ticket);
+    } catch (error) {
+      wait.end();
+      wait.reject(translated(error));
+      return promise;
+    }
+    wait.begin(seconds);
+    return promise;
+  }
+
+  /** The answer to a question. */
+  answered(ticket, data) {
+    const wait = this.#lane.pending.get(ticket);
+    if (wait === undefined) return;
+    wait.end();
+    wait.resolve(data);
   }
 
   /** What the native side says of a ticket; nobody waits any more for one that was given up. */
   settle(ticket, code, reason, value) {
-    const entry = this.#lane.pending.get(ticket);
-    if (entry === undefined) return;
-    entry.end();
-    if (code !== undefined) entry.reject(made(code, reason, value));
-    else entry.resolve(value ?? null);
+    const wait = this.#lane.pending.get(ticket);
+    if (wait === undefined) return;
+    wait.end();
+    if (code !== undefined) wait.reject(made(code, reason, value));
+    else wait.resolve(value ?? null);
   }
 
   /** Nothing is settled any more. */

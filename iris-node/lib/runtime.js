@@ -2,7 +2,7 @@
 
 const check = require('./check.js');
 const {
-  AskTimeoutError, DeadActorError, WouldBlockError, native,
+  AskTimeoutError, DeadActorError, WouldBlockError, native, translated,
 } = require('./errors.js');
 const { Lane, RESUME, failure } = require('./lane.js');
 const { Mesh } = require('./mesh.js');
@@ -18,6 +18,7 @@ const SPAWN = ['name', 'capacity', 'system', 'onError'];
 // What the native side says of a message. As in src/send.rs.
 const REFUSED = 0;
 const ACCEPTED = 1;
+const TURNS = 2;
 const WOULD_BLOCK = 3;
 
 // Kinds of news. As in src/news.rs.
@@ -38,6 +39,7 @@ class NodeRuntime extends Mesh {
   // Of their own, beside `#shared`: `send` is as quick as one look makes it.
   #lane;
   #core;
+  #calls;
   #promises;
   #pulls;
   #shared;
@@ -47,10 +49,14 @@ class NodeRuntime extends Mesh {
 
   constructor() {
     super();
-    const hear = (news) => this.#hear(news);
     const crashed = (pid, error, resumes) => this.#crashed(pid, error, resumes);
-    this.#lane = native(() => new Lane(Core, hear, crashed));
+    this.#lane = native(() => new Lane(Core, {
+      hear: (news) => this.#hear(news),
+      answered: (ticket, data) => this.#promises.answered(ticket, data),
+      crashed,
+    }));
     this.#core = this.#lane.core;
+    this.#calls = this.#lane.calls;
     this.#promises = new Promises(this.#lane);
     this.#pulls = new Pulls(this.#lane, crashed);
     this.#shared = { core: this.#core, lane: this.#lane, promises: this.#promises };
@@ -181,7 +187,10 @@ class NodeRuntime extends Mesh {
   // Messages.
 
   send(pid, data) {
-    return this.#sent(this.#core.send(check.pid(pid), check.bytes(data)), pid);
+    const sent = this.#calls.send(check.pid(pid), check.bytes(data));
+    // The loop turns, and so knows that it has to.
+    if (sent === TURNS && this.#lane.holds) return true;
+    return this.#sent(sent, pid);
   }
 
   sendMany(pid, items) {
@@ -193,14 +202,14 @@ class NodeRuntime extends Mesh {
     const messages = Array.from(items, (item) => check.bytes(item));
     let accepted = 0;
     for (const data of messages) {
-      const sent = this.#core.send(pid, data);
+      const sent = this.#calls.send(pid, data);
       if (sent === REFUSED || sent === WOULD_BLOCK) {
         if (sent === WOULD_BLOCK && accepted === 0) this.#sent(sent, pid);
         break;
       }
+      if (accepted === 0 || sent > WOULD_BLOCK) this.#sent(sent, pid);
       accepted += 1;
     }
-    if (accepted > 0) this.#lane.holdFor();
     return accepted;
   }
 
@@ -250,7 +259,9 @@ class NodeRuntime extends Mesh {
     const late = () => new AskTimeoutError(
       `actor ${pid} did not answer within ${timeoutMs} ms: ${this.#doing(pid)}`,
     );
-    const ask = (ticket) => this.#core.ask(ticket, pid, question, asker);
+    const ask = (ticket) => {
+      if (this.#calls.ask(ticket, pid, question, asker)) this.#lane.schedule();
+    };
     const seconds = patience === undefined ? undefined : patience / 1e3;
     return this.#promises.within(seconds, late, ask, signal);
   }
@@ -340,11 +351,13 @@ class NodeRuntime extends Mesh {
       options = budget;
       budget = undefined;
     }
-    const given = options === undefined ? {} : check.options(options, SPAWN);
+    const messages = budget === undefined || budget === null ? BUDGET : check.count(budget, 'budget');
+    if (options === undefined && shape === undefined) return this.#spawnPlain(handler, messages);
+    const given = check.options(options, SPAWN);
     const spec = {
       slot: 0,
       behavior: nameOf(handler),
-      budget: budget === undefined || budget === null ? BUDGET : check.count(budget, 'budget'),
+      budget: messages,
       flags: this.#flags(given.onError),
       ...shape,
     };
@@ -359,6 +372,18 @@ class NodeRuntime extends Mesh {
     }
     spec.slot = this.#lane.take(handler);
     return native(() => this.#core.spawn(spec, false));
+  }
+
+  /** The same for an actor that has a handler, a budget and nothing else. */
+  #spawnPlain(handler, budget) {
+    const known = this.#lane.known(handler);
+    try {
+      const pid = known >= 0 ? this.#calls.spawnPlain(known, budget, 0) : 0;
+      if (pid !== 0) return pid;
+      return this.#calls.spawnPlain(this.#lane.take(handler), budget, 0, nameOf(handler));
+    } catch (error) {
+      throw translated(error);
+    }
   }
 
   #spawnPull(handler, budget, options, parent) {
@@ -386,8 +411,12 @@ class NodeRuntime extends Mesh {
         + 'wait for room: await rt.sendAsync(..), or choose another policy',
       );
     }
-    if (sent === ACCEPTED) this.#lane.holdFor();
-    else this.#lane.hold();
+    if (sent === ACCEPTED) {
+      this.#lane.holdFor();
+      return true;
+    }
+    this.#lane.hold();
+    if (sent > WOULD_BLOCK) this.#lane.schedule();
     return true;
   }
 

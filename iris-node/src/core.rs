@@ -27,7 +27,7 @@ use crate::wake::Waker;
 pub struct Core(Arc<Shared>);
 
 /// What the class has, and the [functions](crate::raw) beside it.
-pub(crate) struct Shared {
+pub struct Shared {
     pub(crate) runtime: Runtime,
     pub(crate) lane: Arc<Lane>,
     /// Of all actors whose handlers are JavaScript.

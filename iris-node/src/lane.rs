@@ -11,13 +11,14 @@
 //! The environment's clean-up closes the lane before Node frees the thread-safe function; what is
 //! queued by then is given up, and the processes that JavaScript has in hand are killed.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::c_void;
-use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
+use std::{mem, ptr};
 
 use iris::{BoxFuture, Parked, Pid, Ready, Scheduler, StopHook};
 use napi::sys;
@@ -28,6 +29,26 @@ use crate::wake::Waker;
 
 /// Dead letters that wait for a hook in JavaScript at most; more are counted only.
 const MOST_LETTERS: usize = 10_000;
+
+thread_local! {
+    /// What `without_waking` has found, on the thread that is inside of it.
+    static CALL: Cell<Call> = const { Cell::new(Call::NONE) };
+}
+
+/// A call of JavaScript's that has the loop turn by itself if need be.
+#[derive(Clone, Copy)]
+struct Call {
+    /// For this lane. Compared only.
+    lane: *const Lane,
+    turns: bool,
+}
+
+impl Call {
+    const NONE: Self = Self {
+        lane: ptr::null(),
+        turns: false,
+    };
+}
 
 /// Runs the processes of one runtime whose handlers are JavaScript.
 pub(crate) struct Lane {
@@ -161,11 +182,44 @@ impl Lane {
         }
         add(&mut state);
         if !self.signalled.swap(true, Ordering::Relaxed)
+            && !self.is_left_to_caller()
             && let Some(waker) = &state.waker
         {
             // Under the lock, so that it is not freed meanwhile.
             waker.wake();
         }
+    }
+
+    /// Whether the call that this is inside of has the loop turn, see
+    /// [`without_waking`](Self::without_waking).
+    fn is_left_to_caller(&self) -> bool {
+        CALL.with(|call| {
+            let here = ptr::eq(call.get().lane, self);
+            if here {
+                call.set(Call {
+                    lane: self,
+                    turns: true,
+                });
+            }
+            here
+        })
+    }
+
+    /// Calls `work` on the loop's thread. Where that would have woken the loop, it does not, and
+    /// the result says so: the caller has JavaScript turn, which costs less than the system call.
+    pub(crate) fn without_waking<T>(&self, work: impl FnOnce() -> T) -> (T, bool) {
+        let outside = CALL.replace(Call {
+            lane: self,
+            turns: false,
+        });
+        let restore = Restore {
+            lane: self,
+            outside,
+        };
+        let result = work();
+        let turns = CALL.get().turns;
+        drop(restore);
+        (result, turns)
     }
 
     /// Tells the loop something.
@@ -197,6 +251,10 @@ impl Lane {
         if state.waker.is_some() {
             state.freed.push(slot);
         }
+    }
+
+    pub(crate) fn has_freed(&self) -> bool {
+        !self.lock().freed.is_empty()
     }
 
     pub(crate) fn take_freed(&self) -> Vec<u32> {
@@ -243,6 +301,22 @@ impl Lane {
                     Duration::ZERO
                 }
             }
+        }
+    }
+}
+
+/// Puts back what a call was inside of.
+struct Restore<'a> {
+    lane: &'a Lane,
+    outside: Call,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        let call = CALL.replace(self.outside);
+        if call.turns && thread::panicking() {
+            // Nobody will say so to the caller.
+            self.lane.with_waker(Waker::wake);
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Messages, timers, questions and what is known of those who get them.
 
+use std::ffi::CStr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use iris::{AskError, Message, OverflowPolicy, Payload, SendError};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::convert;
-use crate::core::Core;
+use crate::core::{Core, Shared};
 use crate::error;
 use crate::news::{News, Value};
+use crate::raw::{self, Answer, Args, Raw};
 
 /// What became of a message. As in `lib/runtime.js`.
 const REFUSED: i32 = 0;
@@ -20,15 +23,55 @@ const TURNS: i32 = 2;
 /// It would have to wait for room.
 const WOULD_BLOCK: i32 = 3;
 
-#[napi]
-impl Core {
-    /// Sends a copy of `bytes`.
-    #[napi(catch_unwind)]
-    pub fn send(&self, pid: f64, bytes: &[u8]) -> i32 {
+/// Accepted, and the caller is to have the loop turn: nobody else has woken it.
+const TURN_HERE: i32 = 4;
+
+/// Puts the functions of this module into `object`.
+pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Result<()> {
+    raw::define::<Send>(env, object, shared)?;
+    raw::define::<Ask>(env, object, shared)
+}
+
+/// `send(pid, bytes)`: sends a copy; what became of it, as above.
+struct Send;
+
+impl Raw for Send {
+    const NAME: &'static CStr = c"send";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let pid = args.number(0)?;
+        let payload = Payload::copy_of(args.bytes(1)?);
+        Ok(shared.send(pid, payload).into())
+    }
+}
+
+/// `ask(ticket, pid, bytes, inside)`: asks, and settles a promise with the answer; whether the
+/// caller is to have the loop turn. `inside` is the actor that asks, or 0.
+struct Ask;
+
+impl Raw for Ask {
+    const NAME: &'static CStr = c"ask";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let (ticket, pid, inside) = (args.count(0)?, args.number(1)?, args.number(3)?);
+        let payload = Payload::copy_of(args.bytes(2)?);
+        let ((), turns) = shared
+            .lane
+            .without_waking(|| shared.ask(ticket, pid, payload, inside));
+        Ok(Answer::Flag(turns))
+    }
+}
+
+impl Shared {
+    fn send(&self, pid: f64, payload: Payload) -> i32 {
         let Some(pid) = convert::pid(pid) else {
             return REFUSED;
         };
-        match self.runtime.try_send_payload(pid, Payload::copy_of(bytes)) {
+        let (sent, turns) = self
+            .lane
+            .without_waking(|| self.runtime.try_send_payload(pid, payload));
+        match sent {
+            _ if turns => TURN_HERE,
             Ok(()) if self.lane.is_signalled() => TURNS,
             Ok(()) => ACCEPTED,
             Err(SendError::WouldBlock { .. }) => WOULD_BLOCK,
@@ -36,6 +79,39 @@ impl Core {
         }
     }
 
+    fn ask(&self, ticket: u32, pid: f64, question: Payload, inside: f64) {
+        let begun = convert::pid(pid)
+            .ok_or_else(|| error::told_dead(pid))
+            .and_then(|to| {
+                let ask = self.runtime.ask(to, question).queued();
+                let ask = match convert::pid(inside) {
+                    Some(asker) => ask.asked_by(asker),
+                    None => ask,
+                };
+                ask.begin().map_err(|error| error::ask(&error))
+            });
+        match begun {
+            Ok(question) => {
+                let answer = async move {
+                    let answer = question.await;
+                    match answer {
+                        Ok(answer) => Ok(Value::Bytes(answer)),
+                        Err(AskError::Rejected { error, by }) => {
+                            let text = format!("actor {by} answered with an error of its own");
+                            Ok(Value::Rejection(*error, text))
+                        }
+                        Err(error) => Err(error::ask(&error)),
+                    }
+                };
+                self.promise(ticket, Box::pin(answer));
+            }
+            Err(told) => self.lane.tell(News::Settled(ticket, Err(told))),
+        }
+    }
+}
+
+#[napi]
+impl Core {
     /// As `send`, waiting for room: settles a promise.
     #[napi(catch_unwind)]
     pub fn send_async(&self, ticket: u32, pid: f64, bytes: &[u8]) {
@@ -53,7 +129,7 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn send_named(&self, name: String, bytes: &[u8]) -> i32 {
         match self.runtime.whereis(&name) {
-            Some(pid) => self.send(convert::number(pid), bytes),
+            Some(pid) => self.send(convert::number(pid), Payload::copy_of(bytes)),
             None => REFUSED,
         }
     }
@@ -113,38 +189,6 @@ impl Core {
     pub fn mailbox_size(&self, pid: f64) -> Option<f64> {
         let size = self.runtime.mailbox_size(convert::pid(pid)?)?;
         Some(convert::count(size as u64))
-    }
-
-    /// Asks; settles a promise with the answer. `inside` is the actor that asks, or 0.
-    #[napi(catch_unwind)]
-    pub fn ask(&self, ticket: u32, pid: f64, bytes: &[u8], inside: f64) {
-        let begun = convert::pid(pid)
-            .ok_or_else(|| error::told_dead(pid))
-            .and_then(|to| {
-                let ask = self.runtime.ask(to, Payload::copy_of(bytes)).queued();
-                let ask = match convert::pid(inside) {
-                    Some(asker) => ask.asked_by(asker),
-                    None => ask,
-                };
-                ask.begin().map_err(|error| error::ask(&error))
-            });
-        match begun {
-            Ok(question) => {
-                let answer = async move {
-                    let answer = question.await;
-                    match answer {
-                        Ok(answer) => Ok(Value::Bytes(answer)),
-                        Err(AskError::Rejected { error, by }) => {
-                            let text = format!("actor {by} answered with an error of its own");
-                            Ok(Value::Rejection(*error, text))
-                        }
-                        Err(error) => Err(error::ask(&error)),
-                    }
-                };
-                self.promise(ticket, Box::pin(answer));
-            }
-            Err(told) => self.lane.tell(News::Settled(ticket, Err(told))),
-        }
     }
 }
 

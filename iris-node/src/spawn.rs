@@ -1,5 +1,6 @@
 //! Actors of JavaScript functions.
 
+use std::ffi::CStr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use iris::{Pid, Runtime, SpawnBuilder, run_as};
@@ -8,8 +9,9 @@ use napi_derive::napi;
 
 use crate::behavior::{JsBehavior, Manner};
 use crate::convert;
-use crate::core::Core;
+use crate::core::{Core, Shared};
 use crate::error;
+use crate::raw::{self, Answer, Args, Raw};
 
 /// The most of a budget that is heeded: so many messages of 4 KiB are what an arena may have to
 /// hold at a time. Time ends a slice before that anyway.
@@ -47,6 +49,39 @@ pub struct SpawnOptions {
     pub reactivate: Option<bool>,
 }
 
+/// Puts the functions of this module into `object`.
+pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Result<()> {
+    raw::define::<SpawnPlain>(env, object, shared)
+}
+
+/// `spawnPlain(slot, budget, flags, behavior)`: spawns an actor that has a handler and nothing
+/// else; its pid. `behavior` is what to call that; `undefined` for the behavior that the slot
+/// has already: 0 if that is on its way out.
+struct SpawnPlain;
+
+impl Raw for SpawnPlain {
+    const NAME: &'static CStr = c"spawnPlain";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let (slot, budget) = (args.count(0)?, args.count(1)?);
+        let manner = Manner {
+            flags: args.int(2)?,
+            ..Manner::default()
+        };
+        let name = args.text(3)?;
+        let known = name.is_none();
+        let name = name.unwrap_or_default();
+        let Some(behavior) = shared.behavior(slot, known, manner, name) else {
+            return Ok(Answer::Number(0.0));
+        };
+        let builder = shared.runtime.spawn_shared(behavior);
+        let builder = builder.budget(budget.min(MOST_BUDGET));
+        let started = builder.of_cohort(shared.cohort.clone()).start();
+        let pid = started.map_err(|error| error::spawn(&error))?;
+        Ok(Answer::Number(convert::number(pid)))
+    }
+}
+
 #[napi]
 impl Core {
     /// Spawns an actor; its pid. `null` if the slot's behavior is on its way out: another one is
@@ -58,7 +93,8 @@ impl Core {
             singly: options.capacity.is_some(),
             flags: options.flags.unwrap_or(0),
         };
-        let Some(behavior) = self.behavior(options.slot, known, manner, &options.behavior) else {
+        let Some(behavior) = self.behavior(options.slot, known, manner, options.behavior.clone())
+        else {
             return Ok(None);
         };
         let builder = self.runtime.spawn_shared(behavior);
@@ -171,14 +207,14 @@ fn shaped<'a>(
     Ok(builder)
 }
 
-impl Core {
+impl Shared {
     /// A behavior for the slot; `None` if that is a known one whose behavior has ended.
     fn behavior(
         &self,
         slot: u32,
         known: bool,
         manner: Manner,
-        name: &str,
+        name: String,
     ) -> Option<Arc<JsBehavior>> {
         let mut last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known {
@@ -189,7 +225,7 @@ impl Core {
             lane: self.lane.clone(),
             slot,
             manner,
-            name: name.to_owned(),
+            name,
         });
         *last = Arc::downgrade(&behavior);
         Some(behavior)

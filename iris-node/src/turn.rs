@@ -1,5 +1,7 @@
 //! A turn of the event loop, from here: `lib/lane.js` calls these.
 
+use std::ffi::CStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use iris::{Exit, Failure, Payload, Shift};
@@ -7,9 +9,10 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::convert;
-use crate::core::Core;
-use crate::hand::{self, End, Mail};
-use crate::news::News;
+use crate::core::{Core, Shared};
+use crate::hand::{self, End, Hand, Mail};
+use crate::news::{News, Value};
+use crate::raw::{self, Answer, Args, Raw};
 use crate::system::{self, SystemObject};
 
 /// Payloads beyond this have a buffer of their own: one that is kept must not keep an arena of
@@ -31,16 +34,171 @@ const COLLECT_TIME: Duration = Duration::from_micros(500);
 /// What a message is that is no slice of the arena.
 pub(crate) type Extra<'env> = Either<BufferSlice<'env>, SystemObject>;
 
-#[napi]
-impl Core {
-    /// Takes messages in hand; the number of processes that they are for. `head` gets the number
-    /// of messages, the bytes that the arena needs, and whether the loop is to look again: it
-    /// is not if nothing was there, and is woken then.
-    #[napi(catch_unwind)]
-    pub fn collect(&self, mut head: Int32ArraySlice<'_>) -> i32 {
-        let since = Instant::now();
+/// Puts the functions of this module into `object`.
+pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Result<()> {
+    raw::define::<Turn>(env, object, shared)?;
+    raw::define::<Fill>(env, object, shared)?;
+    raw::define::<IsStopped>(env, object, shared)?;
+    raw::define::<Waits>(env, object, shared)?;
+    raw::define::<Done>(env, object, shared)?;
+    raw::define::<Reply>(env, object, shared)
+}
+
+/// `turn(collects, arena, offset, index, pids, head)`: the batch is handled. Has its processes go
+/// on, but for those whose handlers wait; takes news; and takes messages in hand if it is to, and
+/// writes them as `fill` does if there is room.
+///
+/// The result is how many processes the messages are for. `head` gets
+///
+/// 0. the number of messages,
+/// 1. the bytes of the arena that they take, or that `fill` needs,
+/// 2. whether they are written,
+/// 3. how many answers there are: their bytes are in the arena from `offset` on, one after the
+///    other, before the messages; for each there is its ticket in `pids` and its length in `index`,
+///    each from the end on,
+/// 4. whether there is [more to be told](Core::news),
+/// 5. whether slots are [free](Core::freed),
+/// 6. whether the loop is to turn again: it is not if nothing was there, and is woken then.
+struct Turn;
+
+impl Raw for Turn {
+    const NAME: &'static CStr = c"turn";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let collects = args.flag(0)?;
+        let mut sheet = Sheet {
+            arena: args.elements(1)?,
+            at: args.count(2)? as usize,
+            index: args.elements(3)?,
+            pids: args.elements(4)?,
+        };
+        let head = args.elements::<i32>(5)?;
+        shared.settle();
+        let answers = shared.answers(&mut sheet);
+        if collects {
+            shared.collect();
+        }
+        shared.lane.count_turn();
+        let hand = shared.lane.hand();
+        let (entries, messages, _) = hand.size();
+        let bytes = small_bytes(&hand);
+        let fits = sheet.has_room(entries, messages, answers, bytes);
+        if fits {
+            sheet.fill(&hand);
+        }
+        let words = [
+            int(messages),
+            int(bytes),
+            i32::from(fits),
+            int(answers),
+            i32::from(!shared.held().is_empty()),
+            i32::from(shared.lane.has_freed()),
+            i32::from(shared.lane.is_signalled()),
+        ];
+        for (place, word) in head.iter_mut().zip(words) {
+            *place = word;
+        }
+        Ok(int(entries).into())
+    }
+}
+
+/// `fill(arena, offset, index, pids)`: writes what is in hand: the bytes of small messages into
+/// `arena` from `offset` on, one after the other; for each process the handler's slot, the number
+/// of its messages, its flags and the length of each message into `index`, -1 for those that are to
+/// be [fetched](Fetch); and its pid into `pids`.
+struct Fill;
+
+impl Raw for Fill {
+    const NAME: &'static CStr = c"fill";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let mut sheet = Sheet {
+            arena: args.elements(0)?,
+            at: args.count(1)? as usize,
+            index: args.elements(2)?,
+            pids: args.elements(3)?,
+        };
+        let hand = shared.lane.hand();
+        let (entries, messages, _) = hand.size();
+        if !sheet.has_room(entries, messages, 0, small_bytes(&hand)) {
+            return Err(Error::from_reason("the arena is too small"));
+        }
+        sheet.fill(&hand);
+        Ok(Answer::Nothing)
+    }
+}
+
+/// What JavaScript reads a batch from.
+struct Sheet<'a> {
+    arena: &'a mut [u8],
+    /// Where in it the next byte goes.
+    at: usize,
+    index: &'a mut [i32],
+    pids: &'a mut [f64],
+}
+
+impl Sheet<'_> {
+    /// Whether a batch fits beside so many answers.
+    fn has_room(&self, entries: usize, messages: usize, answers: usize, bytes: usize) -> bool {
+        self.arena.len().saturating_sub(self.at) >= bytes
+            && self.index.len() >= 3 * entries + messages + answers
+            && self.pids.len() >= entries + answers
+    }
+
+    fn fill(&mut self, hand: &Hand) {
+        let mut index = self.index.iter_mut();
+        let mut write = |word: i32| {
+            if let Some(place) = index.next() {
+                *place = word;
+            }
+        };
+        for (entry, pid) in hand.entries().iter().zip(&mut *self.pids) {
+            *pid = convert::number(entry.pid);
+            write(int(entry.slot as usize));
+            match &entry.mail {
+                Mail::User(batch) => {
+                    write(int(batch.len()));
+                    write(entry.flags);
+                    for payload in batch {
+                        if payload.len() > OWN_BUFFER_BYTES {
+                            write(-1);
+                            continue;
+                        }
+                        let end = self.at + payload.len();
+                        self.arena[self.at..end].copy_from_slice(payload);
+                        self.at = end;
+                        write(int(payload.len()));
+                    }
+                }
+                Mail::System(_) => {
+                    write(1);
+                    write(entry.flags);
+                    write(-1);
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of messages in hand that go into the arena.
+fn small_bytes(hand: &Hand) -> usize {
+    let small = hand.entries().iter().map(|entry| match &entry.mail {
+        Mail::User(batch) => batch
+            .iter()
+            .map(|one| one.len())
+            .filter(|len| *len <= OWN_BUFFER_BYTES)
+            .sum(),
+        Mail::System(_) => 0,
+    });
+    small.sum()
+}
+
+impl Shared {
+    /// Takes messages in hand.
+    fn collect(&self) {
         let mut shift = Shift::default();
         let mut slices = 0_u32;
+        let mut since = None;
         loop {
             let (entries, messages, bytes) = self.lane.hand().size();
             if entries >= MOST_ENTRIES || messages >= MOST_MESSAGES || bytes >= MOST_BYTES {
@@ -51,85 +209,150 @@ impl Core {
             };
             shift.run(ready);
             slices += 1;
-            if slices.is_multiple_of(16) && since.elapsed() >= COLLECT_TIME {
-                break;
+            if slices.is_multiple_of(16) {
+                // Few slices need no look at the clock.
+                let since = since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= COLLECT_TIME {
+                    break;
+                }
             }
         }
-        drop(shift);
-        self.lane.count_turn();
-        let hand = self.lane.hand();
-        let (entries, messages, _) = hand.size();
-        let small = hand.entries().iter().map(|entry| match &entry.mail {
-            Mail::User(batch) => batch
-                .iter()
-                .map(|one| one.len())
-                .filter(|len| *len <= OWN_BUFFER_BYTES)
-                .sum(),
-            Mail::System(_) => 0,
-        });
-        let small: usize = small.sum();
-        let words = [messages, small, usize::from(self.lane.is_signalled())];
-        // SAFETY: JavaScript, on whose thread this is, does not look at it meanwhile.
-        let head = unsafe { head.as_mut() };
-        for (place, word) in head.iter_mut().zip(words) {
-            *place = int(word);
-        }
-        int(entries)
     }
 
-    /// Writes what is in hand: the bytes of small messages into `arena` from `offset` on, one after
-    /// the other; for each process the handler's slot, the number of its messages, its flags and
-    /// the length of each message into `index`, -1 for those that are to be [fetched](Self::extra);
-    /// and its pid into `pids`.
-    #[napi(catch_unwind)]
-    pub fn fill(
-        &self,
-        mut arena: Uint8ArraySlice<'_>,
-        offset: u32,
-        mut index: Int32ArraySlice<'_>,
-        mut pids: Float64ArraySlice<'_>,
-    ) -> Result<()> {
-        // SAFETY: they are three, and JavaScript, on whose thread this is, does not look at them
-        // meanwhile.
-        let (arena, index, pids) = unsafe { (arena.as_mut(), index.as_mut(), pids.as_mut()) };
-        let hand = self.lane.hand();
-        let mut index = index.iter_mut();
-        let mut write = |word: i32| {
-            if let Some(place) = index.next() {
-                *place = word;
+    /// Has the processes of the batch go on, but for those whose handlers wait.
+    fn settle(&self) {
+        let mut batch = {
+            let mut hand = self.lane.hand();
+            if hand.entries().is_empty() {
+                return;
             }
+            hand.take_batch()
         };
-        let mut at = offset as usize;
-        for (entry, pid) in hand.entries().iter().zip(pids) {
-            *pid = convert::number(entry.pid);
-            write(int(entry.slot as usize));
-            match &entry.mail {
-                Mail::User(batch) => {
-                    write(int(batch.len()));
-                    write(entry.flags);
-                    for payload in batch {
-                        let end = at + payload.len();
-                        if payload.len() > OWN_BUFFER_BYTES {
-                            write(-1);
-                        } else if let Some(place) = arena.get_mut(at..end) {
-                            place.copy_from_slice(payload);
-                            at = end;
-                            write(int(payload.len()));
-                        } else {
-                            return Err(Error::from_reason("the arena is too small"));
-                        }
-                    }
-                }
-                Mail::System(_) => {
-                    write(1);
-                    write(entry.flags);
-                    write(-1);
-                }
-            }
+        for entry in batch.drain(..) {
+            hand::settle(entry);
         }
-        Ok(())
+        self.lane.hand().give_spare(batch);
     }
 
+    /// Takes news. Short answers are written at once; all else is held until it is asked for.
+    fn answers(&self, sheet: &mut Sheet<'_>) -> usize {
+        let mut answers = 0;
+        for one in self.lane.take_news() {
+            let (ticket, outcome) = match one {
+                News::Settled(ticket, outcome) => (ticket, outcome),
+                News::Look(ticket) => match self.look(ticket) {
+                    Some(outcome) => (ticket, outcome),
+                    None => continue,
+                },
+                other => {
+                    self.held().push(other);
+                    continue;
+                }
+            };
+            match outcome {
+                Ok(Value::Bytes(payload)) if sheet.answer(ticket, &payload, answers) => {
+                    answers += 1;
+                }
+                outcome => self.held().push(News::Settled(ticket, outcome)),
+            }
+        }
+        answers
+    }
+
+    fn ended(&self, entry: Option<usize>, pid: f64, end: End) {
+        let Some(pid) = convert::pid(pid) else {
+            return;
+        };
+        let waited = self.lane.hand().note(entry, pid, end);
+        if let Some(waited) = waited {
+            hand::settle(waited);
+        }
+    }
+}
+
+impl Sheet<'_> {
+    /// Writes an answer that comes after so many; whether there was room.
+    fn answer(&mut self, ticket: u32, payload: &[u8], before: usize) -> bool {
+        let end = self.at + payload.len();
+        // What is left is for messages.
+        let most = self.pids.len().min(self.index.len()) / 2;
+        if payload.len() > OWN_BUFFER_BYTES || end > self.arena.len() || before >= most {
+            return false;
+        }
+        self.arena[self.at..end].copy_from_slice(payload);
+        self.at = end;
+        let (pids, index) = (self.pids.len(), self.index.len());
+        self.pids[pids - 1 - before] = ticket.into();
+        self.index[index - 1 - before] = int(payload.len());
+        true
+    }
+}
+
+/// `isStopped(entry, pid)`: whether the process of `entry`, or of `pid` if its handler has waited
+/// (`entry` is -1), was told to stop at once.
+struct IsStopped;
+
+impl Raw for IsStopped {
+    const NAME: &'static CStr = c"isStopped";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let (entry, pid) = (args.place(0)?, convert::pid(args.number(1)?));
+        let hand = shared.lane.hand();
+        Ok(Answer::Flag(match (entry, pid) {
+            (Some(entry), _) => hand.is_stopped(entry),
+            (None, Some(pid)) => hand.waiting(pid).is_some_and(iris::Parked::is_stopped),
+            (None, None) => false,
+        }))
+    }
+}
+
+/// `waits(entry)`: the handler of an entry waits for a promise.
+struct Waits;
+
+impl Raw for Waits {
+    const NAME: &'static CStr = c"waits";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let entry = args.count(0)? as usize;
+        let process = shared.lane.hand().set_apart(entry);
+        if let Some(process) = process {
+            process.when_told_to_stop(shared.lane.stop_hook());
+            if !process.is_alive() {
+                // Before there was a hook.
+                shared.lane.tell(News::Stopped(process.pid()));
+            }
+        }
+        Ok(Answer::Nothing)
+    }
+}
+
+/// `done(pid)`: a handler that has waited has handled all that it had.
+struct Done;
+
+impl Raw for Done {
+    const NAME: &'static CStr = c"done";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        shared.ended(None, args.number(0)?, End::Done);
+        Ok(Answer::Nothing)
+    }
+}
+
+/// `answer(entry, pid, bytes)`: the handler answers who asked; `entry` is -1 if it has waited.
+struct Reply;
+
+impl Raw for Reply {
+    const NAME: &'static CStr = c"answer";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let answer = Payload::copy_of(args.bytes(2)?);
+        shared.ended(args.place(0)?, args.number(1)?, End::Reply(answer));
+        Ok(Answer::Nothing)
+    }
+}
+
+#[napi]
+impl Core {
     /// The message with that number of `entry`, or of `pid` if its handler has waited (`entry` is
     /// -1): one that is not in the arena, and that the handler is called with next.
     #[napi(catch_unwind)]
@@ -164,43 +387,7 @@ impl Core {
         }
     }
 
-    /// Has the processes of the batch go on, but for those whose handlers wait.
-    #[napi(catch_unwind)]
-    pub fn settle(&self) {
-        let mut batch = self.lane.hand().take_batch();
-        for entry in batch.drain(..) {
-            hand::settle(entry);
-        }
-        self.lane.hand().give_spare(batch);
-    }
-
-    /// The handler of an entry waits for a promise.
-    #[napi(catch_unwind)]
-    pub fn waits(&self, entry: u32) {
-        let process = self.lane.hand().set_apart(entry as usize);
-        let Some(process) = process else {
-            return;
-        };
-        process.when_told_to_stop(self.lane.stop_hook());
-        if !process.is_alive() {
-            // Before there was a hook.
-            self.lane.tell(News::Stopped(process.pid()));
-        }
-    }
-
     // From here on `entry` is -1 for a handler that has waited.
-
-    /// The handler that has waited has handled all that it had.
-    #[napi(catch_unwind)]
-    pub fn done(&self, pid: f64) {
-        self.ended(-1, pid, End::Done);
-    }
-
-    /// The handler answers who asked.
-    #[napi(catch_unwind)]
-    pub fn answer(&self, entry: i32, pid: f64, bytes: &[u8]) {
-        self.ended(entry, pid, End::Reply(Payload::copy_of(bytes)));
-    }
 
     /// Answers who asks a process in hand before its handler has come to its end, with an error of
     /// its own or not; whether somebody waits.
@@ -223,13 +410,21 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn stops(&self, entry: i32, pid: f64, handled: u32) {
         let exit = Exit::default();
-        self.ended(entry, pid, End::Stop(exit, handled as usize));
+        self.ended(
+            usize::try_from(entry).ok(),
+            pid,
+            End::Stop(exit, handled as usize),
+        );
     }
 
     /// The process was told to end, with so many messages handled.
     #[napi(catch_unwind)]
     pub fn told(&self, entry: i32, pid: f64, handled: u32) {
-        self.ended(entry, pid, End::Told(handled as usize));
+        self.ended(
+            usize::try_from(entry).ok(),
+            pid,
+            End::Told(handled as usize),
+        );
     }
 
     /// The handler threw, over the last of so many messages.
@@ -249,18 +444,7 @@ impl Core {
             traceback: stack,
         };
         let end = End::Stop(Exit::crash(failure), handled as usize);
-        self.ended(entry, pid, end);
-    }
-
-    /// Whether the process of `entry`, or of `pid` if it waits, was told to stop at once.
-    #[napi(catch_unwind)]
-    pub fn is_stopped(&self, entry: i32, pid: f64) -> bool {
-        let hand = self.lane.hand();
-        match (usize::try_from(entry), convert::pid(pid)) {
-            (Ok(entry), _) => hand.is_stopped(entry),
-            (Err(_), Some(pid)) => hand.waiting(pid).is_some_and(iris::Parked::is_stopped),
-            (Err(_), None) => false,
-        }
+        self.ended(usize::try_from(entry).ok(), pid, end);
     }
 
     /// Slots of handlers that no process has any more.
@@ -268,19 +452,6 @@ impl Core {
     pub fn freed(&self) -> Option<Vec<u32>> {
         let freed = self.lane.take_freed();
         (!freed.is_empty()).then_some(freed)
-    }
-}
-
-impl Core {
-    fn ended(&self, entry: i32, pid: f64, end: End) {
-        let Some(pid) = convert::pid(pid) else {
-            return;
-        };
-        let entry = usize::try_from(entry).ok();
-        let waited = self.lane.hand().note(entry, pid, end);
-        if let Some(waited) = waited {
-            hand::settle(waited);
-        }
     }
 }
 
