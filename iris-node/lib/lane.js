@@ -117,8 +117,21 @@ class Lane {
   stops = 0;
   #stopsSeen = 0;
 
+  /** Until when the loop may be kept from going round. */
   #deadline = 0;
+  /** When the clock was looked at last in a turn. */
+  #time = 0;
   #scheduled = false;
+  #scheduledTurn = () => {
+    this.#scheduled = false;
+    this.#turn();
+  };
+
+  #nextTurn = () => {
+    this.#scheduled = false;
+    this.#work();
+  };
+
   #turning = false;
   #resumable = [];
   waiting = new Map();
@@ -212,7 +225,7 @@ class Lane {
   hold() {
     if (this.#held || this.closed || this.referenced === false) return;
     this.#held = true;
-    this.core.hold(true);
+    this.calls.hold(true);
   }
 
   /** As `hold`, after something that may not come to an end with a turn. */
@@ -230,7 +243,7 @@ class Lane {
       || this.#resumable.length > 0 || this.#entries > 0 || this.#scheduled) {
       return;
     }
-    if (this.core.isIdle()) return this.#release();
+    if (this.calls.isIdle()) return this.#release();
     // A timer, or work that is none of this thread's: its end is not always seen from here.
     if (this.#look === null) {
       this.#look = setTimeout(() => {
@@ -244,7 +257,7 @@ class Lane {
 
   #release() {
     this.#held = false;
-    this.core.hold(false);
+    this.calls.hold(false);
     if (this.#look !== null) clearTimeout(this.#look);
     this.#look = null;
   }
@@ -265,17 +278,34 @@ class Lane {
   schedule() {
     if (this.#scheduled || this.closed) return;
     this.#scheduled = true;
-    const immediate = setImmediate(() => {
-      this.#scheduled = false;
-      this.#turn();
-    });
+    const immediate = setImmediate(this.#scheduledTurn);
     if (this.referenced === false) immediate.unref();
   }
 
+  /**
+   * Has the lane turn for somebody who has sent: as soon as the code that runs now is done, for as
+   * long as the loop has not been kept from going round, else after that.
+   */
+  soon() {
+    if (this.#scheduled || this.closed) return;
+    if (!this.#turning && now() < this.#deadline) {
+      this.#scheduled = true;
+      process.nextTick(this.#nextTurn);
+    } else {
+      this.schedule();
+    }
+  }
+
+  /** A turn of the loop. */
   #turn() {
+    this.#time = now();
+    this.#deadline = this.#time + TURN_MS;
+    this.#work();
+  }
+
+  #work() {
     if (this.#turning || this.closed) return;
     this.#turning = true;
-    this.#deadline = now() + TURN_MS;
     let again = true;
     try {
       again = this.#turnOnce();
@@ -291,13 +321,19 @@ class Lane {
   #turnOnce() {
     for (let first = true; !this.closed; first = false) {
       if (this.#entries > 0 && !this.#dispatch()) return true;
-      const more = this.#resume() && (first || now() < this.#deadline);
+      const more = this.#resume() && (first || this.#isEarly());
       this.#exchange(more);
       if (this.closed) return false;
       if (!more) return true;
       if (this.#entries === 0 && this.#head[AGAIN] === 0) return false;
     }
     return false;
+  }
+
+  /** Whether the turn may go on. */
+  #isEarly() {
+    this.#time = now();
+    return this.#time < this.#deadline;
   }
 
   /** Has the native side settle the batch, and takes news and, if there is time, messages. */
@@ -374,7 +410,7 @@ class Lane {
     let offset = this.#offset;
     let stride = 1;
     let left = 1;
-    let since = now();
+    let since = this.#time;
     while (this.#entry < this.#entries) {
       const entry = this.#entry;
       const at = this.#at;
@@ -384,14 +420,13 @@ class Lane {
       let k = this.#message;
       while (k < count) {
         if (left-- === 0) {
-          const time = now();
-          if (time >= this.#deadline) {
+          if (!this.#isEarly()) {
             this.#offset = offset;
             this.inside = 0;
             return false;
           }
-          stride = time - since < QUICK_MS ? Math.min(stride * 2, LONGEST_STRIDE) : 1;
-          since = time;
+          stride = this.#time - since < QUICK_MS ? Math.min(stride * 2, LONGEST_STRIDE) : 1;
+          since = this.#time;
           left = stride;
         }
         if (this.stops !== this.#stopsSeen && calls.isStopped(entry, pid)) {

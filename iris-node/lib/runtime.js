@@ -260,7 +260,7 @@ class NodeRuntime extends Mesh {
       `actor ${pid} did not answer within ${timeoutMs} ms: ${this.#doing(pid)}`,
     );
     const ask = (ticket) => {
-      if (this.#calls.ask(ticket, pid, question, asker)) this.#lane.schedule();
+      if (this.#calls.ask(ticket, pid, question, asker)) this.#lane.soon();
     };
     const seconds = patience === undefined ? undefined : patience / 1e3;
     return this.#promises.within(seconds, late, ask, signal);
@@ -416,7 +416,7 @@ class NodeRuntime extends Mesh {
       return true;
     }
     this.#lane.hold();
-    if (sent > WOULD_BLOCK) this.#lane.schedule();
+    if (sent > WOULD_BLOCK) this.#lane.soon();
     return true;
   }
 

@@ -1,6 +1,7 @@
 //! The class behind `NodeRuntime`.
 
 use std::collections::HashMap;
+use std::ffi::CStr;
 use std::mem;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -17,6 +18,7 @@ use crate::error;
 use crate::lane::{Lane, Waiter};
 use crate::mailbox::Pull;
 use crate::news::{FactoryCall, News, NewsObject, Outcome, Value};
+use crate::raw::{self, Answer, Args, Raw};
 use crate::send;
 use crate::spawn::{self, LastBehavior};
 use crate::turn;
@@ -38,6 +40,33 @@ pub struct Shared {
     desk: Mutex<Desk>,
     /// What the loop has taken, and JavaScript is to be told in full.
     pub(crate) held: Mutex<Vec<News>>,
+}
+
+/// `hold(holds)`: whether the event loop is kept alive.
+struct Hold;
+
+impl Raw for Hold {
+    const NAME: &'static CStr = c"hold";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let holds = args.flag(0)?;
+        let held = shared
+            .lane
+            .with_waker(|waker| waker.hold(&args.env(), holds));
+        held.unwrap_or(Ok(())).map(|()| Answer::Nothing)
+    }
+}
+
+/// `isIdle()`: whether there is nothing to be done, and nothing to come by itself.
+struct IsIdle;
+
+impl Raw for IsIdle {
+    const NAME: &'static CStr = c"isIdle";
+
+    fn call(shared: &Shared, _: &Args) -> Result<Answer> {
+        let idle = !shared.lane.is_signalled() && shared.runtime.is_idle();
+        Ok(Answer::Flag(idle))
+    }
 }
 
 impl Deref for Core {
@@ -129,23 +158,12 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn functions<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let object = Object::new(env)?;
+        raw::define::<Hold>(env, &object, &self.0)?;
+        raw::define::<IsIdle>(env, &object, &self.0)?;
         send::define(env, &object, &self.0)?;
         turn::define(env, &object, &self.0)?;
         spawn::define(env, &object, &self.0)?;
         Ok(object)
-    }
-
-    /// Whether the event loop is kept alive.
-    #[napi(catch_unwind)]
-    pub fn hold(&self, env: &Env, holds: bool) -> Result<()> {
-        let held = self.lane.with_waker(|waker| waker.hold(env, holds));
-        held.unwrap_or(Ok(()))
-    }
-
-    /// Whether there is nothing to be done, and nothing to come by itself.
-    #[napi(catch_unwind)]
-    pub fn is_idle(&self) -> bool {
-        !self.lane.is_signalled() && self.runtime.is_idle()
     }
 
     /// What a turn has taken, and the loop is to be told in full.

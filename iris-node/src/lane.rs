@@ -57,6 +57,8 @@ pub(crate) struct Lane {
     hand: Mutex<Hand>,
     /// Whether the loop knows that there is something, or is about to look. Written under the lock.
     signalled: AtomicBool,
+    /// Whether there are handlers that no process has any more. Written under the lock.
+    frees: AtomicBool,
     /// Whether the clean-up of the environment will close it.
     is_hooked: AtomicBool,
     /// Counts turns, for telling whether the loop makes progress.
@@ -88,6 +90,7 @@ impl Lane {
                 state: Mutex::default(),
                 hand: Mutex::default(),
                 signalled: AtomicBool::new(false),
+                frees: AtomicBool::new(false),
                 is_hooked: AtomicBool::new(false),
                 turns: AtomicU64::new(0),
                 stop_hook: Arc::new(move |pid| {
@@ -250,15 +253,18 @@ impl Lane {
         let mut state = self.lock();
         if state.waker.is_some() {
             state.freed.push(slot);
+            self.frees.store(true, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn has_freed(&self) -> bool {
-        !self.lock().freed.is_empty()
+        self.frees.load(Ordering::Relaxed)
     }
 
     pub(crate) fn take_freed(&self) -> Vec<u32> {
-        mem::take(&mut self.lock().freed)
+        let mut state = self.lock();
+        self.frees.store(false, Ordering::Relaxed);
+        mem::take(&mut state.freed)
     }
 
     /// The next process to be run. `None` if there is none; then the loop is woken for the next

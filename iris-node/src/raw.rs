@@ -49,6 +49,10 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    pub(crate) fn env(&self) -> Env {
+        Env::from_raw(self.env)
+    }
+
     pub(crate) fn number(&self, at: usize) -> Result<f64> {
         let mut number = 0.0;
         // SAFETY: the environment and the value are those of the call that is under way.

@@ -74,7 +74,7 @@ impl Raw for Turn {
         };
         let head = args.elements::<i32>(5)?;
         shared.settle();
-        let answers = shared.answers(&mut sheet);
+        let (answers, is_told) = shared.answers(&mut sheet);
         if collects {
             shared.collect();
         }
@@ -91,7 +91,7 @@ impl Raw for Turn {
             int(bytes),
             i32::from(fits),
             int(answers),
-            i32::from(!shared.held().is_empty()),
+            i32::from(is_told),
             i32::from(shared.lane.has_freed()),
             i32::from(shared.lane.is_signalled()),
         ];
@@ -234,9 +234,11 @@ impl Shared {
         self.lane.hand().give_spare(batch);
     }
 
-    /// Takes news. Short answers are written at once; all else is held until it is asked for.
-    fn answers(&self, sheet: &mut Sheet<'_>) -> usize {
+    /// Takes news. Short answers are written at once, so many; all else is held until it is asked
+    /// for, if there is any.
+    fn answers(&self, sheet: &mut Sheet<'_>) -> (usize, bool) {
         let mut answers = 0;
+        let mut held = Vec::new();
         for one in self.lane.take_news() {
             let (ticket, outcome) = match one {
                 News::Settled(ticket, outcome) => (ticket, outcome),
@@ -245,7 +247,7 @@ impl Shared {
                     None => continue,
                 },
                 other => {
-                    self.held().push(other);
+                    held.push(other);
                     continue;
                 }
             };
@@ -253,10 +255,14 @@ impl Shared {
                 Ok(Value::Bytes(payload)) if sheet.answer(ticket, &payload, answers) => {
                     answers += 1;
                 }
-                outcome => self.held().push(News::Settled(ticket, outcome)),
+                outcome => held.push(News::Settled(ticket, outcome)),
             }
         }
-        answers
+        let is_told = !held.is_empty();
+        if is_told {
+            self.held().append(&mut held);
+        }
+        (answers, is_told)
     }
 
     fn ended(&self, entry: Option<usize>, pid: f64, end: End) {
