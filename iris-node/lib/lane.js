@@ -101,13 +101,15 @@ class Lane {
   /** The slot that was taken last, for many actors with one handler. */
   #last = -1;
 
-  #arena = arena(ARENA_BYTES);
-  #used = 0;
+  /** Where the native side writes messages, from `used` on. */
+  arena = arena(ARENA_BYTES);
+  used = 0;
   #index = new Int32Array(4096);
   #pids = new Float64Array(512);
   #head = new Int32Array(7);
 
-  // The batch that the lane is at: which entry and message comes next, and where that is.
+  // The batch that the lane is at: its arena, which entry and message comes next, and where that is.
+  #batch = this.arena;
   #entries = 0;
   #entry = 0;
   #message = 0;
@@ -340,9 +342,9 @@ class Lane {
   #exchange(collects) {
     const head = this.#head;
     // An arena is used up and never used again: who keeps a message may do so.
-    if (this.#used + LEAST_ROOM > this.#arena.length) this.#renew(ARENA_BYTES);
+    if (this.used + LEAST_ROOM > this.arena.length) this.#renew(ARENA_BYTES);
     const entries = this.calls.turn(
-      collects, this.#arena, this.#used, this.#index, this.#pids, head,
+      collects, this.arena, this.used, this.#index, this.#pids, head,
     );
     if (head[ANSWERS] > 0) this.#answer(head[ANSWERS]);
     if (entries > 0) this.#begin(entries);
@@ -352,8 +354,17 @@ class Lane {
   }
 
   #renew(size) {
-    this.#arena = arena(size);
-    this.#used = 0;
+    this.arena = arena(size);
+    this.used = 0;
+  }
+
+  /** A message that was written into the arena. */
+  slice(length) {
+    const start = this.used;
+    this.used += length;
+    const data = this.arena.subarray(start, this.used);
+    if (this.used + LEAST_ROOM > this.arena.length) this.#renew(ARENA_BYTES);
+    return data;
   }
 
   /** Settles promises with answers that are in the arena. */
@@ -361,9 +372,9 @@ class Lane {
     const lastTicket = this.#pids.length - 1;
     const lastLength = this.#index.length - 1;
     for (let i = 0; i < count; i++) {
-      const end = this.#used + this.#index[lastLength - i];
-      this.answered(this.#pids[lastTicket - i], this.#arena.subarray(this.#used, end));
-      this.#used = end;
+      const end = this.used + this.#index[lastLength - i];
+      this.answered(this.#pids[lastTicket - i], this.arena.subarray(this.used, end));
+      this.used = end;
     }
   }
 
@@ -390,11 +401,12 @@ class Lane {
       const words = 3 * entries + messages;
       if (this.#index.length < words) this.#index = new Int32Array(words);
       if (this.#pids.length < entries) this.#pids = new Float64Array(entries);
-      if (this.#used + size > this.#arena.length) this.#renew(Math.max(ARENA_BYTES, size));
-      this.calls.fill(this.#arena, this.#used, this.#index, this.#pids);
+      if (this.used + size > this.arena.length) this.#renew(Math.max(ARENA_BYTES, size));
+      this.calls.fill(this.arena, this.used, this.#index, this.#pids);
     }
-    this.#offset = this.#used;
-    this.#used += size;
+    this.#batch = this.arena;
+    this.#offset = this.used;
+    this.used += size;
     this.#entry = 0;
     this.#message = 0;
     this.#at = 0;
@@ -406,7 +418,7 @@ class Lane {
   #dispatch() {
     const { calls, handlers } = this;
     const index = this.#index;
-    const arena = this.#arena;
+    const arena = this.#batch;
     let offset = this.#offset;
     let stride = 1;
     let left = 1;

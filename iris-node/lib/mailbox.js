@@ -8,6 +8,9 @@ const { message } = require('./system.js');
 /** setTimeout takes no more; longer is for ever. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+/** The message is not in the arena. As in src/mailbox.rs. */
+const APART = -2;
+
 class Mailbox {
   #lane;
   #pid;
@@ -82,13 +85,20 @@ class Mailbox {
   }
 
   #take(matcher, again) {
-    let raw;
     try {
-      raw = this.#lane.core.receive(this.#pid, again, matcher);
+      if (matcher === undefined) return this.#next(again);
+      const raw = this.#lane.core.receive(this.#pid, again, matcher);
+      return raw === null ? null : message(raw);
     } catch (error) {
       throw translated(error);
     }
-    return raw === null ? null : message(raw);
+  }
+
+  #next(again) {
+    const lane = this.#lane;
+    const length = lane.calls.next(this.#pid, again, lane.arena, lane.used);
+    if (length >= 0) return { data: lane.slice(length) };
+    return length === APART ? message(lane.core.taken(this.#pid)) : null;
   }
 
   #receive(matcher, seconds) {

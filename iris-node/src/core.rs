@@ -16,7 +16,7 @@ use napi_derive::napi;
 use crate::convert;
 use crate::error;
 use crate::lane::{Lane, Waiter};
-use crate::mailbox::Pull;
+use crate::mailbox::{self, Pull};
 use crate::news::{FactoryCall, News, NewsObject, Outcome, Value};
 use crate::raw::{self, Answer, Args, Raw};
 use crate::send;
@@ -160,6 +160,7 @@ impl Core {
         let object = Object::new(env)?;
         raw::define::<Hold>(env, &object, &self.0)?;
         raw::define::<IsIdle>(env, &object, &self.0)?;
+        mailbox::define(env, &object, &self.0)?;
         send::define(env, &object, &self.0)?;
         turn::define(env, &object, &self.0)?;
         spawn::define(env, &object, &self.0)?;

@@ -1,5 +1,6 @@
 //! Actors that receive: `spawnWithMailbox`, and what `lib/mailbox.js` reads from.
 
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -9,10 +10,12 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
 use crate::convert;
-use crate::core::Core;
+use crate::core::{Core, Shared};
 use crate::error;
 use crate::lane::MailBell;
+use crate::raw::{self, Answer, Args, Raw};
 use crate::system::{self, SystemObject};
+use crate::turn::{OWN_BUFFER_BYTES, int};
 
 /// What there is of one.
 pub(crate) struct Pull {
@@ -20,6 +23,8 @@ pub(crate) struct Pull {
     receiver: Option<Receiver>,
     /// Set-aside messages that the wait in progress has looked at.
     seen: usize,
+    /// Was received, and is fetched next.
+    taken: Option<Message>,
     waker: Waker,
     end: ApartEnd,
 }
@@ -52,6 +57,78 @@ pub(crate) fn mail<'env>(env: &Env, message: &Message) -> Result<MailObject<'env
             )));
         }
     })
+}
+
+/// Puts the functions of this module into `object`.
+pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Result<()> {
+    raw::define::<Next>(env, object, shared)
+}
+
+/// `next(pid, again, arena, offset)`: takes the next message of an actor that receives, and writes
+/// it into `arena` from `offset` on; its length. Below 0 that is [`NOTHING`], and then the loop is
+/// told when there is something, or [`APART`].
+pub(crate) struct Next;
+
+/// There is no message.
+const NOTHING: i32 = -1;
+/// The message is [kept](Core::taken): news from the runtime, or it finds no room.
+const APART: i32 = -2;
+
+impl Raw for Next {
+    const NAME: &'static CStr = c"next";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let (pid, again) = (args.number(0)?, args.flag(1)?);
+        let (arena, offset) = (args.elements::<u8>(2)?, args.count(3)? as usize);
+        let Some(message) = shared.take(pid, again, &mut |_| Verdict::Take)? else {
+            return Ok(NOTHING.into());
+        };
+        if let Message::User(bytes) = &message
+            && bytes.len() <= OWN_BUFFER_BYTES
+            && let Some(place) = arena.get_mut(offset..offset + bytes.len())
+        {
+            place.copy_from_slice(bytes);
+            return Ok(int(bytes.len()).into());
+        }
+        let pid = convert::somebody(pid)?;
+        if let Some(pull) = shared.pulls().get_mut(&pid) {
+            pull.taken = Some(message);
+        }
+        Ok(APART.into())
+    }
+}
+
+impl Shared {
+    /// Takes the next message that `choose` takes out of a mailbox. `again` goes on with a wait,
+    /// and does not look at what that has seen.
+    fn take(
+        &self,
+        pid: f64,
+        again: bool,
+        choose: &mut impl FnMut(&Message) -> Verdict,
+    ) -> Result<Option<Message>> {
+        let pid = convert::somebody(pid)?;
+        let (mut receiver, waker, mut seen) = {
+            let mut pulls = self.pulls();
+            let pull = pulls.get_mut(&pid).ok_or_else(error::no_reply_now)?;
+            let receiver = pull.receiver.take().ok_or_else(|| {
+                error::other("the mailbox is being looked through by a matcher of its own")
+            })?;
+            let seen = if again { pull.seen } else { 0 };
+            (receiver, pull.waker.clone(), seen)
+        };
+        let polled = receiver.poll_chosen(&waker, &mut seen, choose);
+        if let Some(pull) = self.pulls().get_mut(&pid) {
+            pull.receiver = Some(receiver);
+            pull.seen = seen;
+        }
+        match polled {
+            Poll::Ready(Ok(message)) => Ok(Some(message)),
+            Poll::Ready(Err(RecvError::Closed)) => Err(error::no_reply_now()),
+            Poll::Ready(Err(other)) => Err(error::other(other)),
+            Poll::Pending => Ok(None),
+        }
+    }
 }
 
 #[napi]
@@ -88,6 +165,7 @@ impl Core {
         let pull = Pull {
             receiver: Some(receiver),
             seen: 0,
+            taken: None,
             waker: Waker::from(Arc::new(bell)),
             end,
         };
@@ -99,32 +177,19 @@ impl Core {
         Ok(convert::number(pid))
     }
 
-    /// The next message for which `matcher(message)` is true, or the next at all; `null` if there
-    /// is none, and then the loop is told when there may be. `again` goes on with a wait, and does
-    /// not look at what that has seen.
+    /// The next message for which `matcher(message)` is true; `null` if there is none, and then the
+    /// loop is told when there may be. `again` goes on with a wait, and does not look at what that
+    /// has seen.
     #[napi(catch_unwind)]
     pub fn receive<'env>(
         &self,
         env: &'env Env,
         pid: f64,
         again: bool,
-        matcher: Option<Matcher<'_>>,
+        matcher: Matcher<'_>,
     ) -> Result<Option<MailObject<'env>>> {
-        let pid = convert::somebody(pid)?;
-        let (mut receiver, waker, mut seen) = {
-            let mut pulls = self.pulls();
-            let pull = pulls.get_mut(&pid).ok_or_else(error::no_reply_now)?;
-            let receiver = pull.receiver.take().ok_or_else(|| {
-                error::other("the mailbox is being looked through by a matcher of its own")
-            })?;
-            let seen = if again { pull.seen } else { 0 };
-            (receiver, pull.waker.clone(), seen)
-        };
         let mut thrown = None;
-        let mut choose = |message: &Message| {
-            let Some(matcher) = &matcher else {
-                return Verdict::Take;
-            };
+        let taken = self.take(pid, again, &mut |message| {
             let chosen = mail(env, message).and_then(|mail| matcher.call(FnArgs::from((mail,))));
             match chosen {
                 Ok(matches) => Verdict::from(matches),
@@ -133,21 +198,21 @@ impl Core {
                     Verdict::Abort
                 }
             }
-        };
-        let polled = receiver.poll_chosen(&waker, &mut seen, &mut choose);
-        if let Some(pull) = self.pulls().get_mut(&pid) {
-            pull.receiver = Some(receiver);
-            pull.seen = seen;
-        }
+        });
         if let Some(thrown) = thrown {
             return Err(thrown);
         }
-        match polled {
-            Poll::Ready(Ok(message)) => mail(env, &message).map(Some),
-            Poll::Ready(Err(RecvError::Closed)) => Err(error::no_reply_now()),
-            Poll::Ready(Err(other)) => Err(error::other(other)),
-            Poll::Pending => Ok(None),
-        }
+        taken?.map(|message| mail(env, &message)).transpose()
+    }
+
+    /// The message that [`next`](Next) has taken and not written.
+    #[napi(catch_unwind)]
+    pub fn taken<'env>(&self, env: &'env Env, pid: f64) -> Result<Option<MailObject<'env>>> {
+        let taken = convert::pid(pid).and_then(|pid| {
+            let mut pulls = self.pulls();
+            pulls.get_mut(&pid).and_then(|pull| pull.taken.take())
+        });
+        taken.map(|message| mail(env, &message)).transpose()
     }
 
     /// Answers who asked with the message that was received last; whether anybody did, and waits.

@@ -17,7 +17,7 @@ use crate::system::{self, SystemObject};
 
 /// Payloads beyond this have a buffer of their own: one that is kept must not keep an arena of
 /// others, nor make arenas large.
-const OWN_BUFFER_BYTES: usize = 4096;
+pub(crate) const OWN_BUFFER_BYTES: usize = 4096;
 
 /// Payloads beyond this are given to JavaScript without a copy, which costs a microsecond by itself.
 const LENT_BYTES: usize = 64 << 10;
@@ -463,6 +463,6 @@ impl Core {
 
 /// A count as JavaScript's arrays have it. They are bounded by what a batch takes; a budget can
 /// make one larger, but not that large.
-fn int(count: usize) -> i32 {
+pub(crate) fn int(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
