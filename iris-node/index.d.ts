@@ -94,10 +94,18 @@ export interface PathEntry {
 
 export interface Info {
   pid: number;
+  /** The first of `names`. */
+  name: string | null;
   kind: 'push' | 'virtual' | 'pull' | 'observer';
-  status: string;
+  /** Always: of the dead there is nothing to know. */
+  alive: true;
+  status: 'reserved' | 'idle' | 'scheduled' | 'running';
   mailboxSize: number;
+  /** `null`: any number. */
   capacity: number | null;
+  /** The policy; `null` without a capacity. */
+  overflow: OverflowPolicy | null;
+  overflowTarget: number | null;
   handled: number;
   behaviorVersion: number;
   behavior: string;
@@ -105,17 +113,20 @@ export interface Info {
   paths: string[];
   parent: number | null;
   children: number[];
-  isSupervised: boolean;
+  supervised: boolean;
 }
 
 export interface Stats {
-  processes: number;
+  actors: number;
+  /** Those that have something to do. */
   busy: number;
-  queued: number;
-  handled: number;
-  cleanExits: number;
-  failedExits: number;
-  deadLetters: number;
+  messagesQueued: number;
+  /** By the actors that are there. */
+  messagesHandled: number;
+  exitsClean: number;
+  exitsFailed: number;
+  /** By reason: the actor ended, or a full mailbox made room or refused. */
+  deadLetters: { stopped: number; evicted: number; refused: number };
 }
 
 export interface DeadLetter {
@@ -355,7 +366,7 @@ export class NodeRuntime {
 
   /** Whether it was accepted. Throws WouldBlockError where `sendAsync` would wait. */
   send(pid: number, data: Data): boolean;
-  /** How many were accepted: ends with the first that is not. */
+  /** How many were accepted: ends with the first that is not, or that is no message. */
   sendMany(pid: number, items: Iterable<Data>): number;
   sendNamed(name: string, data: Data): boolean;
   /** As `send`, waiting for room where the policy is `block`. */
@@ -371,11 +382,12 @@ export class NodeRuntime {
   mailboxSize(pid: number): number | null;
 
   register(name: string, pid: number): void;
-  unregister(name: string): number | null;
+  /** Whether somebody had it. */
+  unregister(name: string): boolean;
   whereis(name: string): number | null;
   resolve(name: string): number | null;
   registerPath(path: string, pid: number): void;
-  unregisterPath(path: string): number | null;
+  unregisterPath(path: string): boolean;
   whereisPath(path: string): number | null;
   listChildren(prefix: string): PathEntry[];
   listChildrenDirect(prefix: string): PathEntry[];
@@ -403,6 +415,11 @@ export class NodeRuntime {
   members(group: string): number[];
   publish(group: string, data: Data): number;
   getMessages(pid: number, options?: { drain?: boolean }): Message[];
+  /**
+   * Takes the first message of an observer for which `matcher` is true; `null` if none came within
+   * `seconds`. Rejects with what the matcher throws, and with MailboxClosed when the observer ends.
+   */
+  selectiveRecv(pid: number, matcher: (message: Message) => boolean, seconds?: number): Promise<Message | null>;
   observerDropped(pid: number): number | null;
 
   info(pid: number): Info | null;

@@ -8,6 +8,11 @@ const { message } = require('./system.js');
 /** setTimeout takes no more; longer is for ever. */
 const LONGEST_MS = 2 ** 31 - 1;
 
+/** For the runtime: there may be something for the wait that is under way. */
+const LOOK = Symbol('iris.look');
+/** For the runtime: nothing is received any more. */
+const CLOSE = Symbol('iris.close');
+
 class Mailbox {
   #lane;
   #pid;
@@ -130,8 +135,7 @@ class Mailbox {
     settle(value);
   }
 
-  /** There may be something for the wait that is under way. */
-  look() {
+  [LOOK]() {
     const wait = this.#wait;
     if (wait === null) return;
     try {
@@ -143,8 +147,7 @@ class Mailbox {
     }
   }
 
-  /** Nothing is received any more. */
-  close() {
+  [CLOSE]() {
     this.#closed = true;
     if (this.#wait !== null) {
       this.#end(this.#wait.reject, new MailboxClosed('the actor was told to stop'));
@@ -152,4 +155,4 @@ class Mailbox {
   }
 }
 
-module.exports = { Mailbox };
+module.exports = { CLOSE, LOOK, Mailbox };

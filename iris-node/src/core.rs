@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 
-use iris::{BoxFuture, Cohort, Failure, Mourner, Pid, Runtime};
+use iris::{BoxFuture, Cohort, Failure, Mourner, Pid, Runtime, Selection};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -35,6 +35,8 @@ pub struct Shared {
     pub(crate) last: LastBehavior,
     /// Actors that receive.
     pub(crate) pulls: Mutex<HashMap<Pid, Pull>>,
+    /// Selective receives from observers, by the tickets of their promises.
+    pub(crate) selections: Mutex<HashMap<u32, Selection>>,
     desk: Mutex<Desk>,
     /// What the loop has taken, and JavaScript is to be told in full.
     pub(crate) held: Mutex<Vec<News>>,
@@ -79,6 +81,11 @@ impl Shared {
         }
     }
 
+    /// Whether the promise with this ticket waits for a future.
+    pub(crate) fn is_awaited(&self, ticket: u32) -> bool {
+        self.desk().futures.contains_key(&ticket)
+    }
+
     /// What a future has come to, if it is over.
     pub(crate) fn look(&self, ticket: u32) -> Option<Outcome> {
         // Taken out for as long as it is polled, which may come back here.
@@ -120,6 +127,7 @@ impl Core {
             cohort,
             last: LastBehavior::default(),
             pulls: Mutex::default(),
+            selections: Mutex::default(),
             desk: Mutex::default(),
             held: Mutex::default(),
         })))
@@ -156,10 +164,7 @@ impl Core {
         for one in news {
             let object = match one {
                 News::Settled(ticket, outcome) => NewsObject::settled(env, ticket, outcome)?,
-                News::Look(ticket) => match self.look(ticket) {
-                    Some(outcome) => NewsObject::settled(env, ticket, outcome)?,
-                    None => continue,
-                },
+                News::Look(ticket) => NewsObject::look(ticket),
                 News::Mail(pid) => NewsObject::mail(pid),
                 News::Stopped(pid) => NewsObject::stopped(pid),
                 News::Letter(letter) => NewsObject::letter(env, *letter)?,
@@ -210,7 +215,7 @@ impl Core {
             (desk.futures.remove(&ticket), desk.mourners.remove(&ticket))
         };
         // Without the lock: dropping it may wake somebody.
-        drop(future);
+        drop((future, self.take_selection(ticket)));
         if let Some(mourner) = mourner {
             self.runtime.forget_when_gone(mourner);
         }
@@ -260,7 +265,7 @@ impl Core {
         let left = mem::take(&mut *self.desk());
         let pulls = mem::take(&mut *self.pulls());
         let held = mem::take(&mut *self.held());
-        drop((left, pulls, held));
+        drop((left, pulls, held, self.take_selections()));
     }
 
     /// The version of the package.

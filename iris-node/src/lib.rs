@@ -22,6 +22,7 @@
 //! | [`send`] | messages, timers, questions |
 //! | [`mailbox`] | actors that receive |
 //! | [`observe`] | links, monitors, groups, observers |
+//! | [`select`] | selective receives from observers |
 //! | [`supervise`] | supervisors and factories |
 //! | [`nodes`] | actors of other nodes |
 //! | [`system`] | system messages as objects |
@@ -51,6 +52,7 @@ mod news;
 mod nodes;
 mod observe;
 mod raw;
+mod select;
 mod send;
 mod spawn;
 mod supervise;

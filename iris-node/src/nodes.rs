@@ -53,13 +53,23 @@ impl Core {
         begun: std::result::Result<Pending<T>, MeshError>,
         value: impl FnOnce(T) -> Value + Send + 'static,
     ) {
+        self.tried(ticket, begun, |done| Ok(value(done)));
+    }
+
+    /// As `asked`, with what may come to nothing.
+    fn tried<T: Send + 'static>(
+        &self,
+        ticket: u32,
+        begun: std::result::Result<Pending<T>, MeshError>,
+        outcome: impl FnOnce(T) -> Outcome + Send + 'static,
+    ) {
         match begun {
             Ok(pending) => {
-                let outcome = async move {
-                    let done = pending.await;
-                    done.map(value).map_err(|error| error::mesh(&error))
+                let settled = async move {
+                    let done = pending.await.map_err(|error| error::mesh(&error))?;
+                    outcome(done)
                 };
-                self.promise(ticket, Box::pin(outcome));
+                self.promise(ticket, Box::pin(settled));
             }
             Err(error) => self.settle_now(ticket, Err(error::mesh(&error))),
         }
@@ -194,10 +204,14 @@ impl Core {
             return self.settle_now(ticket, Err(told));
         };
         let runtime = self.runtime.clone();
-        self.asked(
+        self.tried(
             ticket,
             self.runtime.begin_remote(&addr, pid),
-            move |stand_in| Value::Number(convert::count(runtime.monitor(watcher, stand_in).raw())),
+            move |stand_in| {
+                let monitor = runtime.monitor(watcher, stand_in);
+                let monitor = monitor.map_err(|error| error::monitor(&error))?;
+                Ok(Value::Number(convert::count(monitor.raw())))
+            },
         );
     }
 
