@@ -383,6 +383,7 @@ impl DeadLetterReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitReason;
 
     #[test]
     fn a_refused_message_comes_back_whole() {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 
+use iris::nodes::Tls;
 use iris::{BoxFuture, Cohort, Failure, Mourner, Pid, Runtime, Selection};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub(crate) pulls: Mutex<HashMap<Pid, Pull>>,
     /// Selective receives from observers, by the tickets of their promises.
     pub(crate) selections: Mutex<HashMap<u32, Selection>>,
+    /// The certificates of the node, to be read again.
+    pub(crate) tls: Mutex<Option<Arc<Tls>>>,
     desk: Mutex<Desk>,
     /// What the loop has taken, and JavaScript is to be told in full.
     pub(crate) held: Mutex<Vec<News>>,
@@ -128,6 +131,7 @@ impl Core {
             last: LastBehavior::default(),
             pulls: Mutex::default(),
             selections: Mutex::default(),
+            tls: Mutex::default(),
             desk: Mutex::default(),
             held: Mutex::default(),
         })))
