@@ -94,10 +94,18 @@ export interface PathEntry {
 
 export interface Info {
   pid: number;
+  /** The first of `names`. */
+  name: string | null;
   kind: 'push' | 'virtual' | 'pull' | 'observer';
-  status: string;
+  /** Always: of the dead there is nothing to know. */
+  alive: true;
+  status: 'reserved' | 'idle' | 'scheduled' | 'running';
   mailboxSize: number;
+  /** `null`: any number. */
   capacity: number | null;
+  /** The policy; `null` without a capacity. */
+  overflow: OverflowPolicy | null;
+  overflowTarget: number | null;
   handled: number;
   behaviorVersion: number;
   behavior: string;
@@ -105,17 +113,20 @@ export interface Info {
   paths: string[];
   parent: number | null;
   children: number[];
-  isSupervised: boolean;
+  supervised: boolean;
 }
 
 export interface Stats {
-  processes: number;
+  actors: number;
+  /** Those that have something to do. */
   busy: number;
-  queued: number;
-  handled: number;
-  cleanExits: number;
-  failedExits: number;
-  deadLetters: number;
+  messagesQueued: number;
+  /** By the actors that are there. */
+  messagesHandled: number;
+  exitsClean: number;
+  exitsFailed: number;
+  /** By reason: the actor ended, or a full mailbox made room or refused. */
+  deadLetters: { stopped: number; evicted: number; refused: number };
 }
 
 export interface DeadLetter {
@@ -148,21 +159,89 @@ export type Restart = 'permanent' | 'transient' | 'temporary';
 export type Factory = () => number | Promise<number>;
 
 /** Times are in seconds. */
+/** Paths of three PEM files: the authority of peers' certificates, the node's own and its key. */
+export interface TlsFiles {
+  ca: string | URL;
+  cert: string | URL;
+  key: string | URL;
+}
+
+/** Everything, nothing, or what has a name or a path with one of these prefixes. */
+export type Names = boolean | string[];
+
+/** What some peers may do; what is left out is not granted. */
+export interface MeshRule {
+  /**
+   * Whom it is for: the URI `iris://cluster/node` of a certificate, a DNS name of one without, or
+   * with a secret the `name` that the peer goes by. `*` is any characters, and alone everybody.
+   */
+  peers: string;
+  /** Send, ask, monitor and link. */
+  send?: Names;
+  resolve?: Names;
+  /** Publish names for a mesh. */
+  register?: Names;
+  /** Start registered behaviors. */
+  spawn?: Names;
+  /** Send exit signals without a link. */
+  exit?: boolean;
+}
+
+/** How a node is to be; times in seconds. */
 export interface MeshOptions {
+  /** What it calls itself in the logs of others; 255 bytes at most. */
   name?: string;
+  /** What nodes must have in common to talk. */
   cluster?: string;
+  /** The address at which others can dial it, if `listen` returns another. */
   advertise?: string;
+  /** A key that peers must know: 32 random bytes. */
   secret?: Data;
-  /** Paths of PEM files. */
-  tls?: { ca: string; cert: string; key: string };
+  /** Mutual TLS; with `nats` for the connection to the server. */
+  tls?: TlsFiles;
+  /**
+   * Addresses of NATS servers, with commas between them: nodes listen and are dialled at
+   * `nats:NAME`. Only where iris was built with `cargo xtask node --nats`.
+   */
+  nats?: string;
+  natsCredentials?: string | URL;
+  /** Listen beyond this machine without a secret or certificates. */
   insecure?: boolean;
+  /** Whom peers reach: actors that have a name, and those whose pid this node has given out; or all. */
   expose?: 'named' | 'all';
+  /** Peers may start what is registered with `registerBehavior`. */
   allowSpawn?: boolean;
+  /** Serve nodes of the earlier release from other machines, too. */
+  allowLegacy?: boolean;
+  /** 1 by default: a peer that is silent for three and a half times as long is gone. */
   heartbeat?: number;
+  /** 5 by default: for so long a lost connection may come back. */
   resume?: number;
+  /** 5 by default: the most that a look-up takes. */
   connectTimeout?: number;
+  /** 5 by default: a peer whose loop or lane makes no progress for so long is reported as stalled. */
   stalledAfter?: number;
+  /** Bytes; 64 MiB by default. */
   maxMessage?: number;
+  /** What peers may do: the first rule that fits. With rules, whom none fits may do nothing. */
+  acl?: MeshRule[];
+  /** Peers that are refused, also by `sha256:..`, the digest of a certificate. */
+  deny?: string[];
+  /** 1,024 by default: connections of others. */
+  maxLinks?: number;
+  /** 256 by default: those of them that have not said who they are. */
+  maxUnproven?: number;
+  /** 16 by default: the same, from one address. */
+  maxUnprovenPerIp?: number;
+}
+
+/** For `makeCertificates`. */
+export interface CertificateOptions {
+  cluster?: string;
+  /** Names or IP addresses at which the node is dialled; those of this machine by default. */
+  hosts?: string[];
+  /** For how long it is valid; 90 by default, 3650 at most. */
+  days?: number;
 }
 
 export interface ShutdownReport {
@@ -355,7 +434,7 @@ export class NodeRuntime {
 
   /** Whether it was accepted. Throws WouldBlockError where `sendAsync` would wait. */
   send(pid: number, data: Data): boolean;
-  /** How many were accepted: ends with the first that is not. */
+  /** How many were accepted: ends with the first that is not, or that is no message. */
   sendMany(pid: number, items: Iterable<Data>): number;
   sendNamed(name: string, data: Data): boolean;
   /** As `send`, waiting for room where the policy is `block`. */
@@ -371,11 +450,12 @@ export class NodeRuntime {
   mailboxSize(pid: number): number | null;
 
   register(name: string, pid: number): void;
-  unregister(name: string): number | null;
+  /** Whether somebody had it. */
+  unregister(name: string): boolean;
   whereis(name: string): number | null;
   resolve(name: string): number | null;
   registerPath(path: string, pid: number): void;
-  unregisterPath(path: string): number | null;
+  unregisterPath(path: string): boolean;
   whereisPath(path: string): number | null;
   listChildren(prefix: string): PathEntry[];
   listChildrenDirect(prefix: string): PathEntry[];
@@ -403,6 +483,11 @@ export class NodeRuntime {
   members(group: string): number[];
   publish(group: string, data: Data): number;
   getMessages(pid: number, options?: { drain?: boolean }): Message[];
+  /**
+   * Takes the first message of an observer for which `matcher` is true; `null` if none came within
+   * `seconds`. Rejects with what the matcher throws, and with MailboxClosed when the observer ends.
+   */
+  selectiveRecv(pid: number, matcher: (message: Message) => boolean, seconds?: number): Promise<Message | null>;
   observerDropped(pid: number): number | null;
 
   info(pid: number): Info | null;
@@ -413,15 +498,27 @@ export class NodeRuntime {
   onCrash(hook: ((crash: Crash) => void) | null): void;
   version(): string;
 
+  /** Says how the node is to be, before the first call that needs it. Throws after that. */
   configureMesh(options: MeshOptions): void;
-  /** The address that was bound: port 0 is welcome. */
-  listen(addr: string, options?: { insecure?: boolean; expose?: 'named' | 'all' }): Promise<string>;
+  /** The address that was bound: port 0 is welcome. `tls` and `expose` as for `configureMesh`. */
+  listen(addr: string, options?: { tls?: TlsFiles; insecure?: boolean; expose?: 'named' | 'all' }): Promise<string>;
+  /** Changes the rules of `configureMesh`; `null`: there are none. */
+  setMeshAcl(rules: MeshRule[] | null): void;
+  /** Changes who is refused. Connections with peers that are refused now end at once. */
+  setMeshDeny(peers: string[]): void;
+  /** How often a peer wanted what it may not have. */
+  meshDenied(): number;
+  /**
+   * Reads the certificates again, or others, for connections from now on. Throws a RangeError if
+   * they cannot be used, and nothing has changed then.
+   */
+  reloadTls(tls?: TlsFiles): void;
   /** The pid of the local actor that stands for who has the name there. */
   resolveRemote(addr: string, name: string): Promise<number | null>;
   sendRemote(addr: string, pid: number, data: Data): Promise<boolean>;
   monitorRemote(addr: string, pid: number, watcher?: number): Promise<number>;
   isNodeUp(addr: string): Promise<boolean>;
-  joinMesh(seeds: string | string[], options?: { membership?: 'swim' | 'static' }): Promise<boolean>;
+  joinMesh(seeds: string | string[], options?: { membership?: 'swim' | 'static' | 'nats' }): Promise<boolean>;
   lookup(name: string): number | null;
   lookup(name: string, seconds: number): Promise<number | null>;
   registerBehavior(name: string, factory: (init: Buffer) => number | Promise<number>): boolean;
@@ -444,6 +541,20 @@ export class NodeRuntime {
 }
 
 export function version(): string;
+
+/**
+ * Makes a certificate and a key for a node in `folder`, signed by the authority there, which is made
+ * if there is none: what `tls` of `configureMesh` takes. Writes files before it returns.
+ *
+ * For development, and for clusters without an authority of their own: whoever has
+ * `authority-key.pem` can be any node, so keep it off the nodes. The certificate says
+ * `iris://CLUSTER/NODE` and the hosts.
+ */
+export function makeCertificates(
+  folder: string | URL,
+  node: string,
+  options?: CertificateOptions,
+): { ca: string; cert: string; key: string };
 
 /** The value as msgpack. Throws `CodecError` for what cannot travel, and says where it is. */
 export function pack(value: unknown): Buffer;

@@ -2,6 +2,7 @@
 
 const { Actor } = require('./lib/actor.js');
 const check = require('./lib/check.js');
+const { makeCertificates } = require('./lib/certificates.js');
 const { CodecError, ProtocolError, pack, unpack } = require('./lib/codec.js');
 const errors = require('./lib/errors.js');
 const { STOP } = require('./lib/lane.js');
@@ -24,6 +25,7 @@ module.exports = {
   Ref,
   STOP,
   SystemMessage,
+  makeCertificates,
   pack: (value) => pack(value),
   registerError,
   unpack: (data) => unpack(check.bytes(data, 'data')),

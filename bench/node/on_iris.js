@@ -80,7 +80,7 @@ exports.fanOut = (n, size) => within(async (rt) => {
 /** Stops actors, and waits until they are gone. */
 async function stopAll(rt, pids) {
   for (const pid of pids) rt.stop(pid);
-  while (rt.stats().processes > 0) await round();
+  while (rt.stats().actors > 0) await round();
 }
 
 exports.spawn = (n) => within((rt) => {

@@ -93,6 +93,54 @@ pub enum SystemMessage {
     },
 }
 
+impl SystemMessage {
+    /// What guest languages call it: `EXIT`, `DOWN`, `RESTARTED`, `GAVE_UP`, or what has happened
+    /// to a node ([`NodeNews::as_str`]).
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Exit(_) => "EXIT",
+            Self::Down { .. } => "DOWN",
+            Self::Restarted { .. } => "RESTARTED",
+            Self::GaveUp { .. } => "GAVE_UP",
+            Self::Node { news, .. } => news.as_str(),
+        }
+    }
+
+    /// The end that it tells of, if it tells of one.
+    pub fn exit_info(&self) -> Option<&ExitInfo> {
+        match self {
+            Self::Exit(info) | Self::Down { info, .. } => Some(info),
+            Self::GaveUp { last, .. } => last.as_ref(),
+            Self::Restarted { .. } | Self::Node { .. } => None,
+        }
+    }
+
+    /// Who caused or reported it: the process that ended, unless a link or another process ended
+    /// it.
+    pub fn from_pid(&self) -> Option<Pid> {
+        match self {
+            Self::Restarted { old, .. } => Some(*old),
+            _ => self.exit_info().map(|info| info.from),
+        }
+    }
+
+    /// The process that it is about: the one that ended, or the successor.
+    pub fn target_pid(&self) -> Option<Pid> {
+        match self {
+            Self::Restarted { new, .. } => Some(*new),
+            _ => self.exit_info().map(|info| info.target),
+        }
+    }
+
+    /// The monitor that brings a `DOWN`.
+    pub fn reference(&self) -> Option<MonitorRef> {
+        match self {
+            Self::Down { reference, .. } => Some(*reference),
+            _ => None,
+        }
+    }
+}
+
 /// What can happen to another node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NodeNews {
@@ -109,6 +157,20 @@ pub enum NodeNews {
     /// It has given a process a name that another node has given, too. Both keep it; the
     /// detail says who else, and which name.
     NameConflict,
+}
+
+impl NodeNews {
+    /// What guest languages call it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "NODE_UP",
+            Self::Down => "NODE_DOWN",
+            Self::Stalled => "NODE_STALLED",
+            Self::Moving => "NODE_MOVING",
+            Self::Heartbeat => "HEARTBEAT",
+            Self::NameConflict => "NAME_CONFLICT",
+        }
+    }
 }
 
 /// The two lanes of a mailbox.
@@ -321,6 +383,7 @@ impl DeadLetterReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::ExitReason;
 
     #[test]
     fn a_refused_message_comes_back_whole() {
@@ -331,6 +394,53 @@ mod tests {
             message: message.clone(),
         };
         assert_eq!(error.into_message(), message);
+    }
+
+    #[test]
+    fn each_system_message_has_a_name_and_those_that_it_is_about() {
+        let (a, b) = (Pid::new(1, 1).unwrap(), Pid::new(2, 1).unwrap());
+        let info = ExitInfo {
+            target: b,
+            from: a,
+            reason: ExitReason::Killed,
+            metadata: None,
+        };
+        let node = |news| SystemMessage::Node {
+            news,
+            node: "x".into(),
+            detail: "".into(),
+        };
+        let reference = MonitorRef::from_raw(7);
+        let down = SystemMessage::Down {
+            reference,
+            info: info.clone(),
+        };
+        assert_eq!(down.reference(), Some(reference));
+        let gave_up = |last| SystemMessage::GaveUp {
+            child: "x".into(),
+            last,
+        };
+        let about = (Some(a), Some(b));
+        for (message, name, pids) in [
+            (SystemMessage::Exit(info.clone()), "EXIT", about),
+            (down, "DOWN", about),
+            (
+                SystemMessage::Restarted { old: a, new: b },
+                "RESTARTED",
+                about,
+            ),
+            (gave_up(Some(info)), "GAVE_UP", about),
+            (gave_up(None), "GAVE_UP", (None, None)),
+            (node(NodeNews::Up), "NODE_UP", (None, None)),
+            (node(NodeNews::Down), "NODE_DOWN", (None, None)),
+            (node(NodeNews::Stalled), "NODE_STALLED", (None, None)),
+            (node(NodeNews::Moving), "NODE_MOVING", (None, None)),
+            (node(NodeNews::Heartbeat), "HEARTBEAT", (None, None)),
+            (node(NodeNews::NameConflict), "NAME_CONFLICT", (None, None)),
+        ] {
+            assert_eq!(message.type_name(), name);
+            assert_eq!((message.from_pid(), message.target_pid()), pids, "{name}");
+        }
     }
 
     #[test]

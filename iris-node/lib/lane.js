@@ -499,6 +499,7 @@ class Lane {
   /** A handler has returned a value that is no promise; whether the rest is not handled. */
   #returned(entry, pid, flags, handled, value) {
     if (value === STOP) {
+      if ((flags & ASKED) !== 0) this.core.respond(pid, NOTHING, false);
       this.core.stops(entry, pid, handled);
       return true;
     }
@@ -521,6 +522,7 @@ class Lane {
   #threw(entry, pid, flags, handled, error) {
     const resumes = (flags & RESUME) !== 0;
     if (!resumes) this.core.crashes(entry, pid, handled, ...failure(error));
+    else if ((flags & ASKED) !== 0) this.core.fails(pid, ...failure(error));
     this.crashed(pid, error, resumes);
     return !resumes;
   }

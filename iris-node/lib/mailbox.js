@@ -10,6 +10,10 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 /** The message is not in the arena. As in src/mailbox.rs. */
 const APART = -2;
+/** For the runtime: there may be something for the wait that is under way. */
+const LOOK = Symbol('iris.look');
+/** For the runtime: nothing is received any more. */
+const CLOSE = Symbol('iris.close');
 
 class Mailbox {
   #lane;
@@ -140,8 +144,7 @@ class Mailbox {
     settle(value);
   }
 
-  /** There may be something for the wait that is under way. */
-  look() {
+  [LOOK]() {
     const wait = this.#wait;
     if (wait === null) return;
     try {
@@ -153,8 +156,7 @@ class Mailbox {
     }
   }
 
-  /** Nothing is received any more. */
-  close() {
+  [CLOSE]() {
     this.#closed = true;
     if (this.#wait !== null) {
       this.#end(this.#wait.reject, new MailboxClosed('the actor was told to stop'));
@@ -162,4 +164,4 @@ class Mailbox {
   }
 }
 
-module.exports = { Mailbox };
+module.exports = { CLOSE, LOOK, Mailbox };

@@ -3,13 +3,11 @@
 
 const check = require('./check.js');
 const { native } = require('./errors.js');
+const {
+  EXPOSE, acl, deny, meshOptions, tlsFiles,
+} = require('./mesh_options.js');
 const { SHARED } = require('./shared.js');
 const { Supervision } = require('./supervision.js');
-
-const MESH = [
-  'name', 'cluster', 'advertise', 'secret', 'tls', 'insecure', 'expose', 'allowSpawn', 'heartbeat',
-  'resume', 'connectTimeout', 'stalledAfter', 'maxMessage',
-];
 
 function pairs(flat, first, second) {
   const all = [];
@@ -19,41 +17,45 @@ function pairs(flat, first, second) {
 
 class Mesh extends Supervision {
   configureMesh(options) {
-    const given = check.options(options, MESH);
-    for (const key of ['name', 'cluster', 'advertise', 'expose']) {
-      if (given[key] !== undefined) check.text(given[key], key);
-    }
-    for (const key of ['heartbeat', 'resume', 'connectTimeout', 'stalledAfter']) {
-      if (given[key] !== undefined) check.wait(given[key], key, key === 'resume' ? 0 : 0.001);
-    }
-    for (const key of ['insecure', 'allowSpawn']) check.flag(given[key], key);
-    for (const key of ['name', 'cluster']) {
-      if (Buffer.byteLength(given[key] ?? '') > 255) {
-        throw new RangeError(`${key} must have 255 bytes at most`);
-      }
-    }
-    const config = { ...given };
-    if (given.maxMessage !== undefined) check.count(given.maxMessage, 'maxMessage');
-    if (given.secret !== undefined) {
-      config.secret = Array.from(check.bytes(given.secret, 'secret'));
-      if (config.secret.length === 0) throw new RangeError('secret must not be empty');
-    }
-    if (given.tls !== undefined) {
-      const { ca, cert, key } = check.options(given.tls, ['ca', 'cert', 'key'], 'tls');
-      config.tls = [check.text(ca, 'ca'), check.text(cert, 'cert'), check.text(key, 'key')];
-    }
+    const config = meshOptions(options);
     native(() => this[SHARED].core.configureMesh(config));
   }
 
   async listen(addr, options) {
     check.text(addr, 'addr');
-    const { insecure, expose } = check.options(options, ['insecure', 'expose']);
+    const { insecure, expose, tls } = check.options(options, ['insecure', 'expose', 'tls']);
     const trusted = check.flag(insecure, 'insecure');
-    if (expose !== undefined) native(() => this[SHARED].core.expose(check.text(expose, 'expose')));
-    const bound = await this[SHARED].promises.begin((ticket) => this[SHARED].core.listen(ticket, addr, trusted));
-    this[SHARED].lane.listening = true;
-    this[SHARED].lane.hold();
+    if (expose !== undefined) check.word(expose, EXPOSE, 'expose');
+    const files = tls === undefined ? undefined : tlsFiles(tls);
+    const { core, lane, promises } = this[SHARED];
+    if (files !== undefined) native(() => core.configureMesh({ tls: files }));
+    if (expose !== undefined) native(() => core.expose(expose));
+    const bound = await promises.begin((ticket) => core.listen(ticket, addr, trusted));
+    lane.listening = true;
+    lane.hold();
     return bound;
+  }
+
+  /** Other rules for peers, from now on; `null`: none. */
+  setMeshAcl(rules) {
+    const read = rules === null ? undefined : acl(rules);
+    native(() => this[SHARED].core.setMeshAcl(read));
+  }
+
+  /** Refuses others from now on; connections with those end at once. */
+  setMeshDeny(peers) {
+    const read = deny(peers);
+    native(() => this[SHARED].core.setMeshDeny(read));
+  }
+
+  meshDenied() {
+    return native(() => this[SHARED].core.meshDenied());
+  }
+
+  /** Reads the certificates again, from their files or from others. */
+  reloadTls(tls) {
+    const files = tls === undefined ? undefined : tlsFiles(tls);
+    native(() => this[SHARED].core.reloadTls(files));
   }
 
   resolveRemote(addr, name) {
@@ -84,13 +86,14 @@ class Mesh extends Supervision {
 
   joinMesh(seeds, options) {
     const { membership = 'swim' } = check.options(options, ['membership']);
-    check.word(membership, ['swim', 'static'], 'membership');
+    check.word(membership, ['swim', 'static', 'nats'], 'membership');
     const all = typeof seeds === 'string' ? [seeds] : seeds;
     if (!Array.isArray(all)) {
       throw new TypeError(`seeds must be an address or an array of them, not ${check.kind(seeds)}`);
     }
     for (const seed of all) check.text(seed, 'a seed');
-    if (all.length === 0) throw new RangeError('seeds must name at least one address');
+    // Those that announce themselves are found without.
+    if (all.length === 0 && membership !== 'nats') throw new RangeError('seeds must name at least one address');
     return this[SHARED].promises.begin((ticket) => this[SHARED].core.joinMesh(ticket, all, membership));
   }
 

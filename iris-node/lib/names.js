@@ -75,7 +75,8 @@ class Names {
     const info = this[SHARED].core.info(check.pid(pid));
     if (info === null) return null;
     const mailboxSize = info.mailboxSize + this[SHARED].lane.inHand(pid);
-    return { ...info, mailboxSize, capacity: info.capacity ?? null, parent: info.parent ?? null };
+    const { name = null, capacity = null, overflow = null, overflowTarget = null, parent = null } = info;
+    return { ...info, mailboxSize, name, capacity, overflow, overflowTarget, parent };
   }
 
   stats() {

@@ -19,6 +19,8 @@ class Wait {
   #timer = null;
   resolve;
   reject;
+  /** What is to be looked at when there is news, if that is to be done here. */
+  look = null;
 
   constructor(lane, ticket, late, signal) {
     this.#lane = lane;
@@ -83,22 +85,24 @@ class Promises {
   within(seconds, late, start, signal) {
     const lane = this.#lane;
     if (lane.closed) return Promise.reject(shutDown());
-    this.#ticket = (this.#ticket + 1) % 2 ** 32;
-    const wait = new Wait(lane, this.#ticket, late, signal);
+    const ticket = (this.#ticket + 1) % 2 ** 32;
+    this.#ticket = ticket;
+    const wait = new Wait(lane, ticket, late, signal);
     const promise = new Promise((resolve, reject) => {
       wait.resolve = resolve;
       wait.reject = reject;
     });
-    lane.pending.set(this.#ticket, wait);
+    lane.pending.set(ticket, wait);
     lane.hold();
     try {
-      start(this.#ticket);
+      start(ticket);
     } catch (error) {
       wait.end();
       wait.reject(translated(error));
       return promise;
     }
-    wait.begin(seconds);
+    // It may be settled already.
+    if (lane.pending.has(ticket)) wait.begin(seconds);
     return promise;
   }
 
@@ -117,6 +121,29 @@ class Promises {
     wait.end();
     if (code !== undefined) wait.reject(made(code, reason, value));
     else wait.resolve(value ?? null);
+  }
+
+  /** Calls `look()` now and whenever there is news for the ticket, until it gives something. */
+  lookWith(ticket, look) {
+    this.#lane.pending.get(ticket).look = look;
+    this.look(ticket);
+  }
+
+  /** There may be something to be looked at. */
+  look(ticket) {
+    const wait = this.#lane.pending.get(ticket);
+    if (!wait?.look) return;
+    let found;
+    try {
+      found = wait.look();
+    } catch (error) {
+      wait.end();
+      wait.reject(translated(error));
+      return;
+    }
+    if (found === null) return;
+    wait.end();
+    wait.resolve(found);
   }
 
   /** Nothing is settled any more. */

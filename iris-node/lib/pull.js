@@ -3,7 +3,7 @@
 
 const { MailboxClosed } = require('./errors.js');
 const { failure } = require('./lane.js');
-const { Mailbox } = require('./mailbox.js');
+const { CLOSE, LOOK, Mailbox } = require('./mailbox.js');
 
 // How one has ended. As in src/mailbox.rs.
 const [RETURNED, THREW, STOPPED] = [0, 1, 2];
@@ -34,20 +34,20 @@ class Pulls {
 
   /** There may be something for an actor to receive. */
   look(pid) {
-    this.#actors.get(pid)?.mailbox.look();
+    this.#actors.get(pid)?.mailbox[LOOK]();
   }
 
   /** An actor was told to stop: it hears of it in `recv`, or ends where it waits. */
   stopped(pid) {
     const actor = this.#actors.get(pid);
     if (actor === undefined) return;
-    actor.mailbox.look();
+    actor.mailbox[LOOK]();
     if (!this.#lane.core.pullHeard(pid)) this.#ended(pid, actor, STOPPED);
   }
 
   /** Nothing is received any more. */
   close() {
-    for (const { mailbox } of this.#actors.values()) mailbox.close();
+    for (const { mailbox } of this.#actors.values()) mailbox[CLOSE]();
     this.#actors.clear();
   }
 
@@ -55,7 +55,7 @@ class Pulls {
     if (actor.ended) return;
     actor.ended = true;
     this.#actors.delete(pid);
-    actor.mailbox.close();
+    actor.mailbox[CLOSE]();
     this.#lane.core.pullEnded(pid, how, ...(how === THREW ? failure(error) : ['', '', '']));
     if (how === THREW) this.#crashed(pid, error, false);
     this.#lane.rest();

@@ -22,7 +22,7 @@ const TURNS = 2;
 const WOULD_BLOCK = 3;
 
 // Kinds of news. As in src/news.rs.
-const [SETTLED, MAIL, STOPPED, FACTORY, LETTER, GAVE_UP] = [0, 1, 2, 3, 4, 5];
+const [SETTLED, MAIL, STOPPED, FACTORY, LETTER, GAVE_UP, LOOK] = [0, 1, 2, 3, 4, 5, 6];
 
 /** A callback that throws is an uncaught exception, as in any other emitter. */
 function callBack(callback, ...args) {
@@ -143,6 +143,8 @@ class NodeRuntime extends Mesh {
   join(pid, seconds) {
     check.pid(pid);
     const patience = check.time(seconds, 'seconds');
+    // Nobody has outlived it.
+    if (this.#lane.closed) return Promise.resolve(true);
     const { inside } = this.#lane;
     return this.#promises.within(patience, false, (ticket) => this.#core.whenGone(ticket, pid, inside));
   }
@@ -198,11 +200,10 @@ class NodeRuntime extends Mesh {
     if (items === null || typeof items !== 'object' || typeof items[Symbol.iterator] !== 'function') {
       throw new TypeError(`items must be an iterable of messages, not ${check.kind(items)}`);
     }
-    // All of them are looked at before the first is sent.
-    const messages = Array.from(items, (item) => check.bytes(item));
     let accepted = 0;
-    for (const data of messages) {
-      const sent = this.#calls.send(pid, data);
+    // One by one: there may be no end of them, and what comes before a wrong one is sent.
+    for (const item of items) {
+      const sent = this.#calls.send(pid, check.bytes(item));
       if (sent === REFUSED || sent === WOULD_BLOCK) {
         if (sent === WOULD_BLOCK && accepted === 0) this.#sent(sent, pid);
         break;
@@ -452,6 +453,9 @@ class NodeRuntime extends Mesh {
         return;
       case GAVE_UP:
         process.emitWarning(news.value, 'IrisSupervisionWarning');
+        return;
+      case LOOK:
+        this.#promises.look(news.id);
         return;
       default:
     }

@@ -62,7 +62,8 @@ class Supervision extends Names {
     check.pid(a, 'a');
     check.pid(b, 'b');
     const { propagate } = check.options(options, ['propagate']);
-    const linked = this[SHARED].core.link(a, b, check.flag(propagate, 'propagate'));
+    const propagates = check.flag(propagate, 'propagate');
+    const linked = native(() => this[SHARED].core.link(a, b, propagates));
     this[SHARED].lane.holdFor();
     return linked;
   }
@@ -95,6 +96,22 @@ class Supervision extends Names {
     return native(() => this[SHARED].core.getMessages(pid, drains)).map(message);
   }
 
+  /** The first of an observer's messages for which `matcher(message)` is true, then or later. */
+  selectiveRecv(pid, matcher, seconds) {
+    check.pid(pid);
+    check.callable(matcher, 'matcher');
+    const patience = check.time(seconds, 'seconds');
+    const chosen = (raw) => Boolean(matcher(message(raw)));
+    const { core, promises } = this[SHARED];
+    return promises.within(patience, null, (ticket) => {
+      core.selectFrom(ticket, pid);
+      promises.lookWith(ticket, () => {
+        const raw = core.select(ticket, chosen);
+        return raw === null ? null : message(raw);
+      });
+    });
+  }
+
   observerDropped(pid) {
     return this[SHARED].core.observerDropped(check.pid(pid));
   }
@@ -104,10 +121,10 @@ class Supervision extends Names {
     check.callable(factory, 'factory');
     const word = check.word(plain(strategy, 'strategy'), STRATEGIES, 'strategy');
     const { restart = 'permanent' } = check.options(options, ['restart']);
-    check.word(restart, RESTARTS, 'restart');
+    const again = check.word(plain(restart, 'restart'), RESTARTS, 'restart');
     // Refused, it is free again with the next turn.
     const slot = this[SHARED].lane.take(factory);
-    native(() => this[SHARED].core.supervise(path, pid, slot, word, restart));
+    native(() => this[SHARED].core.supervise(path, pid, slot, word, again));
   }
 }
 

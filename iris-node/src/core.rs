@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
 
-use iris::{BoxFuture, Cohort, Failure, Mourner, Pid, Runtime};
+use iris::nodes::Tls;
+use iris::{BoxFuture, Cohort, Failure, Mourner, Pid, Runtime, Selection};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -37,6 +38,10 @@ pub struct Shared {
     pub(crate) last: LastBehavior,
     /// Actors that receive.
     pub(crate) pulls: Mutex<HashMap<Pid, Pull>>,
+    /// Selective receives from observers, by the tickets of their promises.
+    pub(crate) selections: Mutex<HashMap<u32, Selection>>,
+    /// The certificates of the node, to be read again.
+    pub(crate) tls: Mutex<Option<Arc<Tls>>>,
     desk: Mutex<Desk>,
     /// What the loop has taken, and JavaScript is to be told in full.
     pub(crate) held: Mutex<Vec<News>>,
@@ -108,6 +113,11 @@ impl Shared {
         }
     }
 
+    /// Whether the promise with this ticket waits for a future.
+    pub(crate) fn is_awaited(&self, ticket: u32) -> bool {
+        self.desk().futures.contains_key(&ticket)
+    }
+
     /// What a future has come to, if it is over.
     pub(crate) fn look(&self, ticket: u32) -> Option<Outcome> {
         // Taken out for as long as it is polled, which may come back here.
@@ -149,6 +159,8 @@ impl Core {
             cohort,
             last: LastBehavior::default(),
             pulls: Mutex::default(),
+            selections: Mutex::default(),
+            tls: Mutex::default(),
             desk: Mutex::default(),
             held: Mutex::default(),
         })))
@@ -175,10 +187,7 @@ impl Core {
         for one in news {
             let object = match one {
                 News::Settled(ticket, outcome) => NewsObject::settled(env, ticket, outcome)?,
-                News::Look(ticket) => match self.look(ticket) {
-                    Some(outcome) => NewsObject::settled(env, ticket, outcome)?,
-                    None => continue,
-                },
+                News::Look(ticket) => NewsObject::look(ticket),
                 News::Mail(pid) => NewsObject::mail(pid),
                 News::Stopped(pid) => NewsObject::stopped(pid),
                 News::Letter(letter) => NewsObject::letter(env, *letter)?,
@@ -229,7 +238,7 @@ impl Core {
             (desk.futures.remove(&ticket), desk.mourners.remove(&ticket))
         };
         // Without the lock: dropping it may wake somebody.
-        drop(future);
+        drop((future, self.take_selection(ticket)));
         if let Some(mourner) = mourner {
             self.runtime.forget_when_gone(mourner);
         }
@@ -279,7 +288,7 @@ impl Core {
         let left = mem::take(&mut *self.desk());
         let pulls = mem::take(&mut *self.pulls());
         let held = mem::take(&mut *self.held());
-        drop((left, pulls, held));
+        drop((left, pulls, held, self.take_selections()));
     }
 
     /// The version of the package.

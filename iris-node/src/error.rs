@@ -1,8 +1,8 @@
 //! The one map from errors to codes; `lib/errors.js` makes classes of them.
 
 use iris::{
-    AskError, JoinError, MeshError, OverflowError, PlaceError, RegisterError, RollbackError,
-    ScopeError, SpawnError, StartError, SuperviseError, TimerError,
+    AskError, JoinError, MeshError, MonitorError, OverflowError, PlaceError, RegisterError,
+    RollbackError, ScopeError, SpawnError, StartError, SuperviseError, TimerError,
 };
 use napi::bindgen_prelude::*;
 
@@ -137,6 +137,14 @@ pub(crate) fn supervise(error: &SuperviseError) -> Error {
             thrown("NO_SUPERVISOR", error.to_string())
         }
         other => range(other.to_string()),
+    }
+}
+
+pub(crate) fn monitor(error: &MonitorError) -> Told {
+    match error {
+        MonitorError::NoWatcher(watcher) => told_dead(convert::number(*watcher)),
+        MonitorError::Mesh(error) => mesh(error),
+        other => Told::new("OTHER", other.to_string()),
     }
 }
 

@@ -22,8 +22,11 @@
 //! | [`send`] | messages, timers, questions |
 //! | [`mailbox`] | actors that receive |
 //! | [`observe`] | links, monitors, groups, observers |
+//! | [`select`] | selective receives from observers |
 //! | [`supervise`] | supervisors and factories |
 //! | [`nodes`] | actors of other nodes |
+//! | [`settings`] | how this node is to be: certificates, rules, limits |
+//! | [`nats`] | links through NATS, where they are built in |
 //! | [`system`] | system messages as objects |
 //! | [`convert`] | pids and words |
 //! | [`error`] | the one map from errors to codes |
@@ -47,11 +50,14 @@ mod error;
 mod hand;
 mod lane;
 mod mailbox;
+mod nats;
 mod news;
 mod nodes;
 mod observe;
 mod raw;
+mod select;
 mod send;
+mod settings;
 mod spawn;
 mod supervise;
 mod system;

@@ -14,7 +14,7 @@ use crate::system::{self, SystemObject};
 pub(crate) enum News {
     /// A promise is to be settled.
     Settled(u32, Outcome),
-    /// There is news of the future with this ticket.
+    /// There is news of the future, or the selection, with this ticket.
     Look(u32),
     /// There is something in the mailbox of an actor that receives.
     Mail(Pid),
@@ -149,6 +149,11 @@ impl NewsObject<'_> {
             _ => {}
         }
         Ok(object)
+    }
+
+    /// There may be something for who waits with this ticket.
+    pub(crate) fn look(ticket: u32) -> Self {
+        Self::new(6, ticket.into())
     }
 
     pub(crate) fn gave_up(text: String) -> Self {

@@ -1,10 +1,7 @@
 //! Actors of other nodes.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use iris::core::Pid;
-use iris::nodes::{Expose, Membership, NodeConfig, Pending, Secret, StaticList, Swim, Tls};
+use iris::nodes::{Membership, Pending, StaticList, Swim};
 use iris::{MeshError, Payload};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -13,37 +10,7 @@ use crate::convert;
 use crate::core::Core;
 use crate::error::{self, Told};
 use crate::news::{News, Outcome, Value};
-
-/// How the node is to be; times in seconds.
-#[napi(object, object_to_js = false)]
-pub struct MeshOptions {
-    /// What it calls itself.
-    pub name: Option<String>,
-    /// What nodes must have in common to talk.
-    pub cluster: Option<String>,
-    /// The address at which others can dial it.
-    pub advertise: Option<String>,
-    /// A key that peers must know.
-    pub secret: Option<Vec<u8>>,
-    /// Paths of three PEM files: authority, certificate, key.
-    pub tls: Option<Vec<String>>,
-    /// Whether it listens beyond this machine without either.
-    pub insecure: Option<bool>,
-    /// `named` or `all`.
-    pub expose: Option<String>,
-    /// Whether peers may start registered behaviors.
-    pub allow_spawn: Option<bool>,
-    /// Time between signs of life.
-    pub heartbeat: Option<f64>,
-    /// For how long a lost connection may come back.
-    pub resume: Option<f64>,
-    /// The most that a look-up takes.
-    pub connect_timeout: Option<f64>,
-    /// When a peer whose guest language makes no progress is reported.
-    pub stalled_after: Option<f64>,
-    /// Bytes.
-    pub max_message: Option<u32>,
-}
+use crate::settings;
 
 impl Core {
     /// Settles a promise with what a node was asked for.
@@ -53,13 +20,23 @@ impl Core {
         begun: std::result::Result<Pending<T>, MeshError>,
         value: impl FnOnce(T) -> Value + Send + 'static,
     ) {
+        self.tried(ticket, begun, |done| Ok(value(done)));
+    }
+
+    /// As `asked`, with what may come to nothing.
+    fn tried<T: Send + 'static>(
+        &self,
+        ticket: u32,
+        begun: std::result::Result<Pending<T>, MeshError>,
+        outcome: impl FnOnce(T) -> Outcome + Send + 'static,
+    ) {
         match begun {
             Ok(pending) => {
-                let outcome = async move {
-                    let done = pending.await;
-                    done.map(value).map_err(|error| error::mesh(&error))
+                let settled = async move {
+                    let done = pending.await.map_err(|error| error::mesh(&error))?;
+                    outcome(done)
                 };
-                self.promise(ticket, Box::pin(outcome));
+                self.promise(ticket, Box::pin(settled));
             }
             Err(error) => self.settle_now(ticket, Err(error::mesh(&error))),
         }
@@ -74,78 +51,8 @@ fn found(pid: Option<Pid>) -> Value {
     pid.map_or(Value::Null, |pid| Value::Number(convert::number(pid)))
 }
 
-fn expose(word: &str) -> Result<Expose> {
-    match word {
-        "named" => Ok(Expose::Named),
-        "all" => Ok(Expose::All),
-        other => Err(error::range(format!(
-            "expose must be 'named' or 'all', not {other:?}"
-        ))),
-    }
-}
-
 #[napi]
 impl Core {
-    /// Says how this node is to be, before the first call that needs it.
-    #[napi(catch_unwind)]
-    pub fn configure_mesh(&self, options: MeshOptions) -> Result<()> {
-        let MeshOptions {
-            name,
-            cluster,
-            advertise,
-            secret,
-            tls,
-            insecure,
-            expose,
-            allow_spawn,
-            heartbeat,
-            resume,
-            connect_timeout,
-            stalled_after,
-            max_message,
-        } = options;
-        let mut config = NodeConfig {
-            name: name.unwrap_or_default(),
-            cluster: cluster.unwrap_or_default(),
-            advertise,
-            secret: secret.map(|secret| Secret::new(&secret)),
-            insecure: insecure.unwrap_or(false),
-            allow_spawn: allow_spawn.unwrap_or(false),
-            ..NodeConfig::default()
-        };
-        if let Some(word) = expose {
-            config.expose = self::expose(&word)?;
-        }
-        let set = |place: &mut Duration, seconds: Option<f64>| {
-            if let Some(seconds) = seconds {
-                *place = convert::seconds(seconds);
-            }
-        };
-        set(&mut config.heartbeat, heartbeat);
-        set(&mut config.resume, resume);
-        set(&mut config.connect_timeout, connect_timeout);
-        set(&mut config.stalled_after, stalled_after);
-        if let Some(max) = max_message {
-            config.max_message = max;
-        }
-        let configured = match tls.as_deref() {
-            None => self.runtime.configure_mesh(config),
-            Some([authority, certificate, key]) => {
-                let tls = Tls::from_files(authority, certificate, key);
-                let tls = tls.map_err(|error| error::range(error.to_string()))?;
-                self.runtime.configure_mesh_over(config, Arc::new(tls))
-            }
-            Some(_) => return Err(error::range("tls must be three paths: ca, cert and key")),
-        };
-        if configured {
-            return Ok(());
-        }
-        Err(error::other(
-            "the node of this runtime has been used already: call configureMesh() before listen() \
-             and the other calls of the mesh",
-        ))
-    }
-
     /// Opens an address; settles a promise with the one that was bound.
     #[napi(catch_unwind)]
     pub fn listen(&self, ticket: u32, addr: String, insecure: bool) {
@@ -159,7 +66,7 @@ impl Core {
     /// Whom peers reach.
     #[napi(catch_unwind)]
     pub fn expose(&self, word: String) -> Result<()> {
-        let exposed = expose(&word)?;
+        let exposed = settings::expose(&word)?;
         let node = self.runtime.node().map_err(|error| error::mesh(&error))?;
         node.expose(exposed);
         Ok(())
@@ -194,10 +101,14 @@ impl Core {
             return self.settle_now(ticket, Err(told));
         };
         let runtime = self.runtime.clone();
-        self.asked(
+        self.tried(
             ticket,
             self.runtime.begin_remote(&addr, pid),
-            move |stand_in| Value::Number(convert::count(runtime.monitor(watcher, stand_in).raw())),
+            move |stand_in| {
+                let monitor = runtime.monitor(watcher, stand_in);
+                let monitor = monitor.map_err(|error| error::monitor(&error))?;
+                Ok(Value::Number(convert::count(monitor.raw())))
+            },
         );
     }
 
@@ -213,9 +124,15 @@ impl Core {
         let membership: Box<dyn Membership> = match membership.as_str() {
             "swim" => Box::new(Swim::new()),
             "static" => Box::new(StaticList::new()),
+            "nats" => {
+                let node = self.runtime.node().map_err(|error| error::mesh(&error))?;
+                node.engine_membership().ok_or_else(|| {
+                    error::range("membership 'nats' needs configureMesh({ nats: .. })")
+                })?
+            }
             other => {
                 return Err(error::range(format!(
-                    "membership must be 'swim' or 'static', not {other:?}"
+                    "membership must be 'swim', 'static' or 'nats', not {other:?}"
                 )));
             }
         };

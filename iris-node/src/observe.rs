@@ -1,6 +1,6 @@
 //! Names, paths, links, monitors, groups, observers, and what there is to know.
 
-use iris::{DeadLetter, MonitorRef, Payload};
+use iris::{DeadLetter, MonitorRef, OverflowPolicy, Payload};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -26,12 +26,20 @@ pub struct InfoObject {
     pub pid: f64,
     /// `push`, `virtual`, `pull` or `observer`.
     pub kind: String,
+    /// The first of its names.
+    pub name: Option<String>,
+    /// It is: of the dead there is nothing to know.
+    pub alive: bool,
     /// What it is doing.
     pub status: String,
     /// Messages not yet handed to its handler.
     pub mailbox_size: f64,
     /// How many of those may wait.
     pub capacity: Option<u32>,
+    /// What becomes of more.
+    pub overflow: Option<String>,
+    /// Whom those go to.
+    pub overflow_target: Option<f64>,
     /// Messages handed to its handler.
     pub handled: f64,
     /// The number of the behavior in force.
@@ -47,26 +55,37 @@ pub struct InfoObject {
     /// Who ends with it.
     pub children: Vec<f64>,
     /// Whether a supervisor looks after it.
-    pub is_supervised: bool,
+    pub supervised: bool,
 }
 
 /// Counts of the whole runtime.
 #[napi(object, object_from_js = false)]
 pub struct StatsObject {
     /// Actors, those that are ending included.
-    pub processes: f64,
+    pub actors: f64,
     /// Of those, the ones that have something to do.
     pub busy: f64,
     /// Messages not yet handed to a handler.
-    pub queued: f64,
+    pub messages_queued: f64,
     /// Messages handed to the handlers of those that live.
-    pub handled: f64,
+    pub messages_handled: f64,
     /// Actors that have ended as they were to.
-    pub clean_exits: f64,
+    pub exits_clean: f64,
     /// Actors that have ended by a failure.
-    pub failed_exits: f64,
+    pub exits_failed: f64,
     /// Messages that nobody will handle.
-    pub dead_letters: f64,
+    pub dead_letters: DeadLettersObject,
+}
+
+/// How many of them there were, by reason.
+#[napi(object, object_from_js = false)]
+pub struct DeadLettersObject {
+    /// The actor ended.
+    pub stopped: f64,
+    /// They made room for others in a full mailbox.
+    pub evicted: f64,
+    /// A full mailbox did not take them.
+    pub refused: f64,
 }
 
 #[napi]
@@ -80,10 +99,10 @@ impl Core {
             .map_err(|error| error::place(&error))
     }
 
-    /// Frees a name; whose it was.
+    /// Frees a name; whether somebody had it.
     #[napi(catch_unwind)]
-    pub fn unregister(&self, name: String) -> Option<f64> {
-        self.runtime.unregister(&name).map(convert::number)
+    pub fn unregister(&self, name: String) -> bool {
+        self.runtime.unregister(&name).is_some()
     }
 
     /// Who has a name.
@@ -101,10 +120,10 @@ impl Core {
             .map_err(|error| error::place(&error))
     }
 
-    /// Frees a path; whose it was.
+    /// Frees a path; whether somebody was there.
     #[napi(catch_unwind)]
-    pub fn unregister_path(&self, path: String) -> Option<f64> {
-        self.runtime.unregister_path(&path).map(convert::number)
+    pub fn unregister_path(&self, path: String) -> bool {
+        self.runtime.unregister_path(&path).is_some()
     }
 
     /// Who is at a path.
@@ -129,17 +148,15 @@ impl Core {
         Ok(found.into_iter().map(entry).collect())
     }
 
-    /// Ties two actors; whether both lived.
+    /// Ties two actors; `false` for one and itself.
     #[napi(catch_unwind)]
-    pub fn link(&self, a: f64, b: f64, propagate: bool) -> bool {
-        let (Some(a), Some(b)) = (convert::pid(a), convert::pid(b)) else {
-            return false;
-        };
-        if propagate {
+    pub fn link(&self, a: f64, b: f64, propagate: bool) -> Result<bool> {
+        let (a, b) = (convert::somebody(a)?, convert::somebody(b)?);
+        Ok(if propagate {
             self.runtime.link_propagating(a, b)
         } else {
             self.runtime.link(a, b)
-        }
+        })
     }
 
     /// Unties them; whether they were tied.
@@ -153,11 +170,10 @@ impl Core {
     #[napi(catch_unwind)]
     pub fn monitor(&self, watcher: f64, pid: f64) -> Result<f64> {
         let (runtime, watcher) = self.live(watcher)?;
-        if !runtime.is_alive(watcher) {
-            return Err(error::dead_actor(convert::number(watcher)));
-        }
         let pid = convert::somebody(pid)?;
-        Ok(convert::count(runtime.monitor(watcher, pid).raw()))
+        let monitor = runtime.monitor(watcher, pid);
+        let monitor = monitor.map_err(|error| error::monitor(&error))?;
+        Ok(convert::count(monitor.raw()))
     }
 
     /// Takes a monitor back; whether it was on.
@@ -250,9 +266,16 @@ impl Core {
         Some(InfoObject {
             pid: convert::number(info.pid),
             kind: info.kind.as_str().to_owned(),
+            name: info.names.first().cloned(),
+            alive: true,
             status: info.status.as_str().to_owned(),
             mailbox_size: convert::count(info.mailbox_size as u64),
             capacity: info.capacity,
+            overflow: info.overflow.map(|policy| policy.as_str().to_owned()),
+            overflow_target: info
+                .overflow
+                .and_then(OverflowPolicy::target)
+                .map(convert::number),
             handled: convert::count(info.handled),
             behavior_version: info.behavior_version,
             behavior: info.behavior,
@@ -260,7 +283,7 @@ impl Core {
             paths: info.paths,
             parent: info.parent.map(convert::number),
             children: convert::numbers(info.children),
-            is_supervised: info.is_supervised,
+            supervised: info.is_supervised,
         })
     }
 
@@ -270,13 +293,17 @@ impl Core {
         let stats = self.runtime.stats();
         let letters = stats.dead_letters;
         StatsObject {
-            processes: convert::count(stats.processes as u64),
+            actors: convert::count(stats.processes as u64),
             busy: convert::count(stats.busy as u64),
-            queued: convert::count(stats.queued),
-            handled: convert::count(stats.handled),
-            clean_exits: convert::count(stats.exits.clean),
-            failed_exits: convert::count(stats.exits.failed),
-            dead_letters: convert::count(letters.stopped + letters.evicted + letters.refused),
+            messages_queued: convert::count(stats.queued),
+            messages_handled: convert::count(stats.handled),
+            exits_clean: convert::count(stats.exits.clean),
+            exits_failed: convert::count(stats.exits.failed),
+            dead_letters: DeadLettersObject {
+                stopped: convert::count(letters.stopped),
+                evicted: convert::count(letters.evicted),
+                refused: convert::count(letters.refused),
+            },
         }
     }
 

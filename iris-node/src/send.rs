@@ -166,7 +166,9 @@ impl Core {
     /// What becomes of messages that find a mailbox full.
     #[napi(catch_unwind)]
     pub fn set_overflow_policy(&self, pid: f64, policy: String, target: Option<f64>) -> Result<()> {
-        let policy = self::policy(&policy, target)?;
+        let target = target.map(convert::somebody).transpose()?;
+        let policy = OverflowPolicy::from_word(&policy, target);
+        let policy = policy.map_err(|error| error::range(error.to_string()))?;
         let (runtime, pid) = self.live(pid)?;
         runtime
             .set_overflow_policy(pid, policy)
@@ -190,33 +192,4 @@ impl Core {
         let size = self.runtime.mailbox_size(convert::pid(pid)?)?;
         Some(convert::count(size as u64))
     }
-}
-
-/// The policy that a word stands for, in any case and with or without underscores.
-fn policy(word: &str, target: Option<f64>) -> Result<OverflowPolicy> {
-    let plain = word.to_lowercase().replace('_', "");
-    let needs_target = || match target {
-        Some(target) => convert::somebody(target),
-        None => Err(error::range(format!(
-            "the policy {plain:?} needs a target: the pid that overflowing messages go to"
-        ))),
-    };
-    let policy = match plain.as_str() {
-        "redirect" => return needs_target().map(OverflowPolicy::Redirect),
-        "spill" => return needs_target().map(OverflowPolicy::Spill),
-        "dropnew" => OverflowPolicy::DropNew,
-        "dropold" => OverflowPolicy::DropOld,
-        "block" => OverflowPolicy::Block,
-        _ => {
-            return Err(error::range(format!(
-                "policy must be 'dropnew', 'dropold', 'redirect', 'spill' or 'block', not {word:?}"
-            )));
-        }
-    };
-    if target.is_some() {
-        return Err(error::range(format!(
-            "the policy {plain:?} has no target; only 'redirect' and 'spill' do"
-        )));
-    }
-    Ok(policy)
 }

@@ -1,6 +1,6 @@
 //! System messages as JavaScript reads them.
 
-use iris::{ExitInfo, NodeNews, SystemMessage};
+use iris::SystemMessage;
 use napi_derive::napi;
 
 use crate::convert;
@@ -39,68 +39,28 @@ pub struct FailureObject {
     pub stack: String,
 }
 
-fn type_name(message: &SystemMessage) -> &'static str {
-    match message {
-        SystemMessage::Exit(_) => "EXIT",
-        SystemMessage::Down { .. } => "DOWN",
-        SystemMessage::Restarted { .. } => "RESTARTED",
-        SystemMessage::GaveUp { .. } => "GAVE_UP",
-        SystemMessage::Node { news, .. } => match news {
-            NodeNews::Up => "NODE_UP",
-            NodeNews::Down => "NODE_DOWN",
-            NodeNews::Stalled => "NODE_STALLED",
-            NodeNews::Moving => "NODE_MOVING",
-            NodeNews::Heartbeat => "HEARTBEAT",
-            NodeNews::NameConflict => "NAME_CONFLICT",
-        },
-        _ => "OTHER",
-    }
-}
-
-fn info(message: &SystemMessage) -> Option<&ExitInfo> {
-    match message {
-        SystemMessage::Exit(info) | SystemMessage::Down { info, .. } => Some(info),
-        SystemMessage::GaveUp { last, .. } => last.as_ref(),
-        _ => None,
-    }
-}
-
 pub(crate) fn object(message: &SystemMessage) -> SystemObject {
-    let info = info(message);
-    let mut object = SystemObject {
-        type_name: type_name(message).to_owned(),
-        from_pid: info.map(|info| convert::number(info.from)),
-        target_pid: info.map(|info| convert::number(info.target)),
-        reason: info.map(|info| info.reason.as_str().to_owned()),
-        metadata: info
-            .and_then(|info| info.metadata.as_deref())
-            .map(|failure| FailureObject {
-                kind: failure.kind.clone(),
-                message: failure.message.clone(),
-                stack: failure.traceback.clone(),
-            }),
-        reference: None,
-        node: None,
-        detail: None,
+    let info = message.exit_info();
+    let failure = info.and_then(|info| info.metadata.as_deref());
+    let (node, detail) = match message {
+        SystemMessage::Node { node, detail, .. } => (Some(node), Some(detail)),
+        _ => (None, None),
     };
-    match message {
-        SystemMessage::Down { reference, .. } => {
-            object.reference = Some(as_number(reference.raw()));
-        }
-        SystemMessage::Restarted { old, new } => {
-            object.from_pid = Some(convert::number(*old));
-            object.target_pid = Some(convert::number(*new));
-        }
-        SystemMessage::Node { node, detail, .. } => {
-            object.node = Some(node.to_string());
-            object.detail = Some(detail.to_string());
-        }
-        _ => {}
+    SystemObject {
+        type_name: message.type_name().to_owned(),
+        from_pid: message.from_pid().map(convert::number),
+        target_pid: message.target_pid().map(convert::number),
+        reason: info.map(|info| info.reason.as_str().to_owned()),
+        metadata: failure.map(|failure| FailureObject {
+            kind: failure.kind.clone(),
+            message: failure.message.clone(),
+            stack: failure.traceback.clone(),
+        }),
+        // References are counted up from 1.
+        reference: message
+            .reference()
+            .map(|reference| convert::count(reference.raw())),
+        node: node.map(ToString::to_string),
+        detail: detail.map(ToString::to_string),
     }
-    object
-}
-
-#[expect(clippy::cast_precision_loss, reason = "references are below 2^53")]
-fn as_number(reference: u64) -> f64 {
-    reference as f64
 }

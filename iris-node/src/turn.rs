@@ -244,7 +244,12 @@ impl Shared {
                 News::Settled(ticket, outcome) => (ticket, outcome),
                 News::Look(ticket) => match self.look(ticket) {
                     Some(outcome) => (ticket, outcome),
-                    None => continue,
+                    None => {
+                        if !self.is_awaited(ticket) {
+                            held.push(News::Look(ticket));
+                        }
+                        continue;
+                    }
                 },
                 other => {
                     held.push(other);
@@ -410,6 +415,19 @@ impl Core {
             reply.reply(answer);
         }
         true
+    }
+
+    /// Tells who asks a process in hand what its handler has thrown, which is not its end; whether
+    /// somebody waits.
+    #[napi(catch_unwind)]
+    pub fn fails(&self, pid: f64, kind: String, message: String, stack: String) -> bool {
+        let reply = convert::pid(pid).and_then(|pid| self.lane.hand().take_reply(pid));
+        let failure = Failure {
+            kind,
+            message,
+            traceback: stack,
+        };
+        reply.is_some_and(|reply| reply.fail_over(failure))
     }
 
     /// The handler wants its process to end, with so many messages handled.

@@ -13,8 +13,8 @@ test('names lead to actors, and never to the dead', async (t) => {
   assert.throws(() => rt.register('auth', other), iris.NameTakenError);
   rt.register('second', pid);
   assert.deepEqual(rt.info(pid).names, ['auth', 'second']);
-  assert.equal(rt.unregister('second'), pid);
-  assert.equal(rt.unregister('second'), null);
+  assert.equal(rt.unregister('second'), true);
+  assert.equal(rt.unregister('second'), false);
   rt.stop(pid);
   await rt.join(pid, 20);
   assert.equal(rt.whereis('auth'), null);
@@ -35,7 +35,7 @@ test('paths are a tree', async (t) => {
   assert.equal(rt.watchPath('/system/service'), 1);
   assert.deepEqual(rt.childPids(), [one]);
   assert.equal(rt.childrenCount(), 1);
-  assert.equal(rt.unregisterPath('/system/service/one'), one);
+  assert.equal(rt.unregisterPath('/system/service/one'), true);
   assert.equal(rt.whereisPath('/system/service/one'), null);
   assert.throws(() => rt.registerPath('no path', one), RangeError);
 });
@@ -169,10 +169,14 @@ test('info and stats', async (t) => {
   await rt.ask(pid, 'y');
   assert.deepEqual(rt.info(pid), {
     pid,
+    name: null,
     kind: 'push',
+    alive: true,
     status: 'idle',
     mailboxSize: 0,
     capacity: 5,
+    overflow: 'dropnew',
+    overflowTarget: null,
     handled: 2,
     behaviorVersion: 1,
     behavior: 'worker',
@@ -180,11 +184,11 @@ test('info and stats', async (t) => {
     paths: [],
     parent,
     children: [],
-    isSupervised: false,
+    supervised: false,
   });
   assert.deepEqual(rt.info(parent).children, [pid]);
-  const { processes, busy, deadLetters } = rt.stats();
-  assert.deepEqual([processes, busy, deadLetters], [2, 0, 0]);
+  const { actors, busy, deadLetters } = rt.stats();
+  assert.deepEqual([actors, busy, deadLetters], [2, 0, { stopped: 0, evicted: 0, refused: 0 }]);
   assert.match(rt.version(), /^\d+\.\d+\.\d+$/);
   assert.equal(iris.version(), rt.version());
   assert.equal(require('../package.json').version, rt.version());

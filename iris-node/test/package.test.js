@@ -47,7 +47,9 @@ test('without a native module the error says how to get one', () => {
   assert.equal(found.status, 0, found.stderr);
 });
 
-test('the snippets of the README run', () => {
+test('the snippets of the README run', (t) => {
+  const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'iris-node-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
   const readme = fs.readFileSync(path.join(PACKAGE, 'README.md'), 'utf8');
   const snippets = [...readme.matchAll(/```js\n([^]*?)```/g)].map((match) => match[1]);
   const wanted = [
@@ -57,10 +59,12 @@ test('the snippets of the README run', () => {
     'starting the saga\nconfirmed\n',
     'crashed: no good\nworked on good\n',
     'there: login\n',
+    'rows for everybody\nMeshError\n',
   ];
   const printed = snippets.map((snippet) => {
     const code = snippet.replace("require('iris')", `require(${JSON.stringify(PACKAGE)})`);
-    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8', timeout: 30_000 });
+    const options = { encoding: 'utf8', timeout: 30_000, env: { ...process.env, TMPDIR: folder } };
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], options);
     assert.equal(stderr, '');
     return stdout;
   });

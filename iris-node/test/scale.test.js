@@ -15,7 +15,7 @@ test('after 100,000 actors memory is what it was', { timeout: 180_000 }, async (
       for (const pid of pids) rt.send(pid, 'hello');
       while (handled < n) await new Promise(setImmediate);
       for (const pid of pids) rt.stop(pid);
-      while (rt.stats().processes > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (rt.stats().actors > 0) await new Promise((resolve) => setTimeout(resolve, 5));
       const other = rt.spawn(() => {});
       await rt.ask(other, 'x');
       rt.stop(other);

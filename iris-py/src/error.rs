@@ -1,8 +1,8 @@
 //! The one map from errors to Python exceptions, and from exceptions to failures.
 
 use iris::{
-    AskError, Failure, JoinError, MeshError, OverflowError, Pid, PlaceError, RegisterError,
-    RollbackError, ScopeError, SpawnError, StartError, SuperviseError, TimerError,
+    AskError, Failure, JoinError, MeshError, MonitorError, OverflowError, Pid, PlaceError,
+    RegisterError, RollbackError, ScopeError, SpawnError, StartError, SuperviseError, TimerError,
 };
 use pyo3::exceptions::{PyLookupError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -116,6 +116,14 @@ pub(crate) fn mesh(py: Python<'_>, error: &MeshError) -> PyErr {
         return PyValueError::new_err(name.to_string());
     }
     own(py, &CLASS, "MeshError", error.to_string())
+}
+
+pub(crate) fn monitor(py: Python<'_>, error: &MonitorError) -> PyErr {
+    match error {
+        MonitorError::NoWatcher(watcher) => dead_actor(py, watcher.raw()),
+        MonitorError::Mesh(error) => mesh(py, error),
+        other => PyRuntimeError::new_err(other.to_string()),
+    }
 }
 
 /// A value that cannot travel.

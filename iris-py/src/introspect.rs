@@ -33,7 +33,7 @@ impl PyRuntime {
         dict.set_item("status", info.status.as_str())?;
         dict.set_item("mailbox_size", info.mailbox_size)?;
         dict.set_item("capacity", info.capacity)?;
-        dict.set_item("overflow", info.overflow.map(policy))?;
+        dict.set_item("overflow", info.overflow.map(OverflowPolicy::as_str))?;
         let target = info.overflow.and_then(OverflowPolicy::target);
         dict.set_item("overflow_target", target.map(Pid::raw))?;
         dict.set_item("handled", info.handled)?;
@@ -117,17 +117,6 @@ impl PyRuntime {
             report::tell(Report::DeadLetter(hook.clone(), letter));
         });
         Ok(())
-    }
-}
-
-fn policy(policy: OverflowPolicy) -> &'static str {
-    match policy {
-        OverflowPolicy::DropNew => "dropnew",
-        OverflowPolicy::DropOld => "dropold",
-        OverflowPolicy::Redirect(_) => "redirect",
-        OverflowPolicy::Spill(_) => "spill",
-        OverflowPolicy::Block => "block",
-        _ => "other",
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iris::nodes::{Expose, Membership, NodeConfig, Pending, Secret, StaticList, Swim, Tls};
-use iris::{MeshError, Pid};
+use iris::{MeshError, MonitorRef, Pid};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -289,8 +289,8 @@ impl PyRuntime {
 
     /// `watcher`, or the actor that calls this, gets one DOWN system message when an actor of the
     /// node behind `addr` ends or cannot be reached any more; `pid` as for `send_remote`. Returns
-    /// the monitor's reference. Raises `MeshError` if the node cannot be reached, `ValueError`
-    /// outside of actors without a `watcher`.
+    /// the monitor's reference. Raises `MeshError` if the node cannot be reached, `DeadActorError` if
+    /// nobody has the pid of the watcher, `TypeError` outside of actors without a `watcher`.
     #[pyo3(signature = (addr, pid, watcher=None))]
     fn monitor_remote(
         &self,
@@ -304,13 +304,16 @@ impl PyRuntime {
         let watcher = match watcher {
             Some(watcher) => self.live_target(py, watcher)?.1,
             None => runtime.inside().ok_or_else(|| {
-                PyValueError::new_err(
+                PyTypeError::new_err(
                     "monitor_remote() outside of actors needs watcher=, the actor that is told",
                 )
             })?,
         };
         let stand_in = waited(py, runtime.begin_remote(addr, pid))?;
-        Ok(runtime.monitor(watcher, stand_in).raw())
+        let monitor = runtime.monitor(watcher, stand_in);
+        monitor
+            .map(MonitorRef::raw)
+            .map_err(|error| error::monitor(py, &error))
     }
 
     /// Whether the node behind `addr` answers now; dials it if there is no connection.

@@ -45,11 +45,15 @@ impl PyRuntime {
     }
 
     /// `watcher` gets one DOWN system message when `pid` ends; at once (`noproc`) if it is
-    /// dead already. Returns the monitor's reference.
+    /// dead already. Returns the monitor's reference. Raises `DeadActorError` if nobody has the
+    /// pid of the watcher.
     fn monitor(&self, py: Python<'_>, watcher: u64, pid: u64) -> PyResult<u64> {
         let (runtime, watcher) = self.live_target(py, watcher)?;
         let (_, pid) = self.live_target(py, pid)?;
-        Ok(runtime.monitor(watcher, pid).raw())
+        let monitor = runtime.monitor(watcher, pid);
+        monitor
+            .map(MonitorRef::raw)
+            .map_err(|error| error::monitor(py, &error))
     }
 
     /// Takes a monitor off; `False` if there is none, or its DOWN has arrived already.

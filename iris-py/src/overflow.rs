@@ -45,29 +45,8 @@ fn send_waiting(
 
 /// The policy that a word stands for, in any case and with or without underscores.
 pub(crate) fn policy(py: Python<'_>, word: &str, target: Option<u64>) -> PyResult<OverflowPolicy> {
-    let plain = word.to_lowercase().replace('_', "");
-    let needs_target = || match target {
-        Some(raw) => Pid::from_raw(raw).ok_or_else(|| error::dead_actor(py, raw)),
-        None => Err(PyValueError::new_err(format!(
-            "the policy {plain:?} needs a target: the pid that overflowing messages go to"
-        ))),
-    };
-    let policy = match plain.as_str() {
-        "redirect" => return needs_target().map(OverflowPolicy::Redirect),
-        "spill" => return needs_target().map(OverflowPolicy::Spill),
-        "dropnew" => OverflowPolicy::DropNew,
-        "dropold" => OverflowPolicy::DropOld,
-        "block" => OverflowPolicy::Block,
-        _ => {
-            return Err(PyValueError::new_err(format!(
-                "policy must be 'dropnew', 'dropold', 'redirect', 'spill' or 'block', not {word:?}"
-            )));
-        }
-    };
-    if target.is_some() {
-        return Err(PyValueError::new_err(format!(
-            "the policy {plain:?} has no target; only 'redirect' and 'spill' do"
-        )));
-    }
-    Ok(policy)
+    let somebody = |raw| Pid::from_raw(raw).ok_or_else(|| error::dead_actor(py, raw));
+    let target = target.map(somebody).transpose()?;
+    OverflowPolicy::from_word(word, target)
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }

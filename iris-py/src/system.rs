@@ -1,6 +1,6 @@
 //! System messages as Python objects.
 
-use iris::{ExitInfo, Failure, Mail, Message, NodeNews, Pid, SystemMessage};
+use iris::{Failure, Mail, Message, MonitorRef, Pid, SystemMessage};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
@@ -26,21 +26,7 @@ impl PySystemMessage {
     /// What happened.
     #[getter]
     fn type_name(&self) -> &'static str {
-        match &self.0 {
-            SystemMessage::Exit(_) => "EXIT",
-            SystemMessage::Down { .. } => "DOWN",
-            SystemMessage::Restarted { .. } => "RESTARTED",
-            SystemMessage::GaveUp { .. } => "GAVE_UP",
-            SystemMessage::Node { news, .. } => match news {
-                NodeNews::Up => "NODE_UP",
-                NodeNews::Down => "NODE_DOWN",
-                NodeNews::Stalled => "NODE_STALLED",
-                NodeNews::Moving => "NODE_MOVING",
-                NodeNews::Heartbeat => "HEARTBEAT",
-                NodeNews::NameConflict => "NAME_CONFLICT",
-            },
-            _ => "OTHER",
-        }
+        self.0.type_name()
     }
 
     /// Who caused or reported it: the actor that ended unless a link or another actor ended
@@ -48,26 +34,20 @@ impl PySystemMessage {
     #[getter]
     #[expect(clippy::wrong_self_convention, reason = "the name that Python sees")]
     fn from_pid(&self) -> Option<u64> {
-        match &self.0 {
-            SystemMessage::Restarted { old, .. } => Some(old.raw()),
-            _ => self.info().map(|info| info.from.raw()),
-        }
+        self.0.from_pid().map(Pid::raw)
     }
 
     /// The actor that it is about: the one that ended, or the successor.
     #[getter]
     fn target_pid(&self) -> Option<u64> {
-        match &self.0 {
-            SystemMessage::Restarted { new, .. } => Some(new.raw()),
-            _ => self.info().map(|info| info.target.raw()),
-        }
+        self.0.target_pid().map(Pid::raw)
     }
 
     /// Why it ended, as an `iris.ExitReason`, which compares equal to text in any case.
     #[getter]
     fn reason<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let Some(info) = self.info() else {
+        let Some(info) = self.0.exit_info() else {
             return Ok(None);
         };
         let class = CLASS.import(py, "iris._system", "ExitReason")?;
@@ -78,17 +58,14 @@ impl PySystemMessage {
     /// `None` if there was none.
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let failure = self.info().and_then(|info| info.metadata.as_deref());
+        let failure = self.0.exit_info().and_then(|info| info.metadata.as_deref());
         failure.map(|failure| dict(py, failure)).transpose()
     }
 
     /// The monitor that brings a DOWN, as `Runtime.monitor` returned it; `None` for others.
     #[getter]
     fn reference(&self) -> Option<u64> {
-        match &self.0 {
-            SystemMessage::Down { reference, .. } => Some(reference.raw()),
-            _ => None,
-        }
+        self.0.reference().map(MonitorRef::raw)
     }
 
     /// What the node that it is about calls itself, or its address; `None` for others.
@@ -115,7 +92,10 @@ impl PySystemMessage {
             return format!("<iris.PySystemMessage {name} node={node:?} detail={detail:?}>");
         }
         let pid = |pid: Option<u64>| pid.map_or_else(|| "None".to_owned(), |pid| pid.to_string());
-        let reason = self.info().map_or("None", |info| info.reason.as_str());
+        let reason = self
+            .0
+            .exit_info()
+            .map_or("None", |info| info.reason.as_str());
         format!(
             "<iris.PySystemMessage {} from_pid={} target_pid={} reason={reason}>",
             self.type_name(),
@@ -126,14 +106,6 @@ impl PySystemMessage {
 }
 
 impl PySystemMessage {
-    fn info(&self) -> Option<&ExitInfo> {
-        match &self.0 {
-            SystemMessage::Exit(info) | SystemMessage::Down { info, .. } => Some(info),
-            SystemMessage::GaveUp { last, .. } => last.as_ref(),
-            _ => None,
-        }
-    }
-
     pub(crate) fn message(&self) -> SystemMessage {
         self.0.clone()
     }

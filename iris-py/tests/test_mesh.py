@@ -123,7 +123,7 @@ def test_monitor_remote_and_send_remote_take_pids_of_there(
     assert there.send_remote(address, remote, b"by its stand-in")
     assert heard.take(2) == [b"by its own pid", b"by its stand-in"]
     watcher = there.spawn(inbox, system=True)
-    with pytest.raises(ValueError, match="needs watcher="):
+    with pytest.raises(TypeError, match="needs watcher="):
         there.monitor_remote(address, pid)
     there.monitor_remote(address, pid, watcher)
     rt.stop(pid)

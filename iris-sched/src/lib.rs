@@ -58,7 +58,7 @@ pub use backlog::HIGH_WATER;
 pub use cohort::{Cohort, Environment};
 pub use duty::Ready;
 pub use iris_mailbox::{PushError, Refusal};
-pub use overflow::{OverflowError, OverflowPolicy, Overflowed};
+pub use overflow::{OverflowError, OverflowPolicy, Overflowed, PolicyError};
 pub use park::Parked;
 pub use process::{
     Activation, Process, ProcessOptions, Status, current_pid, forget_current_pid, run_as,

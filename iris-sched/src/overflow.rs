@@ -59,6 +59,65 @@ impl OverflowPolicy {
             Self::DropNew | Self::DropOld | Self::Block => None,
         }
     }
+
+    /// The word for it, as [`from_word`](Self::from_word) takes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DropNew => "dropnew",
+            Self::DropOld => "dropold",
+            Self::Redirect(_) => "redirect",
+            Self::Spill(_) => "spill",
+            Self::Block => "block",
+        }
+    }
+
+    /// The policy that a word stands for, in any case and with or without underscores; `redirect`
+    /// and `spill` need a target, the others have none.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use iris_sched::{OverflowPolicy, PolicyError};
+    ///
+    /// assert_eq!(OverflowPolicy::from_word("Drop_New", None), Ok(OverflowPolicy::DropNew));
+    /// let error = OverflowPolicy::from_word("spill", None);
+    /// assert_eq!(error, Err(PolicyError::NeedsTarget("spill")));
+    /// ```
+    pub fn from_word(word: &str, target: Option<Pid>) -> Result<Self, PolicyError> {
+        let plain = word.to_lowercase().replace('_', "");
+        match (plain.as_str(), target) {
+            ("redirect", Some(target)) => Ok(Self::Redirect(target)),
+            ("redirect", None) => Err(PolicyError::NeedsTarget("redirect")),
+            ("spill", Some(target)) => Ok(Self::Spill(target)),
+            ("spill", None) => Err(PolicyError::NeedsTarget("spill")),
+            ("dropnew", None) => Ok(Self::DropNew),
+            ("dropnew", Some(_)) => Err(PolicyError::HasNoTarget("dropnew")),
+            ("dropold", None) => Ok(Self::DropOld),
+            ("dropold", Some(_)) => Err(PolicyError::HasNoTarget("dropold")),
+            ("block", None) => Ok(Self::Block),
+            ("block", Some(_)) => Err(PolicyError::HasNoTarget("block")),
+            _ => Err(PolicyError::Unknown(word.to_owned())),
+        }
+    }
+}
+
+/// A word and a target are no policy.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// There is no such word.
+    #[error("policy must be 'dropnew', 'dropold', 'redirect', 'spill' or 'block', not {0:?}")]
+    Unknown(String),
+    /// This policy sends messages to somebody.
+    #[error("the policy {0:?} needs a target: the pid that overflowing messages go to")]
+    NeedsTarget(&'static str),
+    /// This policy sends messages to nobody.
+    #[error("the policy {0:?} has no target; only 'redirect' and 'spill' do")]
+    HasNoTarget(&'static str),
 }
 
 /// A bound or a policy could not be set.

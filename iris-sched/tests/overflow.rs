@@ -12,9 +12,36 @@ use iris_core::{AskError, Envelope, Payload};
 use iris_core::{
     DeadLetterReason, Exit, Host, Lane, Message, Pid, SendError, Step, handler, question,
 };
-use iris_sched::{OverflowError, OverflowPolicy, ProcessOptions, Room};
+use iris_sched::{OverflowError, OverflowPolicy, PolicyError, ProcessOptions, Room};
 use iris_testkit::World;
 use proptest::prelude::*;
+
+#[test]
+fn a_policy_is_read_from_the_word_that_it_gives() {
+    let pid = Pid::new(1, 1).unwrap();
+    for policy in [
+        OverflowPolicy::DropNew,
+        OverflowPolicy::DropOld,
+        OverflowPolicy::Redirect(pid),
+        OverflowPolicy::Spill(pid),
+        OverflowPolicy::Block,
+    ] {
+        let word = policy.as_str();
+        let shouted = format!("_{}", word.to_uppercase());
+        assert_eq!(
+            OverflowPolicy::from_word(&shouted, policy.target()),
+            Ok(policy)
+        );
+        let (other, refused) = match policy.target() {
+            Some(_) => (None, PolicyError::NeedsTarget(word)),
+            None => (Some(pid), PolicyError::HasNoTarget(word)),
+        };
+        assert_eq!(OverflowPolicy::from_word(word, other), Err(refused));
+    }
+    let unknown = Err(PolicyError::Unknown("drop".to_owned()));
+    assert_eq!(OverflowPolicy::from_word("drop", None), unknown);
+    assert_eq!(OverflowPolicy::from_word("drop", Some(pid)), unknown);
+}
 
 const PROCESSES: usize = 4;
 

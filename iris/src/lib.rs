@@ -39,7 +39,7 @@
 //! several, `family` ends them
 //! together, [`links`] tell others of an end, [`supervisors`] and [`path_supervisors`] start again
 //! what has ended, [`groups`] hear the same messages,
-//! [`observers`] keep theirs, `host` answers what parts ask, `exits` is the
+//! [`observers`] keep theirs, [`selection`] takes some of that without a thread that waits, `host` answers what parts ask, `exits` is the
 //! exit pipeline, `undertaker` its deadline, `supervision` its last step.
 //! The parts themselves are re-exported below; each is usable alone.
 //!
@@ -75,6 +75,7 @@ pub mod pool;
 pub mod pull;
 pub mod receive;
 pub mod runtime;
+pub mod selection;
 pub mod shorthand;
 pub mod spawn;
 mod supervision;
@@ -89,6 +90,7 @@ pub use builder::{Builder, StartError};
 pub use exits::ExitCounts;
 pub use gone::Mourner;
 pub use info::{DeadLetterCounts, Kind, ProcessInfo, Stats};
+pub use links::MonitorError;
 pub use names::{NamedSendError, PlaceError};
 #[cfg(feature = "mesh")]
 pub use nodes::{MeshError, NodeConfig, RemoteSendError};
@@ -97,6 +99,7 @@ pub use overflow::mark_worker;
 pub use pool::{Pool, PoolBuilder, PoolSendError};
 pub use receive::{ApartEnd, Mail, Receiver, ReceiverBuilder, RecvError, Verdict};
 pub use runtime::{JoinError, Runtime, RuntimeRef, ShutdownReport};
+pub use selection::Selection;
 pub use spawn::{SpawnBuilder, SpawnError};
 pub use supervision::{succeed, succeeding};
 pub use supervisors::{Plan, SuperviseError, SupervisorBuilder};
@@ -112,8 +115,9 @@ pub use iris_core::{
 };
 pub use iris_registry::RegisterError;
 pub use iris_sched::{
-    Activation, Cohort, OverflowError, OverflowPolicy, Parked, Process, Ready, RollbackError,
-    Scheduler, Shift, Status, StopHook, TimerId, current_pid, forget_current_pid, run_as,
+    Activation, Cohort, OverflowError, OverflowPolicy, Parked, PolicyError, Process, Ready,
+    RollbackError, Scheduler, Shift, Status, StopHook, TimerId, current_pid, forget_current_pid,
+    run_as,
 };
 pub use iris_supervise::{
     AddError, ChildInfo, ChildSpec, GaveUp, Restart, ScopeError, Shutdown, Strategy, SupervisorId,

@@ -16,8 +16,22 @@
 
 use iris_core::{MonitorRef, Pid};
 use iris_supervise::{Demonitored, LinkKind};
+use thiserror::Error;
 
 use crate::runtime::Runtime;
+
+/// Why a process is not monitored.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MonitorError {
+    /// The process that was to be told is not alive.
+    #[error("no process with pid {0} is alive, to be told")]
+    NoWatcher(Pid),
+    /// The node of the process to be monitored cannot be reached.
+    #[cfg(feature = "mesh")]
+    #[error(transparent)]
+    Mesh(#[from] crate::nodes::MeshError),
+}
 
 impl Runtime {
     /// Links two processes: each gets an EXIT message when the other ends, whatever the
@@ -99,12 +113,21 @@ impl Runtime {
 
     /// `watcher` gets one DOWN message with this reference when `pid` ends; at once if it is
     /// dead already. Each call is a monitor of its own.
-    pub fn monitor(&self, watcher: Pid, pid: Pid) -> MonitorRef {
+    ///
+    /// # Errors
+    ///
+    /// [`MonitorError::NoWatcher`]: nobody would ever be told.
+    pub fn monitor(&self, watcher: Pid, pid: Pid) -> Result<MonitorRef, MonitorError> {
         let inner = self.inner();
         inner.supervision.update(inner, |desk, todo| {
-            desk.used = true;
+            // An exit is reported to the desk, which is locked: a watcher that is alive now takes
+            // its monitors off with its end.
             let alive = |pid| self.is_alive(pid);
-            desk.monitors.monitor(watcher, pid, alive, &mut todo.downs)
+            if !alive(watcher) {
+                return Err(MonitorError::NoWatcher(watcher));
+            }
+            desk.used = true;
+            Ok(desk.monitors.monitor(watcher, pid, alive, &mut todo.downs))
         })
     }
 

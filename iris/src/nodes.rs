@@ -330,15 +330,15 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// Why the node cannot be reached.
+    /// [`MonitorError`](crate::MonitorError): why the node cannot be reached, or that nobody would be told.
     pub fn monitor_remote(
         &self,
         watcher: Pid,
         address: &str,
         pid: Pid,
-    ) -> Result<iris_core::MonitorRef, MeshError> {
+    ) -> Result<iris_core::MonitorRef, crate::MonitorError> {
         let stand_in = self.remote(address, pid)?;
-        Ok(self.monitor(watcher, stand_in))
+        self.monitor(watcher, stand_in)
     }
 
     /// The stand-in of a process by its own pid at the node behind `address`; a stand-in's pid

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use iris_core::{Behavior, Context, Message, Pid, State, Step};
@@ -28,14 +29,17 @@ pub(crate) struct Log {
     cap: usize,
 }
 
-struct LogState {
+pub(crate) struct LogState {
     /// With numbers that grow, by which a message is found again.
     messages: VecDeque<(u64, Message)>,
     last_number: u64,
     dropped: u64,
     /// Messages that were given back: who waits looks at all of them again.
     given_back: u64,
-    closed: bool,
+    pub(crate) closed: bool,
+    /// Of selections that have nothing, by their numbers.
+    pub(crate) wakers: Vec<(u64, Waker)>,
+    pub(crate) last_selection: u64,
 }
 
 impl Default for LogState {
@@ -47,12 +51,14 @@ impl Default for LogState {
             dropped: 0,
             given_back: 0,
             closed: false,
+            wakers: Vec::new(),
+            last_selection: 0,
         }
     }
 }
 
 impl Log {
-    fn lock(&self) -> MutexGuard<'_, LogState> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, LogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,8 +74,7 @@ impl Log {
         };
         state.dropped += u64::from(full);
         state.messages.push_back((number, message));
-        drop(state);
-        self.arrived.notify_all();
+        self.tell(state);
         drop(oldest);
     }
 
@@ -84,17 +89,73 @@ impl Log {
         let number = first.unwrap_or(state.last_number);
         state.messages.push_front((number, message));
         state.given_back += 1;
-        drop(state);
-        self.arrived.notify_all();
+        self.tell(state);
     }
 
     fn close(&self) {
-        self.lock().closed = true;
+        let mut state = self.lock();
+        state.closed = true;
+        self.tell(state);
+    }
+
+    /// Takes the first message that is chosen of those that the cursor has not seen.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Aborted`].
+    pub(crate) fn look<'a>(
+        &'a self,
+        cursor: &mut Cursor,
+        choose: &mut dyn FnMut(&Message) -> Verdict,
+    ) -> Result<Looked<'a>, RecvError> {
+        let mut state = self.lock();
+        while let Some((number, message)) = state.next(cursor) {
+            drop(state);
+            let verdict = choose(&message);
+            state = self.lock();
+            cursor.seen = number;
+            match verdict {
+                Verdict::Abort => return Err(RecvError::Aborted),
+                Verdict::Leave => {}
+                Verdict::Take => {
+                    // Unless somebody else was quicker.
+                    if let Some(message) = state.take(number) {
+                        return Ok(Looked::Taken(message));
+                    }
+                }
+            }
+        }
+        Ok(Looked::Nothing(state))
+    }
+
+    /// Wakes all who wait. Without the lock: a waker is somebody else's code.
+    fn tell(&self, mut state: MutexGuard<'_, LogState>) {
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
         self.arrived.notify_all();
+        for (_, waker) in wakers {
+            waker.wake();
+        }
     }
 }
 
+/// What a look through a log has come to.
+pub(crate) enum Looked<'a> {
+    Taken(Message),
+    /// All that is left was not chosen. Nothing more arrives while this is kept.
+    Nothing(MutexGuard<'a, LogState>),
+}
+
 impl LogState {
+    /// The first message that a cursor has not seen.
+    fn next(&self, cursor: &mut Cursor) -> Option<(u64, Message)> {
+        if self.given_back != cursor.given_back {
+            cursor.seen = 0;
+            cursor.given_back = self.given_back;
+        }
+        self.after(cursor.seen)
+    }
+
     /// The first message after number `seen`.
     fn after(&self, seen: u64) -> Option<(u64, Message)> {
         let at = self.messages.partition_point(|(number, _)| *number <= seen);
@@ -328,31 +389,11 @@ impl Runtime {
     ) -> Result<Message, RecvError> {
         let log = self.log_of(pid).ok_or(RecvError::Closed)?;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut state = log.lock();
         loop {
-            if state.given_back != cursor.given_back {
-                cursor.seen = 0;
-                cursor.given_back = state.given_back;
-            }
-            if let Some((number, message)) = state.after(cursor.seen) {
-                drop(state);
-                let verdict = choose(&message);
-                state = log.lock();
-                cursor.seen = number;
-                match verdict {
-                    Verdict::Abort => return Err(RecvError::Aborted),
-                    Verdict::Leave => {}
-                    Verdict::Take => {
-                        // Unless somebody else was quicker.
-                        if let Some(message) = state.take(number) {
-                            return Ok(message);
-                        }
-                    }
-                }
-            } else if state.closed {
-                return Err(RecvError::Closed);
-            } else {
-                state = wait(&log, state, deadline)?;
+            match log.look(cursor, &mut choose)? {
+                Looked::Taken(message) => return Ok(message),
+                Looked::Nothing(state) if state.closed => return Err(RecvError::Closed),
+                Looked::Nothing(state) => drop(wait(&log, state, deadline)?),
             }
         }
     }
@@ -363,7 +404,7 @@ impl Runtime {
         self.log_of(pid).map(|log| log.give_back(message)).is_some()
     }
 
-    fn log_of(&self, pid: Pid) -> Option<Arc<Log>> {
+    pub(crate) fn log_of(&self, pid: Pid) -> Option<Arc<Log>> {
         // The log outlives the observer by a moment, which nobody is to see.
         if !self.is_alive(pid) {
             return None;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use common::{Ear, crash, gone, mortal};
-use iris::{ExitReason, Message, Runtime, SystemMessage};
+use iris::{ExitReason, Message, MonitorError, Runtime, SystemMessage};
 
 fn exit(news: SystemMessage) -> iris::ExitInfo {
     match news {
@@ -62,7 +62,7 @@ fn a_process_that_is_dead_already_is_reported_at_once() {
     gone(&rt, pid);
     rt.link(ear.pid, pid);
     assert_eq!(exit(ear.system()).reason, ExitReason::NoProc);
-    let reference = rt.monitor(ear.pid, pid);
+    let reference = rt.monitor(ear.pid, pid).unwrap();
     let SystemMessage::Down {
         reference: of,
         info,
@@ -77,12 +77,22 @@ fn a_process_that_is_dead_already_is_reported_at_once() {
 }
 
 #[test]
+fn nobody_that_is_dead_is_told() {
+    let rt = Runtime::new();
+    let (watcher, pid) = (mortal(&rt), mortal(&rt));
+    crash(&rt, watcher);
+    gone(&rt, watcher);
+    let refused = rt.monitor(watcher, pid);
+    assert!(matches!(refused, Err(MonitorError::NoWatcher(who)) if who == watcher));
+}
+
+#[test]
 fn a_propagating_link_takes_the_other_side_along_and_names_the_cause() {
     let rt = Runtime::new();
     let ear = Ear::new(&rt);
     let (a, b) = (mortal(&rt), mortal(&rt));
     assert!(rt.link_propagating(a, b));
-    rt.monitor(ear.pid, b);
+    rt.monitor(ear.pid, b).unwrap();
     crash(&rt, a);
     let SystemMessage::Down { info, .. } = ear.system() else {
         panic!("not a DOWN");
@@ -114,7 +124,7 @@ fn nothing_of_a_link_or_monitor_that_was_taken_off_arrives() {
     let rt = Runtime::new();
     let (ear, pid) = (Ear::new(&rt), mortal(&rt));
     rt.link(ear.pid, pid);
-    let reference = rt.monitor(ear.pid, pid);
+    let reference = rt.monitor(ear.pid, pid).unwrap();
     assert_eq!(rt.linked_to(pid), [ear.pid]);
     assert!(rt.unlink(pid, ear.pid));
     assert!(!rt.unlink(pid, ear.pid));

@@ -158,7 +158,7 @@ fn a_remote_end_is_a_local_one_with_its_reason() {
         });
         here.spawn(ending).named(name).start().unwrap();
         let remote = there.resolve_remote(&address, name).unwrap().unwrap();
-        there.monitor(watcher, remote);
+        there.monitor(watcher, remote).unwrap();
         there.send(remote, &b"end"[..]).unwrap();
         assert_eq!(hear_down(&heard), (remote, reason));
         assert!(there.join(remote, Some(PATIENCE)).unwrap());
@@ -192,7 +192,7 @@ fn a_node_that_leaves_takes_its_stand_ins_along() {
     ear(&here, "ear").1.try_recv().unwrap_err();
     let address = here.listen("127.0.0.1:0").unwrap();
     let remote = there.resolve_remote(&address, "ear").unwrap().unwrap();
-    there.monitor(watcher, remote);
+    there.monitor(watcher, remote).unwrap();
     assert!(there.is_node_up(&address));
     here.shutdown(Duration::from_secs(2));
     let mut news = Vec::new();

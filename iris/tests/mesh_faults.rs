@@ -185,7 +185,9 @@ fn of_a_node_that_is_lost_every_message_is_accounted_for_and_each_monitor_hears_
             }
         })
         .unwrap();
-    let monitors: Vec<_> = (0..10).map(|_| there.monitor(watcher, remote)).collect();
+    let monitors: Vec<_> = (0..10)
+        .map(|_| there.monitor(watcher, remote).unwrap())
+        .collect();
     let mut accepted = 0;
     for n in 0..MESSAGES {
         if n == MESSAGES / 2 {

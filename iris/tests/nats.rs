@@ -110,7 +110,7 @@ fn a_remote_process_is_asked_and_its_end_heard_of_once() {
         assert_eq!(answer[..], question);
     }
     let (watcher, told) = watcher(&there);
-    there.monitor(watcher, remote);
+    there.monitor(watcher, remote).unwrap();
     here.shutdown(Duration::from_secs(1));
     told.recv_timeout(PATIENCE).unwrap();
     assert!(there.join(remote, Some(PATIENCE)).unwrap());
@@ -257,7 +257,7 @@ fn of_a_server_that_does_not_come_back_every_message_is_accounted_for() {
     let remote = there.resolve_remote(&address, "ear").unwrap().unwrap();
     let (watcher, told) = watcher(&there);
     for _ in 0..5 {
-        there.monitor(watcher, remote);
+        there.monitor(watcher, remote).unwrap();
     }
     let mut accepted = 0;
     for n in 0..MESSAGES {

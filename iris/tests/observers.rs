@@ -2,7 +2,10 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -31,6 +34,70 @@ fn an_observer_keeps_what_it_receives_in_order_and_gives_it_once() {
     assert_eq!(rt.get_messages(observer, true), Some(peeked));
     assert_eq!(rt.get_messages(observer, true), Some(vec![]));
     assert_eq!(rt.get_messages(mortal(&rt), true), None);
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_selection_is_woken_once_for_what_has_come_and_takes_what_matches() {
+    let rt = Runtime::new();
+    let observer = rt.observer().start().unwrap();
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let rings = || bell.0.load(Ordering::Relaxed);
+    let arrived = || rt.get_messages(observer, false).map(|kept| kept.len());
+    let mut selection = rt.select_from(observer).unwrap();
+    let mut looks = 0;
+    let mut choose = |message: &Message| {
+        looks += 1;
+        Verdict::from(*message == word("b"))
+    };
+    assert!(selection.poll(&waker, &mut choose).is_pending());
+    assert!(selection.poll(&waker, &mut choose).is_pending());
+    rt.send(observer, word("a")).unwrap();
+    assert_eq!(arrived(), Some(1));
+    assert_eq!(rings(), 1, "not for the waker of the first poll, too");
+    rt.send(observer, word("b")).unwrap();
+    assert_eq!(arrived(), Some(2));
+    assert_eq!(rings(), 1, "nobody asked to be woken again");
+    assert_eq!(
+        selection.poll(&waker, &mut choose),
+        Poll::Ready(Ok(word("b")))
+    );
+    assert!(selection.poll(&waker, &mut choose).is_pending());
+    assert_eq!(looks, 2, "what was left is not looked at again");
+    drop(selection);
+    rt.send(observer, word("c")).unwrap();
+    assert_eq!(
+        rt.get_messages(observer, true),
+        Some(vec![word("a"), word("c")])
+    );
+    assert_eq!(rings(), 1, "a selection that is gone is not woken");
+}
+
+#[test]
+fn a_selection_ends_with_its_observer() {
+    let rt = Runtime::new();
+    let observer = rt.observer().start().unwrap();
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let mut selection = rt.select_from(observer).unwrap();
+    let mut choose = |_: &Message| Verdict::Take;
+    assert!(selection.poll(&waker, &mut choose).is_pending());
+    rt.stop(observer, ExitReason::Killed);
+    gone(&rt, observer);
+    assert_eq!(bell.0.load(Ordering::Relaxed), 1);
+    let ended = selection.poll(&waker, &mut choose);
+    assert_eq!(ended, Poll::Ready(Err(RecvError::Closed)));
+    assert!(rt.select_from(observer).is_none());
 }
 
 #[test]

@@ -667,7 +667,7 @@ fn an_end_that_a_link_brought_counts_as_a_crash_and_has_its_cause() {
     rt.supervise_with_factory(b, |rt| Ok(mortal(rt)), Strategy::OneForOne)
         .unwrap();
     rt.link_propagating(a, b);
-    rt.monitor(ear.pid, b);
+    rt.monitor(ear.pid, b).unwrap();
     crash(&rt, a);
     let SystemMessage::Down { info, .. } = ear.system() else {
         panic!("not a DOWN");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::node::{self, Profile};
+use crate::node;
 use crate::py;
 use crate::tools::{self, Error, Venv, Workspace};
 
@@ -161,7 +161,7 @@ fn node(workspace: &Workspace) -> Result<Command, Error> {
             "`bench node` needs a Node.js of version 20 or later on PATH".to_owned(),
         ));
     }
-    node::run(workspace, Profile::Release)?;
+    node::run(workspace, node::Options::RELEASE)?;
     if let Err(error) = node::install(&workspace.path("bench/node")) {
         eprintln!("xtask: {error}; the bench goes on without nact");
     }

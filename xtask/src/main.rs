@@ -35,7 +35,7 @@ usage: cargo xtask COMMAND
 
   py [--release] [--develop]      build the Python wheel into target/wheels/ and install it into
                                   target/venv; --develop installs it in place (maturin develop)
-  node [--release]                build the Node.js binding into iris-node/, where `require` finds it
+  node [--release] [--nats]       build the Node.js binding into iris-node/, where `require` finds it
   demo [--quick] [--chaos] [--data-dir DIR] [--repeat N] [--threshold X]
                                   the fleet of 2013's flights on actors; --quick needs no network,
                                   --chaos lets one aircraft in a hundred crash on purpose
@@ -108,8 +108,8 @@ fn run(args: &[String]) -> Result<(), Error> {
             py::run(&Workspace::find(), options).map(drop)
         }
         "node" => {
-            let profile = node::Profile::parse(rest)?;
-            node::run(&Workspace::find(), profile)
+            let options = node::Options::parse(rest)?;
+            node::run(&Workspace::find(), options)
         }
         "demo" => {
             let flags = demo::check_flags(rest)?;

@@ -18,24 +18,44 @@ const MODULE: &str = "iris-node/iris.node";
 
 /// Cargo's profile for the binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
+enum Profile {
     /// Quick to build, slow to run.
     Dev,
     /// What users get.
     Release,
 }
 
-impl Profile {
+/// How the binding is to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options {
+    profile: Profile,
+    /// With links through a NATS server.
+    nats: bool,
+}
+
+impl Options {
+    /// What users get.
+    pub(crate) const RELEASE: Self = Self {
+        profile: Profile::Release,
+        nats: false,
+    };
+
     /// Reads the flags.
     pub(crate) fn parse(args: &[String]) -> Result<Self, Error> {
-        tools::check_flags("node", args, &["--release"])?;
-        Ok(if args.is_empty() {
-            Self::Dev
-        } else {
-            Self::Release
+        tools::check_flags("node", args, &["--release", "--nats"])?;
+        let has = |flag| args.iter().any(|arg| arg == flag);
+        Ok(Self {
+            profile: if has("--release") {
+                Profile::Release
+            } else {
+                Profile::Dev
+            },
+            nats: has("--nats"),
         })
     }
+}
 
+impl Profile {
     fn folder(self) -> &'static str {
         match self {
             Self::Dev => "debug",
@@ -45,14 +65,18 @@ impl Profile {
 }
 
 /// Builds the binding; `require` of the package then finds it.
-pub(crate) fn run(workspace: &Workspace, profile: Profile) -> Result<(), Error> {
+pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<(), Error> {
     let target = workspace.path("target");
     let mut cargo = workspace.cargo(None);
     cargo
         .args(["build", "--locked", "--package", PACKAGE, "--target-dir"])
         .arg(&target);
+    let Options { profile, nats } = options;
     if profile == Profile::Release {
         cargo.arg("--release");
+    }
+    if nats {
+        cargo.args(["--features", "nats"]);
     }
     tools::run_aside(&mut cargo, "cargo build of iris-node")?;
     let library = format!("{DLL_PREFIX}iris_node{DLL_SUFFIX}");
@@ -72,7 +96,7 @@ pub(crate) fn test(workspace: &Workspace) -> Result<(), Error> {
         println!("node: skipped, there is no Node.js on PATH");
         return Ok(());
     }
-    run(workspace, Profile::Release)?;
+    run(workspace, Options::RELEASE)?;
     let mut node = Command::new("node");
     // One after the other: some of them measure memory, or load the machine.
     node.current_dir(workspace.root())
@@ -147,13 +171,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_chooses_the_profile() {
+    fn the_flags_choose_the_profile_and_nats() {
         let parse = |line: &str| {
             let args: Vec<String> = line.split_whitespace().map(String::from).collect();
-            Profile::parse(&args)
+            Options::parse(&args)
         };
-        assert_eq!(parse("").expect("valid"), Profile::Dev);
-        assert_eq!(parse("--release").expect("valid"), Profile::Release);
+        let options = |profile, nats| Options { profile, nats };
+        assert_eq!(parse("").expect("valid"), options(Profile::Dev, false));
+        assert_eq!(parse("--release").expect("valid"), Options::RELEASE);
+        let both = parse("--nats --release").expect("valid");
+        assert_eq!(both, options(Profile::Release, true));
         assert!(parse("--fast").expect_err("no flag").is_usage());
     }
 }

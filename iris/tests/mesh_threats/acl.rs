@@ -78,7 +78,7 @@ fn a_peer_reaches_what_its_rule_names_and_hears_of_each_refusal() {
     // By its pid, which it knows from elsewhere: the monitor of its stand-in ends that.
     let (watcher, heard) = ear(&web, "watcher");
     let known = web.remote(&address, private_pid).unwrap();
-    web.monitor(watcher, known);
+    web.monitor(watcher, known).unwrap();
     match heard.recv_timeout(PATIENCE).unwrap() {
         Message::System(SystemMessage::Down { info, .. }) => {
             assert_eq!((info.target, info.reason), (known, ExitReason::NoProc));
