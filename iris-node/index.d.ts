@@ -432,7 +432,10 @@ export class NodeRuntime {
   behaviorVersion(pid: number): number | null;
   rollbackBehavior(pid: number, steps?: number): number;
 
-  /** Whether it was accepted. Throws WouldBlockError where `sendAsync` would wait. */
+  /**
+   * Whether it was accepted. Throws WouldBlockError where `sendAsync` would wait. What
+   * `AsyncLocalStorage` has here, the handler sees.
+   */
   send(pid: number, data: Data): boolean;
   /** How many were accepted: ends with the first that is not, or that is no message. */
   sendMany(pid: number, items: Iterable<Data>): number;

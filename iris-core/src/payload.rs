@@ -103,6 +103,15 @@ impl Payload {
         Self(Repr::Carrying(Box::new((self, baggage))))
     }
 
+    /// What travels along, if anything does.
+    #[inline]
+    pub fn baggage(&self) -> Option<&Baggage> {
+        match &self.0 {
+            Repr::Carrying(carried) => Some(&carried.1),
+            _ => None,
+        }
+    }
+
     /// The payload alone, and what has travelled along.
     #[inline]
     pub fn unload(self) -> (Self, Option<Baggage>) {

@@ -9,6 +9,7 @@
 
 const { markAsUntransferable } = require('node:worker_threads');
 
+const { Contexts, contexts, outside } = require('./context.js');
 const { SystemMessage } = require('./system.js');
 const check = require('./check.js');
 
@@ -37,6 +38,9 @@ const LONGEST_LOOK_MS = 1000;
 const ASKED = 1;
 /** The actor goes on when its handler throws. */
 const RESUME = 2;
+
+/** Messages have brought contexts. */
+const CARRIES = 4;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -95,6 +99,8 @@ class Lane {
   core;
   /** What is called for each message or batch, as functions. */
   calls;
+  /** What messages bring along. */
+  contexts;
   /** By slot; slots are numbers that the native side gives back. */
   handlers = [];
   #free = [];
@@ -166,6 +172,7 @@ class Lane {
     this.crashed = crashed;
     this.core = new Core(() => this.#turn());
     this.calls = this.core.functions();
+    this.contexts = new Contexts(() => this.#reuse());
   }
 
   /** Whether somebody waits for what the handler that was called last answers. */
@@ -307,6 +314,12 @@ class Lane {
 
   #work() {
     if (this.#turning || this.closed) return;
+    // Who has had the lane turn has nothing to do with what it finds.
+    if (contexts.isUsed) outside(this.#workHere);
+    else this.#workHere();
+  }
+
+  #workHere = () => {
     this.#turning = true;
     let again = true;
     try {
@@ -317,7 +330,7 @@ class Lane {
       if (again && !this.closed) this.schedule();
     }
     this.rest();
-  }
+  };
 
   /** Whether there is more to do. */
   #turnOnce() {
@@ -379,7 +392,9 @@ class Lane {
   }
 
   #reuse() {
-    for (const slot of this.core.freed()) {
+    const [slots, numbers] = this.core.freed();
+    this.contexts.free(numbers);
+    for (const slot of slots) {
       if (this.freed !== null) this.freed(this.handlers[slot]);
       this.handlers[slot] = undefined;
       if (this.#last === slot) this.#last = -1;
@@ -458,8 +473,12 @@ class Lane {
         let returned;
         let waits;
         try {
-          message ??= this.#extra(entry, pid, k - 1);
-          returned = handlers[index[at]](message, pid);
+          if ((flags & CARRIES) === 0 && !contexts.isUsed) {
+            message ??= this.#extra(entry, pid, k - 1);
+            returned = handlers[index[at]](message, pid);
+          } else {
+            returned = this.#callWithin(entry, handlers[index[at]], message, pid, flags, k - 1);
+          }
           if (returned === undefined && (flags & ASKED) === 0) continue;
           waits = isThenable(returned);
         } catch (error) {
@@ -488,6 +507,14 @@ class Lane {
     this.inside = 0;
     this.#entries = 0;
     return true;
+  }
+
+  /** Calls a handler in the context that a message may have brought. */
+  #callWithin(entry, handler, message, pid, flags, number) {
+    // First: who takes an extra message takes that, too.
+    const context = (flags & CARRIES) === 0 ? 0 : this.calls.contextOf(entry, pid, number);
+    const given = message ?? this.#extra(entry, pid, number);
+    return this.contexts.within(context, handler, given, pid);
   }
 
   /** A message that is in no arena. */
@@ -602,8 +629,13 @@ class Lane {
       let waits = false;
       let ended = false;
       try {
-        message ??= this.#extra(-1, pid, state.handled - 1);
-        returned = this.handlers[state.slot](message, pid);
+        if ((flags & CARRIES) === 0 && !contexts.isUsed) {
+          message ??= this.#extra(-1, pid, state.handled - 1);
+          returned = this.handlers[state.slot](message, pid);
+        } else {
+          const handler = this.handlers[state.slot];
+          returned = this.#callWithin(-1, handler, message, pid, flags, state.handled - 1);
+        }
         waits = isThenable(returned);
       } catch (error) {
         ended = this.#threw(-1, pid, flags, state.handled, error);

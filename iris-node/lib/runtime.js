@@ -4,6 +4,7 @@ const check = require('./check.js');
 const {
   AskTimeoutError, DeadActorError, WouldBlockError, native, translated,
 } = require('./errors.js');
+const { contexts } = require('./context.js');
 const { Lane, RESUME, failure } = require('./lane.js');
 const { Mesh } = require('./mesh.js');
 const { Core } = require('./native.js');
@@ -189,7 +190,7 @@ class NodeRuntime extends Mesh {
   // Messages.
 
   send(pid, data) {
-    const sent = this.#calls.send(check.pid(pid), check.bytes(data));
+    const sent = this.#send(check.pid(pid), check.bytes(data));
     // The loop turns, and so knows that it has to.
     if (sent === TURNS && this.#lane.holds) return true;
     return this.#sent(sent, pid);
@@ -203,7 +204,7 @@ class NodeRuntime extends Mesh {
     let accepted = 0;
     // One by one: there may be no end of them, and what comes before a wrong one is sent.
     for (const item of items) {
-      const sent = this.#calls.send(pid, check.bytes(item));
+      const sent = this.#send(pid, check.bytes(item));
       if (sent === REFUSED || sent === WOULD_BLOCK) {
         if (sent === WOULD_BLOCK && accepted === 0) this.#sent(sent, pid);
         break;
@@ -216,13 +217,16 @@ class NodeRuntime extends Mesh {
 
   sendNamed(name, data) {
     check.text(name, 'name');
-    return this.#sent(this.#core.sendNamed(name, check.bytes(data)), JSON.stringify(name));
+    const message = check.bytes(data);
+    const pid = this.#core.whereis(name);
+    return pid !== null && this.#sent(this.#send(pid, message), JSON.stringify(name));
   }
 
   sendAsync(pid, data) {
     check.pid(pid);
     const copy = check.bytes(data);
-    return this.#promises.begin((ticket) => this.#core.sendAsync(ticket, pid, copy));
+    const context = contexts.isUsed ? this.#lane.contexts.take() : 0;
+    return this.#promises.begin((ticket) => this.#core.sendAsync(ticket, context, pid, copy));
   }
 
   sendAfter(pid, ms, data) {
@@ -260,8 +264,9 @@ class NodeRuntime extends Mesh {
     const late = () => new AskTimeoutError(
       `actor ${pid} did not answer within ${timeoutMs} ms: ${this.#doing(pid)}`,
     );
+    const context = contexts.isUsed ? this.#lane.contexts.take() : 0;
     const ask = (ticket) => {
-      if (this.#calls.ask(ticket, pid, question, asker)) this.#lane.soon();
+      if (this.#calls.ask(ticket, pid, question, asker, context)) this.#lane.soon();
     };
     const seconds = patience === undefined ? undefined : patience / 1e3;
     return this.#promises.within(seconds, late, ask, signal);
@@ -401,6 +406,11 @@ class NodeRuntime extends Mesh {
     const pid = native(() => this.#core.spawnPull(called, messages, capacity, name, parent));
     this.#pulls.begin(pid, handler, messages);
     return pid;
+  }
+
+  #send(pid, message) {
+    if (!contexts.isUsed) return this.#calls.send(pid, message);
+    return this.#calls.sendFrom(this.#lane.contexts.take(), pid, message);
   }
 
   /** What `send` says, and what keeps the process alive for it. */

@@ -28,6 +28,14 @@ pub(crate) struct Manner {
 }
 
 impl JsBehavior {
+    fn hand_over_one(&self, cx: &mut Context<'_>, payload: Payload) -> Step {
+        let payload = match cx.take_baggage() {
+            Some(baggage) => payload.with_baggage(baggage),
+            None => payload,
+        };
+        self.hand_over(cx, Mail::User(vec![payload]))
+    }
+
     fn hand_over(&self, cx: &Context<'_>, mail: Mail) -> Step {
         if !self.lane.is_here() {
             // The behavior was swapped into a process of another scheduler, by who knows whom.
@@ -47,7 +55,7 @@ impl JsBehavior {
 impl Behavior for JsBehavior {
     fn handle(&self, _: &mut State, cx: &mut Context<'_>, message: Message) -> Step {
         match message {
-            Message::User(bytes) => self.hand_over(cx, Mail::User(vec![bytes.into()])),
+            Message::User(bytes) => self.hand_over_one(cx, bytes.into()),
             Message::System(news) if self.manner.system => {
                 self.hand_over(cx, Mail::System(Box::new(news)))
             }
@@ -56,8 +64,7 @@ impl Behavior for JsBehavior {
     }
 
     fn handle_in_place(&self, _: &mut State, cx: &mut Context<'_>, payload: &mut Payload) -> Step {
-        let payload = std::mem::take(payload);
-        self.hand_over(cx, Mail::User(vec![payload]))
+        self.hand_over_one(cx, std::mem::take(payload))
     }
 
     fn as_batch(&self) -> Option<&dyn BatchBehavior> {

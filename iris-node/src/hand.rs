@@ -15,6 +15,9 @@ use iris::{Exit, Message, Parked, Payload, Pid, Process, ReplyTo, Step, SystemMe
 /// Somebody waits for the answer to the message. As in `lib/lane.js`.
 pub(crate) const ASKED: i32 = 1;
 
+/// A message has brought a [context](crate::context). As in `lib/lane.js`.
+pub(crate) const CARRIES: i32 = 4;
+
 /// What was taken out of the mailbox of one process.
 pub(crate) enum Mail {
     User(Vec<Payload>),
@@ -60,11 +63,16 @@ pub(crate) struct Hand {
 
 impl Hand {
     /// Adds what a slice has taken; its process is [kept](Self::keep) next.
-    pub(crate) fn add(&mut self, pid: Pid, slot: u32, flags: i32, mail: Mail) {
+    pub(crate) fn add(&mut self, pid: Pid, slot: u32, mut flags: i32, mail: Mail) {
         match &mail {
             Mail::User(batch) => {
                 self.messages += batch.len();
-                self.bytes += batch.iter().map(|one| one.len()).sum::<usize>();
+                for one in batch {
+                    self.bytes += one.len();
+                    if one.baggage().is_some() {
+                        flags |= CARRIES;
+                    }
+                }
             }
             Mail::System(_) => self.messages += 1,
         }

@@ -57,7 +57,7 @@ pub(crate) struct Lane {
     hand: Mutex<Hand>,
     /// Whether the loop knows that there is something, or is about to look. Written under the lock.
     signalled: AtomicBool,
-    /// Whether there are handlers that no process has any more. Written under the lock.
+    /// Whether there are handlers or contexts that nobody has any more. Written under the lock.
     frees: AtomicBool,
     /// Whether the clean-up of the environment will close it.
     is_hooked: AtomicBool,
@@ -77,6 +77,8 @@ struct LaneState {
     news: VecDeque<News>,
     /// Handlers that no process has any more.
     freed: Vec<u32>,
+    /// Contexts that no message has any more.
+    contexts: Vec<u32>,
     letters: usize,
     /// `None` once the lane is closed, and until it is open.
     waker: Option<Waker>,
@@ -257,14 +259,24 @@ impl Lane {
         }
     }
 
+    /// No message has that context any more. Does not wake the loop either.
+    pub(crate) fn let_go(&self, context: u32) {
+        let mut state = self.lock();
+        if state.waker.is_some() {
+            state.contexts.push(context);
+            self.frees.store(true, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn has_freed(&self) -> bool {
         self.frees.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn take_freed(&self) -> Vec<u32> {
+    /// Handlers that no process has any more, and contexts that no message has.
+    pub(crate) fn take_freed(&self) -> (Vec<u32>, Vec<u32>) {
         let mut state = self.lock();
         self.frees.store(false, Ordering::Relaxed);
-        mem::take(&mut state.freed)
+        (mem::take(&mut state.freed), mem::take(&mut state.contexts))
     }
 
     /// The next process to be run. `None` if there is none; then the loop is woken for the next

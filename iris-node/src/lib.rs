@@ -28,6 +28,7 @@
 //! | [`settings`] | how this node is to be: certificates, rules, limits |
 //! | [`nats`] | links through NATS, where they are built in |
 //! | [`system`] | system messages as objects |
+//! | [`context`] | asynchronous contexts that travel with messages |
 //! | [`convert`] | pids and words |
 //! | [`error`] | the one map from errors to codes |
 //! | [`allocator`] | where memory comes from, and when it goes back |
@@ -44,6 +45,7 @@
 
 mod allocator;
 mod behavior;
+mod context;
 mod convert;
 mod core;
 mod error;

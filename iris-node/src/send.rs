@@ -4,10 +4,11 @@ use std::ffi::CStr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use iris::{AskError, Message, OverflowPolicy, Payload, SendError};
+use iris::{AskError, OverflowPolicy, Payload, SendError};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
+use crate::context;
 use crate::convert;
 use crate::core::{Core, Shared};
 use crate::error;
@@ -29,6 +30,7 @@ const TURN_HERE: i32 = 4;
 /// Puts the functions of this module into `object`.
 pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Result<()> {
     raw::define::<Send>(env, object, shared)?;
+    raw::define::<SendFrom>(env, object, shared)?;
     raw::define::<Ask>(env, object, shared)
 }
 
@@ -45,8 +47,23 @@ impl Raw for Send {
     }
 }
 
-/// `ask(ticket, pid, bytes, inside)`: asks, and settles a promise with the answer; whether the
-/// caller is to have the loop turn. `inside` is the actor that asks, or 0.
+/// `sendFrom(context, pid, bytes)`: as `send`, with the number of a context.
+struct SendFrom;
+
+impl Raw for SendFrom {
+    const NAME: &'static CStr = c"sendFrom";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let (context, pid) = (args.count(0)?, args.number(1)?);
+        let payload = Payload::copy_of(args.bytes(2)?);
+        let payload = context::with(&shared.lane, payload, context);
+        Ok(shared.send(pid, payload).into())
+    }
+}
+
+/// `ask(ticket, pid, bytes, inside, context)`: asks, and settles a promise with the answer;
+/// whether the caller is to have the loop turn. `inside` is the actor that asks, or 0, and
+/// `context` the number of the context that it asks in, or 0.
 struct Ask;
 
 impl Raw for Ask {
@@ -55,6 +72,7 @@ impl Raw for Ask {
     fn call(shared: &Shared, args: &Args) -> Result<Answer> {
         let (ticket, pid, inside) = (args.count(0)?, args.number(1)?, args.number(3)?);
         let payload = Payload::copy_of(args.bytes(2)?);
+        let payload = context::with(&shared.lane, payload, args.count(4)?);
         let ((), turns) = shared
             .lane
             .without_waking(|| shared.ask(ticket, pid, payload, inside));
@@ -112,26 +130,23 @@ impl Shared {
 
 #[napi]
 impl Core {
-    /// As `send`, waiting for room: settles a promise.
+    /// As `sendFrom`, waiting for room: settles a promise. Who has to wait sends without the
+    /// context.
     #[napi(catch_unwind)]
-    pub fn send_async(&self, ticket: u32, pid: f64, bytes: &[u8]) {
-        let Some(pid) = convert::pid(pid) else {
+    pub fn send_async(&self, ticket: u32, context: u32, pid: f64, bytes: &[u8]) {
+        let payload = context::with(&self.lane, Payload::copy_of(bytes), context);
+        let Some(to) = convert::pid(pid) else {
             let settled = News::Settled(ticket, Ok(Value::Bool(false)));
             return self.lane.tell(settled);
         };
+        let sent = self.runtime.try_send_payload(to, payload);
+        let Err(SendError::WouldBlock { message, .. }) = sent else {
+            let settled = News::Settled(ticket, Ok(Value::Bool(sent.is_ok())));
+            return self.lane.tell(settled);
+        };
         let runtime = self.runtime.clone();
-        let message = Message::User(Payload::copy_of(bytes).into_bytes());
-        let sent = async move { Ok(Value::Bool(runtime.send_async(pid, message).await.is_ok())) };
+        let sent = async move { Ok(Value::Bool(runtime.send_async(to, message).await.is_ok())) };
         self.promise(ticket, Box::pin(sent));
-    }
-
-    /// Who has a name, and what became of the message as with `send`.
-    #[napi(catch_unwind)]
-    pub fn send_named(&self, name: String, bytes: &[u8]) -> i32 {
-        match self.runtime.whereis(&name) {
-            Some(pid) => self.send(convert::number(pid), Payload::copy_of(bytes)),
-            None => REFUSED,
-        }
     }
 
     /// Sends later; the timer's number.

@@ -8,6 +8,7 @@ use iris::{Exit, Failure, Payload, Shift};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
+use crate::context;
 use crate::convert;
 use crate::core::{Core, Shared};
 use crate::hand::{self, End, Hand, Mail};
@@ -39,6 +40,7 @@ pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Re
     raw::define::<Turn>(env, object, shared)?;
     raw::define::<Fill>(env, object, shared)?;
     raw::define::<IsStopped>(env, object, shared)?;
+    raw::define::<ContextOf>(env, object, shared)?;
     raw::define::<Waits>(env, object, shared)?;
     raw::define::<Done>(env, object, shared)?;
     raw::define::<Reply>(env, object, shared)
@@ -57,7 +59,7 @@ pub(crate) fn define(env: &Env, object: &Object<'_>, shared: &Arc<Shared>) -> Re
 ///    other, before the messages; for each there is its ticket in `pids` and its length in `index`,
 ///    each from the end on,
 /// 4. whether there is [more to be told](Core::news),
-/// 5. whether slots are [free](Core::freed),
+/// 5. whether slots or contexts are [free](Core::freed),
 /// 6. whether the loop is to turn again: it is not if nothing was there, and is woken then.
 struct Turn;
 
@@ -317,6 +319,25 @@ impl Raw for IsStopped {
     }
 }
 
+/// `contextOf(entry, pid, number)`: the number of the context that the message with that number
+/// of `entry`, or of `pid` if its handler has waited (`entry` is -1), has brought; 0 for none.
+struct ContextOf;
+
+impl Raw for ContextOf {
+    const NAME: &'static CStr = c"contextOf";
+
+    fn call(shared: &Shared, args: &Args) -> Result<Answer> {
+        let (entry, pid) = (args.place(0)?, convert::pid(args.number(1)?));
+        let number = args.count(2)? as usize;
+        let mut hand = shared.lane.hand();
+        let payload = match hand.mail(entry, pid) {
+            Some(Mail::User(batch)) => batch.get(number),
+            _ => None,
+        };
+        Ok(Answer::Number(payload.map_or(0, context::number).into()))
+    }
+}
+
 /// `waits(entry)`: the handler of an entry waits for a promise.
 struct Waits;
 
@@ -471,11 +492,12 @@ impl Core {
         self.ended(usize::try_from(entry).ok(), pid, end);
     }
 
-    /// Slots of handlers that no process has any more.
+    /// Slots of handlers that no process has any more, and numbers of contexts that no message
+    /// has.
     #[napi(catch_unwind)]
-    pub fn freed(&self) -> Option<Vec<u32>> {
-        let freed = self.lane.take_freed();
-        (!freed.is_empty()).then_some(freed)
+    pub fn freed(&self) -> Vec<Vec<u32>> {
+        let (slots, contexts) = self.lane.take_freed();
+        vec![slots, contexts]
     }
 }
 

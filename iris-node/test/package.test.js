@@ -59,6 +59,7 @@ test('the snippets of the README run', (t) => {
     'starting the saga\nconfirmed\n',
     'crashed: no good\nworked on good\n',
     'there: login\n',
+    'request 7 paid\n',
     'rows for everybody\nMeshError\n',
   ];
   const printed = snippets.map((snippet) => {

@@ -28,9 +28,14 @@ async function until(condition, what = condition) {
   }
 }
 
-/** Runs a program that has `iris`, `rt` and `print`; its exit code, signal and output. */
-function program(source, { timeoutMs = PATIENCE_MS, onOutput, args = [], before = 'const rt = new iris.NodeRuntime();' } = {}) {
-  const head = `const iris = require(${JSON.stringify(PACKAGE)}); ${before}
+/** What programs begin with. */
+const RUNTIME = 'const rt = new iris.NodeRuntime();';
+
+/** Runs a program that has `iris`, `rt` and `print`, if it `loads` them; how it has ended. */
+function program(source, {
+  timeoutMs = PATIENCE_MS, onOutput, args = [], before = RUNTIME, loads = true,
+} = {}) {
+  const head = !loads ? '' : `const iris = require(${JSON.stringify(PACKAGE)}); ${before}
     const print = (text) => require('node:fs').writeSync(1, text + '\\n');\n`;
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...args, '-e', head + source]);
