@@ -627,8 +627,11 @@ export class DeadlockError extends IrisError {}
 export class NoReplyError extends IrisError {}
 /** The handler failed over the question. */
 export class HandlerError extends IrisError {}
-/** The actor has answered with an error of its own, of which `answer` are the bytes. */
-export class RejectedError extends IrisError {
+/**
+ * The handler failed, and has said how in bytes of its language: `answer`. Handlers in Python do, and
+ * methods of actor classes, whose errors `ref.ask` throws as what they are.
+ */
+export class RejectedError extends HandlerError {
   constructor(message: string, answer: Buffer);
   readonly answer: Buffer;
 }
