@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn the_wheel_is_there_before_the_steps_that_need_it() {
         let position = |name: &str| STEPS.iter().position(|(step, _)| *step == name);
-        for needs_wheel in ["clippy", "pytest", "fleet tests", "fleet demo"] {
+        for needs_wheel in ["clippy", "pytest", "node", "fleet tests", "fleet demo"] {
             assert!(position("wheel") < position(needs_wheel), "{needs_wheel}");
         }
     }
