@@ -116,6 +116,35 @@ export interface Info {
   supervised: boolean;
 }
 
+export interface TreeEntry {
+  pid: number;
+  /** Whom it ends with. */
+  parent: number | null;
+  /** How many ancestors it has. */
+  depth: number;
+  names: string[];
+  paths: string[];
+  /** The name of its handler. */
+  behavior: string;
+  /** `exited`: a parent that waits for its children. */
+  status: 'reserved' | 'idle' | 'scheduled' | 'running' | 'exited';
+  mailboxSize: number;
+}
+
+/** The actors of a runtime as they were at about one moment, each before its children. */
+export class Tree {
+  private constructor();
+  readonly entries: TreeEntry[];
+  readonly length: number;
+  /** Those without a parent. */
+  roots(): TreeEntry[];
+  /** The children of an actor, oldest first. */
+  childrenOf(pid: number): TreeEntry[];
+  /** Drawn for a terminal: at most 1,000 actors and 16 generations, and how many are left out. */
+  toString(): string;
+  [Symbol.iterator](): IterableIterator<TreeEntry>;
+}
+
 export interface Stats {
   actors: number;
   /** Those that have something to do. */
@@ -344,6 +373,12 @@ export abstract class Actor {
   protected get ref(): Ref<this>;
   /** Called with system messages if the actor was spawned with `system: true`. */
   onSystem(message: SystemMessage): unknown;
+  /**
+   * Called once when the actor has ended, for whatever reason: before `join` says so, with its names
+   * free already. `shutdown` waits for a promise that it returns, for 5 s at most; what it throws is
+   * an `IrisStopWarning`. Not called where the process or the worker thread just ends.
+   */
+  onStop(): unknown;
 }
 
 /**
@@ -387,7 +422,8 @@ export class Ref<A extends Actor> {
  * RangeError.
  */
 export class NodeRuntime {
-  constructor();
+  /** `mailboxCapacity` is the bound of mailboxes without a `capacity` of their own; any number by default. */
+  constructor(options?: { mailboxCapacity?: number });
 
   /** Spawns an actor. `budget`, 100 by default, is messages before others get their turn. */
   spawn(handler: SystemHandler, budget: number | null | undefined, options: SpawnOptions & { system: true }): number;
@@ -494,6 +530,8 @@ export class NodeRuntime {
   observerDropped(pid: number): number | null;
 
   info(pid: number): Info | null;
+  /** All actors. Costs a walk over them. */
+  tree(): Tree;
   stats(): Stats;
   deadLetters(): number;
   onDeadLetter(hook: ((letter: DeadLetter) => void) | null): void;
@@ -592,8 +630,11 @@ export class DeadlockError extends IrisError {}
 export class NoReplyError extends IrisError {}
 /** The handler failed over the question. */
 export class HandlerError extends IrisError {}
-/** The actor has answered with an error of its own, of which `answer` are the bytes. */
-export class RejectedError extends IrisError {
+/**
+ * The handler failed, and has said how in bytes of its language: `answer`. Handlers in Python do, and
+ * methods of actor classes, whose errors `ref.ask` throws as what they are.
+ */
+export class RejectedError extends HandlerError {
   constructor(message: string, answer: Buffer);
   readonly answer: Buffer;
 }

@@ -12,6 +12,7 @@ const { Core } = require('./lib/native.js');
 const { Ref } = require('./lib/ref.js');
 const { RemoteError, RemoteTraceback, registerError } = require('./lib/remote.js');
 const { SystemMessage } = require('./lib/system.js');
+const { Tree } = require('./lib/tree.js');
 
 /** The version of the package. */
 function version() {
@@ -25,6 +26,7 @@ module.exports = {
   Ref,
   STOP,
   SystemMessage,
+  Tree,
   makeCertificates,
   pack: (value) => pack(value),
   registerError,

@@ -8,6 +8,7 @@ export const {
   Ref,
   STOP,
   SystemMessage,
+  Tree,
   makeCertificates,
   pack,
   registerError,

@@ -51,6 +51,9 @@ class Actor {
 
   /** Called with system messages if the actor was spawned with `system`. */
   onSystem() {}
+
+  /** Called when the actor has ended, for whatever reason. */
+  onStop() {}
 }
 
 /** What is known of a class: made once. */
@@ -59,10 +62,13 @@ class Table {
   /** Whether it has methods that are `async`. */
   isAsync = false;
   hasPrivates = false;
+  /** Whether its instances want to know of their end. */
+  hasOnStop;
 
   constructor(type) {
     this.type = type;
     this.name = type.name || 'an actor class';
+    this.hasOnStop = type.prototype.onStop !== Actor.prototype.onStop;
     for (let at = type; at !== Actor; at = Object.getPrototypeOf(at)) {
       const own = Object.getOwnPropertyDescriptors(at.prototype);
       for (const [name, { value }] of Object.entries(own)) {

@@ -18,15 +18,15 @@ class AskTimeoutError extends IrisError {}
 class DeadlockError extends IrisError {}
 /** The actor took the question and did not answer. */
 class NoReplyError extends IrisError {}
+/** The handler failed over the question. */
+class HandlerError extends IrisError {}
 /** The actor has answered with an error of its own, of which `answer` are the bytes. */
-class RejectedError extends IrisError {
+class RejectedError extends HandlerError {
   constructor(text, answer) {
     super(text);
     this.answer = answer;
   }
 }
-/** The handler failed over the question. */
-class HandlerError extends IrisError {}
 /** The mailbox is full and refuses what does not fit. */
 class MailboxFullError extends IrisError {}
 /** The mailbox is full, and the event loop cannot wait for room. */

@@ -165,12 +165,14 @@ class Lane {
   crashed;
   /** Told of handlers that no actor has any more. */
   freed = null;
+  /** Told of actors that have ended and want that to be known. */
+  ended = null;
 
-  constructor(Core, { hear, answered, crashed }) {
+  constructor(Core, { hear, answered, crashed }, capacity) {
     this.hear = hear;
     this.answered = answered;
     this.crashed = crashed;
-    this.core = new Core(() => this.#turn());
+    this.core = new Core(() => this.#turn(), capacity);
     this.calls = this.core.functions();
     this.contexts = new Contexts(() => this.#reuse());
   }

@@ -1,6 +1,8 @@
 'use strict';
 // What `NodeRuntime` has of actor classes, above the calls of `runtime.js`.
 
+const { setTimeout } = require('node:timers/promises');
+
 const {
   Actor, BEING, Being, bearing, checkSwap, insideOf, isActorClass, tableOf,
 } = require('./actor.js');
@@ -11,16 +13,25 @@ const { SHARED } = require('./shared.js');
 
 const SPAWN = ['name', 'capacity', 'system', 'onError', 'budget', 'parent'];
 
+/** How long a shutdown waits for `onStop` that is async, in milliseconds. */
+const ON_STOP_DEADLINE_MS = 5000;
+
 class NodeRuntime extends Core {
   /** Of the actors that have instances, by pid. */
   #beings = new Map();
+  /** Those whose instances are to be told of their end. */
+  #mortals = new Map();
+  /** What has been told and waits. */
+  #stopping = new Set();
 
-  constructor() {
-    super();
-    this[SHARED].lane.freed = (handler) => {
+  constructor(options) {
+    super(options);
+    const { lane } = this[SHARED];
+    lane.freed = (handler) => {
       const being = handler?.[BEING];
       if (being?.leave()) this.#beings.delete(being.ref.pid);
     };
+    lane.ended = (pid) => this.#ended(pid);
   }
 
   spawn(handler, budget, options, ...more) {
@@ -57,7 +68,35 @@ class NodeRuntime extends Core {
       }
       return super.hotSwap(target, handler, rest);
     }
-    return super.hotSwap(target, being.behavior(table, migrate), rest);
+    const swapped = super.hotSwap(target, being.behavior(table, migrate), rest);
+    if (table.hasOnStop) this.#watchEnd(target, being);
+    return swapped;
+  }
+
+  join(pid, seconds) {
+    const joined = super.join(pid, seconds);
+    if (!this.#mortals.has(pid)) return joined;
+    return joined.then((isGone) => {
+      // Whoever hears of an end first, what was to be done at it is.
+      if (isGone) this.#ended(pid);
+      return isGone;
+    });
+  }
+
+  shutdown(drain) {
+    return super.shutdown(drain).then((report) => this.#stopped(report));
+  }
+
+  /** All actors have ended; waits for what they do at that. */
+  async #stopped(report) {
+    for (const pid of [...this.#mortals.keys()]) this.#ended(pid);
+    if (this.#stopping.size > 0) {
+      const deadline = new AbortController();
+      const late = setTimeout(ON_STOP_DEADLINE_MS, undefined, { signal: deadline.signal });
+      await Promise.race([Promise.all(this.#stopping), late.catch(() => {})]);
+      deadline.abort();
+    }
+    return report;
   }
 
   /** The actor whose code this is called from, or `null`: in an `async` method after `await`, too. */
@@ -81,7 +120,33 @@ class NodeRuntime extends Core {
       throw error;
     }
     this.#beings.set(pid, being);
+    if (table.hasOnStop) this.#watchEnd(pid, being);
     return ref;
+  }
+
+  #watchEnd(pid, being) {
+    if (this.#mortals.has(pid)) return;
+    this.#mortals.set(pid, being);
+    this[SHARED].core.watchEnd(pid);
+  }
+
+  /** Tells the instance of an actor of its end, once. */
+  #ended(pid) {
+    const being = this.#mortals.get(pid);
+    if (being === undefined) return;
+    this.#mortals.delete(pid);
+    const failed = (error) => {
+      const text = `onStop of ${being.table.name} threw: ${error?.stack ?? error}`;
+      process.emitWarning(text, 'IrisStopWarning');
+    };
+    try {
+      const returned = being.instance.onStop();
+      if (typeof returned?.then !== 'function') return;
+      const over = Promise.resolve(returned).catch(failed).then(() => this.#stopping.delete(over));
+      this.#stopping.add(over);
+    } catch (error) {
+      failed(error);
+    }
   }
 }
 

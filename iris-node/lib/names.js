@@ -4,6 +4,7 @@
 const check = require('./check.js');
 const { native } = require('./errors.js');
 const { SHARED } = require('./shared.js');
+const { Tree } = require('./tree.js');
 
 class Names {
   register(name, pid) {
@@ -77,6 +78,17 @@ class Names {
     const mailboxSize = info.mailboxSize + this[SHARED].lane.inHand(pid);
     const { name = null, capacity = null, overflow = null, overflowTarget = null, parent = null } = info;
     return { ...info, mailboxSize, name, capacity, overflow, overflowTarget, parent };
+  }
+
+  /** All actors, drawn by `String(tree)`. */
+  tree() {
+    const { core, lane } = this[SHARED];
+    const { text, entries } = core.tree();
+    for (const entry of entries) {
+      entry.parent ??= null;
+      entry.mailboxSize += lane.inHand(entry.pid);
+    }
+    return new Tree(text, entries);
   }
 
   stats() {

@@ -5,28 +5,8 @@
 const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
-/** Whether this Node was built against musl. Looks at what Node says of itself, not at tools. */
-function isMusl() {
-  if (process.platform !== 'linux') return false;
-  // Or it looks up the names of all peers.
-  if (process.report) process.report.excludeNetwork = true;
-  const { header, sharedObjects } = process.report?.getReport?.() ?? {};
-  if (header?.glibcVersionRuntime) return false;
-  if (Array.isArray(sharedObjects)) {
-    return sharedObjects.some((path) => path.includes('libc.musl-') || path.includes('ld-musl-'));
-  }
-  return existsSync('/etc/alpine-release');
-}
-
-/** What the platform is called in the names of packages. */
-function platform() {
-  const { arch } = process;
-  switch (process.platform) {
-    case 'linux': return `linux-${arch}-${isMusl() ? 'musl' : 'gnu'}`;
-    case 'win32': return `win32-${arch}-msvc`;
-    default: return `${process.platform}-${arch}`;
-  }
-}
+const { version } = require('../package.json');
+const { PLATFORMS, packageOf, platform } = require('./platforms.js');
 
 /** Places to look at, in order. */
 function* candidates() {
@@ -37,24 +17,35 @@ function* candidates() {
   const name = platform();
   const local = join(folder, `iris.${name}.node`);
   if (existsSync(local)) yield local;
-  yield `@iris/binding-${name}`;
+  yield packageOf(name);
+}
+
+/** What there is to be done where nothing was found. */
+function advice() {
+  const name = platform();
+  const build = 'build one with `cargo xtask node --release` in the checkout';
+  if (!(name in PLATFORMS)) return `there is no package for this platform: ${build}`;
+  return `install ${packageOf(name)}@${version}, which npm does by itself unless optional dependencies `
+    + 'are left out (--omit=optional), or node_modules or its lock file come from another platform: '
+    + `then remove both and install again. Or ${build}`;
 }
 
 function load() {
   const failures = [];
   for (const candidate of candidates()) {
     try {
-      return require(candidate);
+      const native = require(candidate);
+      const built = native.Core.version();
+      if (built === version) return native;
+      failures.push(`${candidate}: it is of version ${built}, and this package of ${version}`);
     } catch (error) {
       failures.push(`${candidate}: ${error.message.split('\n')[0]}`);
     }
   }
   throw new Error(
-    `no native module of iris for ${platform()} and Node ${process.version}; build one with `
-    + `\`cargo xtask node --release\` in the checkout.\n  ${failures.join('\n  ')}`,
+    `no native module of iris for ${platform()} and Node ${process.version}; ${advice()}.\n  `
+    + failures.join('\n  '),
   );
 }
 
 module.exports = load();
-module.exports.candidates = candidates;
-module.exports.platform = platform;

@@ -23,7 +23,7 @@ const TURNS = 2;
 const WOULD_BLOCK = 3;
 
 // Kinds of news. As in src/news.rs.
-const [SETTLED, MAIL, STOPPED, FACTORY, LETTER, GAVE_UP, LOOK] = [0, 1, 2, 3, 4, 5, 6];
+const [SETTLED, MAIL, STOPPED, FACTORY, LETTER, GAVE_UP, LOOK, ENDED] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 /** A callback that throws is an uncaught exception, as in any other emitter. */
 function callBack(callback, ...args) {
@@ -48,14 +48,16 @@ class NodeRuntime extends Mesh {
   #onDeadLetter = null;
   #shutdown = null;
 
-  constructor() {
+  constructor(options) {
     super();
+    const { mailboxCapacity } = check.options(options, ['mailboxCapacity']);
+    if (mailboxCapacity !== undefined) check.count(mailboxCapacity, 'mailboxCapacity');
     const crashed = (pid, error, resumes) => this.#crashed(pid, error, resumes);
     this.#lane = native(() => new Lane(Core, {
       hear: (news) => this.#hear(news),
       answered: (ticket, data) => this.#promises.answered(ticket, data),
       crashed,
-    }));
+    }, mailboxCapacity));
     this.#core = this.#lane.core;
     this.#calls = this.#lane.calls;
     this.#promises = new Promises(this.#lane);
@@ -466,6 +468,9 @@ class NodeRuntime extends Mesh {
         return;
       case LOOK:
         this.#promises.look(news.id);
+        return;
+      case ENDED:
+        this.#lane.ended?.(news.id);
         return;
       default:
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::mem;
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,8 @@ pub struct Core(Arc<Shared>);
 /// What the class has, and the [functions](crate::raw) beside it.
 pub struct Shared {
     pub(crate) runtime: Runtime,
+    /// Whether mailboxes without a bound of their own have one.
+    pub(crate) is_bounded: bool,
     pub(crate) lane: Arc<Lane>,
     /// Of all actors whose handlers are JavaScript.
     pub(crate) cohort: Arc<Cohort>,
@@ -136,10 +139,13 @@ impl Shared {
 #[napi]
 impl Core {
     /// A runtime whose lane calls `turn()` on the event loop when there is something to do.
+    /// `capacity` is the bound of mailboxes that have none of their own.
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: &Env, turn: Function<'_, (), ()>) -> Result<Self> {
+    pub fn new(env: &Env, turn: Function<'_, (), ()>, capacity: Option<u32>) -> Result<Self> {
         crate::allocator::give_back_at_once();
+        let capacity = capacity.and_then(NonZeroU32::new);
         let runtime = Runtime::builder()
+            .mailbox_capacity(capacity)
             .start()
             .map_err(|error| error::start(&error))?;
         let lane = Lane::new(runtime.rust_scheduler());
@@ -155,6 +161,7 @@ impl Core {
         });
         Ok(Self(Arc::new(Shared {
             runtime,
+            is_bounded: capacity.is_some(),
             lane,
             cohort,
             last: LastBehavior::default(),
@@ -188,6 +195,7 @@ impl Core {
             let object = match one {
                 News::Settled(ticket, outcome) => NewsObject::settled(env, ticket, outcome)?,
                 News::Look(ticket) => NewsObject::look(ticket),
+                News::Ended(pid) => NewsObject::ended(pid),
                 News::Mail(pid) => NewsObject::mail(pid),
                 News::Stopped(pid) => NewsObject::stopped(pid),
                 News::Letter(letter) => NewsObject::letter(env, *letter)?,
@@ -260,6 +268,20 @@ impl Core {
         });
         self.desk().mourners.insert(ticket, mourner);
         Ok(())
+    }
+
+    /// Tells the loop when an actor has ended.
+    #[napi(catch_unwind)]
+    pub fn watch_end(&self, pid: f64) {
+        let Some(pid) = convert::pid(pid) else {
+            return;
+        };
+        let lane = Arc::downgrade(&self.lane);
+        self.runtime.when_gone(pid, move || {
+            if let Some(lane) = lane.upgrade() {
+                lane.tell(News::Ended(pid));
+            }
+        });
     }
 
     /// Shuts the runtime down on a thread of its own, and settles a promise with what that has

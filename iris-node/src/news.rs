@@ -20,6 +20,8 @@ pub(crate) enum News {
     Mail(Pid),
     /// A process was told to stop while its handler waits for a promise, or that receives.
     Stopped(Pid),
+    /// An actor has ended that wants to know.
+    Ended(Pid),
     /// A factory is to be called.
     Factory(Box<FactoryCall>),
     /// A message that nobody will handle.
@@ -154,6 +156,10 @@ impl NewsObject<'_> {
     /// There may be something for who waits with this ticket.
     pub(crate) fn look(ticket: u32) -> Self {
         Self::new(6, ticket.into())
+    }
+
+    pub(crate) fn ended(pid: Pid) -> Self {
+        Self::new(7, convert::number(pid))
     }
 
     pub(crate) fn gave_up(text: String) -> Self {

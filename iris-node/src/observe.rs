@@ -1,6 +1,6 @@
 //! Names, paths, links, monitors, groups, observers, and what there is to know.
 
-use iris::{DeadLetter, MonitorRef, OverflowPolicy, Payload};
+use iris::{DeadLetter, MonitorRef, OverflowPolicy, Payload, TreeEntry};
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 
@@ -56,6 +56,36 @@ pub struct InfoObject {
     pub children: Vec<f64>,
     /// Whether a supervisor looks after it.
     pub supervised: bool,
+}
+
+/// All actors, each before its children.
+#[napi(object, object_from_js = false)]
+pub struct TreeObject {
+    /// Drawn for a terminal.
+    pub text: String,
+    /// One by one.
+    pub entries: Vec<TreeEntryObject>,
+}
+
+/// One of them.
+#[napi(object, object_from_js = false)]
+pub struct TreeEntryObject {
+    /// Who it is.
+    pub pid: f64,
+    /// Whom it ends with.
+    pub parent: Option<f64>,
+    /// How many ancestors it has.
+    pub depth: f64,
+    /// Names that lead to it.
+    pub names: Vec<String>,
+    /// Paths that lead to it.
+    pub paths: Vec<String>,
+    /// The name of its handler.
+    pub behavior: String,
+    /// What it is doing.
+    pub status: String,
+    /// Messages not yet handed to its handler.
+    pub mailbox_size: f64,
 }
 
 /// Counts of the whole runtime.
@@ -285,6 +315,26 @@ impl Core {
             children: convert::numbers(info.children),
             supervised: info.is_supervised,
         })
+    }
+
+    /// All actors.
+    #[napi(catch_unwind)]
+    pub fn tree(&self) -> TreeObject {
+        let tree = self.runtime.tree();
+        let entry = |entry: &TreeEntry| TreeEntryObject {
+            pid: convert::number(entry.pid),
+            parent: entry.parent.map(convert::number),
+            depth: convert::count(entry.depth as u64),
+            names: entry.names.clone(),
+            paths: entry.paths.clone(),
+            behavior: entry.behavior.clone(),
+            status: entry.status.as_str().to_owned(),
+            mailbox_size: convert::count(entry.mailbox_size as u64),
+        };
+        TreeObject {
+            text: tree.to_string(),
+            entries: tree.entries().iter().map(entry).collect(),
+        }
     }
 
     /// Counts of the whole runtime.

@@ -65,6 +65,7 @@ impl Raw for SpawnPlain {
     fn call(shared: &Shared, args: &Args) -> Result<Answer> {
         let (slot, budget) = (args.count(0)?, args.count(1)?);
         let manner = Manner {
+            singly: shared.is_bounded,
             flags: args.int(2)?,
             ..Manner::default()
         };
@@ -90,7 +91,7 @@ impl Core {
     pub fn spawn(&self, options: SpawnOptions, known: bool) -> Result<Option<f64>> {
         let manner = Manner {
             system: options.system.unwrap_or(false),
-            singly: options.capacity.is_some(),
+            singly: options.capacity.is_some() || self.is_bounded,
             flags: options.flags.unwrap_or(0),
         };
         let Some(behavior) = self.behavior(options.slot, known, manner, options.behavior.clone())

@@ -3,7 +3,7 @@
 const test = require('node:test');
 const assert = require('node:assert/strict');
 
-const { runtime, until } = require('./support.js');
+const { iris, runtime, until } = require('./support.js');
 
 test('messages of one sender come in their order, whatever their size', async (t) => {
   const rt = runtime(t);
@@ -217,6 +217,25 @@ test('room in a bounded mailbox is there as soon as a message is handed over', a
   await until(() => got.length === 3);
   assert.deepEqual(sent, [true, false]);
   assert.deepEqual(got, ['a', 'b', 'c']);
+});
+
+test('mailboxes without a bound of their own have that of the runtime', async (t) => {
+  const rt = new iris.NodeRuntime({ mailboxCapacity: 2 });
+  t.after(() => rt.shutdown(0));
+  const sent = [];
+  const plain = rt.spawn((message, own) => {
+    if (message.toString() === 'a') sent.push(rt.send(own, 'c'), rt.send(own, 'd'));
+  });
+  assert.deepEqual([rt.send(plain, 'a'), rt.send(plain, 'b'), rt.send(plain, 'c')], [true, true, false]);
+  await until(() => sent.length === 2);
+  // One at a time, so that room is counted exactly.
+  assert.deepEqual(sent, [true, false]);
+  const puller = rt.spawnWithMailbox((mailbox) => mailbox.recv());
+  assert.deepEqual([rt.info(plain).capacity, rt.info(puller).capacity], [2, 2]);
+  const larger = rt.spawn(() => {}, { capacity: 3 });
+  assert.equal(rt.info(larger).capacity, 3);
+  assert.throws(() => new iris.NodeRuntime({ mailboxCapacity: 0 }), RangeError);
+  assert.throws(() => new iris.NodeRuntime({ capacity: 5 }), TypeError);
 });
 
 test('block: send throws, sendAsync waits for room', async (t) => {

@@ -187,6 +187,13 @@ test('info and stats', async (t) => {
     supervised: false,
   });
   assert.deepEqual(rt.info(parent).children, [pid]);
+  const tree = rt.tree();
+  assert.deepEqual(tree.roots().map((entry) => entry.pid), [parent]);
+  assert.deepEqual(tree.childrenOf(parent), [{
+    pid, parent, depth: 1, names: [], paths: [], behavior: 'worker', status: 'idle', mailboxSize: 0,
+  }]);
+  assert.deepEqual([tree.length, [...tree].length], [2, 2]);
+  assert.match(String(tree), /^.*\n.* worker/);
   const { actors, busy, deadLetters } = rt.stats();
   assert.deepEqual([actors, busy, deadLetters], [2, 0, { stopped: 0, evicted: 0, refused: 0 }]);
   assert.match(rt.version(), /^\d+\.\d+\.\d+$/);

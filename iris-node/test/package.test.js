@@ -6,6 +6,7 @@ const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
+const { PLATFORMS, packageOf, platform } = require('../lib/platforms.js');
 const { PACKAGE, iris } = require('./support.js');
 
 test('import gives what require gives', () => {
@@ -30,26 +31,102 @@ test('the root of the checkout has it, too', () => {
   assert.equal(require('../..'), iris);
 });
 
-test('without a native module the error says how to get one', () => {
-  const lib = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'iris-node-'));
-  fs.mkdirSync(path.join(lib, 'lib'));
-  fs.copyFileSync(path.join(PACKAGE, 'lib', 'native.js'), path.join(lib, 'lib', 'native.js'));
-  const load = ['-e', `require(${JSON.stringify(path.join(lib, 'lib', 'native.js'))})`];
-  const { status, stderr } = spawnSync(process.execPath, load, { encoding: 'utf8', env: { PATH: '' } });
-  assert.equal(status, 1);
-  assert.match(stderr, /no native module of iris for \w+-\w+.* and Node v\d+/);
-  assert.match(stderr, /cargo xtask node --release/);
-  // A module for the platform's own name is found, whatever tools the machine has.
-  const { platform } = require('../lib/native.js');
-  fs.copyFileSync(path.join(PACKAGE, 'iris.node'), path.join(lib, `iris.${platform()}.node`));
-  const found = spawnSync(process.execPath, load, { encoding: 'utf8', env: { PATH: '' } });
-  fs.rmSync(lib, { recursive: true });
-  assert.equal(found.status, 0, found.stderr);
+/** A folder of its own, and what runs a program in it. */
+function workshop(t) {
+  const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'iris-node-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const run = (command, ...args) => {
+    const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 };
+    return spawnSync(command, args, options);
+  };
+  return { folder, run };
+}
+
+const LAY = path.join(PACKAGE, 'scripts', 'packages.js');
+
+/** Lays out the packages as npm installs them. */
+function installed(t) {
+  const { folder, run } = workshop(t);
+  const laid = run(process.execPath, LAY, 'release');
+  assert.equal(laid.stderr, '');
+  const modules = path.join(folder, 'node_modules');
+  const scope = path.join(modules, '@iris');
+  fs.mkdirSync(scope, { recursive: true });
+  fs.renameSync(path.join(folder, 'release', 'iris'), path.join(modules, 'iris'));
+  fs.renameSync(path.join(folder, 'release', `binding-${platform()}`), path.join(scope, `binding-${platform()}`));
+  const load = (code = "console.log(require('iris').version())") => run(process.execPath, '-e', code);
+  return { modules, binding: path.join(scope, `binding-${platform()}`), load, run };
+}
+
+test('a package without a native module finds that of its platform', (t) => {
+  const { modules, load, run } = installed(t);
+  assert.deepEqual(fs.readdirSync(path.join(modules, 'iris')).filter((file) => file.endsWith('.node')), []);
+  const { stdout, stderr } = load();
+  assert.deepEqual([stdout, stderr], [`${iris.version()}\n`, '']);
+  const code = "import { NodeRuntime } from 'iris'; await using_(new NodeRuntime()); async function using_(rt) { await rt.shutdown(); console.log('over'); }";
+  const module = run(process.execPath, '--input-type=module', '-e', code);
+  assert.deepEqual([module.stdout, module.stderr], ['over\n', '']);
+});
+
+test('it names every platform\'s package in its own version', (t) => {
+  const { modules, binding } = installed(t);
+  const read = (folder) => JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
+  const { optionalDependencies, private: isPrivate, scripts } = read(path.join(modules, 'iris'));
+  assert.deepEqual(Object.keys(optionalDependencies).sort(), Object.keys(PLATFORMS).map(packageOf).sort());
+  assert.deepEqual([...new Set(Object.values(optionalDependencies))], [iris.version()]);
+  assert.deepEqual([isPrivate, scripts], [undefined, undefined]);
+  const own = read(binding);
+  assert.deepEqual([own.os, own.cpu], [[process.platform], [process.arch]]);
+  assert.ok(fs.existsSync(path.join(binding, own.main)));
+  assert.ok(optionalDependencies[own.name] === own.version);
+});
+
+test('without a native module the error says what to do', (t) => {
+  const { modules, binding, load } = installed(t);
+  const aside = `${binding}.aside`;
+  fs.renameSync(binding, aside);
+  const without = load();
+  assert.equal(without.status, 1);
+  assert.match(without.stderr, /no native module of iris for \w+-\w+.* and Node v[\d.]+; install @iris\/binding-/);
+  assert.match(without.stderr, /--omit=optional/);
+  assert.match(without.stderr, /cargo xtask node --release/);
+  // Another version of it is none.
+  fs.renameSync(aside, binding);
+  const manifest = path.join(modules, 'iris', 'package.json');
+  fs.writeFileSync(manifest, fs.readFileSync(manifest, 'utf8').replace('"version": "', '"version": "9'));
+  assert.match(load().stderr, new RegExp(`it is of version ${iris.version()}, and this package of 9`));
+  // A platform that nobody has made a package for.
+  const elsewhere = "Object.defineProperty(process, 'platform', { value: 'sunos' }); require('iris')";
+  assert.match(load(elsewhere).stderr, /for sunos-\w+ .*there is no package for this platform: build one/);
+});
+
+test('packages are laid out of modules of platforms that there are', (t) => {
+  const { run } = workshop(t);
+  const lay = (...args) => run(process.execPath, LAY, ...args).stderr;
+  assert.match(lay('release', 'sunos-x64=x.node'), /no platform: sunos-x64/);
+  assert.match(lay('release', 'linux-x64-gnu'), /not PLATFORM=MODULE/);
+  assert.match(lay(), /usage/);
+});
+
+test('npm install and npm run build are what the root of the checkout says', (t) => {
+  const { folder, run } = workshop(t);
+  const root = path.join(PACKAGE, '..');
+  for (const file of ['package.json', 'package-lock.json']) {
+    fs.copyFileSync(path.join(root, file), path.join(folder, file));
+  }
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
+  const install = run(npm, 'install', '--offline', '--no-audit', '--no-fund');
+  if (install.error?.code === 'ENOENT') return t.skip('there is no npm');
+  assert.equal(install.status, 0, install.stderr);
+  // What the build does is to be seen without doing it.
+  const { scripts } = require('../../package.json');
+  assert.equal(scripts.build, 'cargo xtask node --release');
+  assert.equal(require('../package.json').scripts.build, scripts.build);
+  return undefined;
 });
 
 test('the snippets of the README run', (t) => {
-  const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'iris-node-'));
-  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const { folder } = workshop(t);
   const readme = fs.readFileSync(path.join(PACKAGE, 'README.md'), 'utf8');
   const snippets = [...readme.matchAll(/```js\n([^]*?)```/g)].map((match) => match[1]);
   const wanted = [
@@ -59,8 +136,8 @@ test('the snippets of the README run', (t) => {
     'starting the saga\nconfirmed\n',
     'crashed: no good\nworked on good\n',
     'there: login\n',
-    'request 7 paid\n',
     'rows for everybody\nMeshError\n',
+    'request 7 paid\n',
   ];
   const printed = snippets.map((snippet) => {
     const code = snippet.replace("require('iris')", `require(${JSON.stringify(PACKAGE)})`);
@@ -70,49 +147,4 @@ test('the snippets of the README run', (t) => {
     return stdout;
   });
   assert.deepEqual(printed, wanted);
-});
-
-test('the examples of the description run', () => {
-  const code = `
-    const { NodeRuntime } = require(${JSON.stringify(path.join(PACKAGE, '..', 'index.js'))});
-    const rt = new NodeRuntime();
-    const fastWorker = (msg) => { console.log(\`Processed: \${msg.toString()}\`); };
-    const pids = [];
-    for (let i = 0; i < 1000; i++) { pids.push(rt.spawn(fastWorker, 50)); }
-    rt.send(pids[999], Buffer.from('one'));
-    const sagaCoordinator = async (mailbox) => {
-      const msg = await mailbox.recv();
-      console.log('Starting Saga...');
-      const confirm = await mailbox.recv(5.0);
-      if (confirm) { console.log('Confirmed'); } else { console.log('Timed out'); }
-    };
-    const saga = rt.spawnWithMailbox(sagaCoordinator, 100);
-    rt.send(saga, Buffer.from('go'));
-    rt.send(saga, Buffer.from('yes'));
-    const myHandler = () => { throw new Error('on purpose'); };
-    rt.onCrash(() => {});
-    const pid = rt.spawn(myHandler, 10);
-    rt.registerPath('/system/service/one', pid);
-    const children = rt.listChildren('/system/service');
-    console.log(children.length);
-    const observerPid = rt.spawnWithPathObserved(10, '/observer');
-    rt.link(observerPid, pid);
-    rt.send(pid, 'x');
-    rt.send(observerPid, Buffer.from('hello'));
-    rt.join(pid).then(() => {
-      const messages = rt.getMessages(observerPid);
-      messages.forEach((msg) => {
-        if (msg.system) {
-          if (msg.system.typeName === 'EXIT') console.log(\`Actor \${msg.system.targetPid === pid} has crashed!\`);
-        } else {
-          console.log(\`User Data: \${msg.data.toString()}\`);
-        }
-      });
-    });
-  `;
-  const { stdout, stderr } = spawnSync(process.execPath, ['-e', code], { encoding: 'utf8' });
-  assert.equal(stderr, '');
-  assert.deepEqual(stdout.split('\n').sort(), [
-    '', '1', 'Actor true has crashed!', 'Confirmed', 'Processed: one', 'Starting Saga...', 'User Data: hello',
-  ].sort());
 });

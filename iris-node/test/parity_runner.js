@@ -60,6 +60,7 @@ const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCas
 function plain(value) {
   if (value === undefined) return null;
   if (value instanceof Uint8Array) return text(value);
+  if (value instanceof iris.Tree) return String(value);
   if (Array.isArray(value)) return value.map(plain);
   if (value === null || typeof value !== 'object') return value;
   if (Buffer.isBuffer(value.data) && Object.keys(value).every((key) => ['data', 'system'].includes(key))) {

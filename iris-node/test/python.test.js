@@ -4,23 +4,12 @@
 
 const test = require('node:test');
 const assert = require('node:assert/strict');
-const { spawn, spawnSync } = require('node:child_process');
-const path = require('node:path');
+const { spawn } = require('node:child_process');
 const { createInterface } = require('node:readline');
 
-const { Core } = require('../lib/native.js');
-const { PACKAGE, iris, runtime } = require('./support.js');
+const { iris, python, runtime } = require('./support.js');
 
-function python() {
-  if (!('respond' in Core.prototype)) return { skip: 'the native module has no respond()' };
-  const folder = process.platform === 'win32' ? 'Scripts' : 'bin';
-  const own = path.join(PACKAGE, '..', 'target', 'venv', folder, 'python');
-  const command = process.env.IRIS_PYTHON ?? own;
-  const tried = spawnSync(command, ['-c', 'import iris; iris.Actor']);
-  return tried.status === 0 ? { command } : { skip: 'no Python with the wheel of iris' };
-}
-
-const { command, skip = false } = python();
+const { command, skip } = python();
 
 /** A program whose lines are read, ended with the test. */
 function start(t, source, ...args) {

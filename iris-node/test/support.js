@@ -1,6 +1,6 @@
 'use strict';
 
-const { spawn } = require('node:child_process');
+const { spawn, spawnSync } = require('node:child_process');
 const path = require('node:path');
 
 const iris = require('..');
@@ -59,6 +59,15 @@ function program(source, {
   });
 }
 
+/** A Python with the wheel, or why tests that need one are skipped. */
+function python() {
+  const folder = process.platform === 'win32' ? 'Scripts' : 'bin';
+  const own = path.join(PACKAGE, '..', 'target', 'venv', folder, 'python');
+  const command = process.env.IRIS_PYTHON ?? own;
+  const tried = spawnSync(command, ['-c', 'import iris; iris.Actor']);
+  return tried.status === 0 ? { command, skip: false } : { skip: 'no Python with the wheel of iris' };
+}
+
 /** The names of all methods of a class, those that it inherits included. */
 function methodsOf(prototype) {
   const names = new Set();
@@ -69,4 +78,6 @@ function methodsOf(prototype) {
   return [...names];
 }
 
-module.exports = { PACKAGE, iris, methodsOf, program, runtime, until };
+module.exports = {
+  PACKAGE, iris, methodsOf, program, python, runtime, until,
+};

@@ -145,6 +145,8 @@ async function classes(rt: NodeRuntime, controller: AbortController): Promise<vo
   await ref.ask('guarded');
   // @ts-expect-error of the base
   await ref.ask('onSystem', null);
+  // @ts-expect-error likewise
+  await ref.ask('onStop');
   // @ts-expect-error not a method
   await ref.ask('label');
   // @ts-expect-error not a method
@@ -292,3 +294,39 @@ async function errors(rt: NodeRuntime, ref: Ref<Counter>): Promise<void> {
 }
 
 void [classes, functions, errors];
+
+async function mesh(rt: NodeRuntime): Promise<void> {
+  const tls = iris.makeCertificates(new URL('file:///tmp'), 'node', { cluster: 'c', hosts: ['localhost'], days: 1 });
+  rt.configureMesh({ tls, acl: [{ peers: '*', send: true, resolve: ['public.'] }], deny: ['web-*'], maxLinks: 8 });
+  const addr = await rt.listen('127.0.0.1:0', { tls });
+  expect<typeof addr>().toBe<string>(true);
+  rt.setMeshAcl(null);
+  rt.setMeshDeny([]);
+  rt.reloadTls();
+  const denied = rt.meshDenied();
+  expect<typeof denied>().toBe<number>(true);
+  // @ts-expect-error no such right
+  rt.setMeshAcl([{ peers: '*', sned: true }]);
+  // @ts-expect-error whom it is for
+  rt.setMeshAcl([{ send: true }]);
+  // @ts-expect-error three files
+  rt.reloadTls({ ca: 'a', cert: 'b' });
+  // @ts-expect-error a name or several
+  rt.setMeshDeny('web-*');
+}
+
+async function known(pid: number): Promise<void> {
+  const rt = new NodeRuntime({ mailboxCapacity: 10 });
+  // @ts-expect-error no such option
+  new NodeRuntime({ capacity: 10 });
+  const { deadLetters, actors } = rt.stats();
+  expect<typeof deadLetters.evicted>().toBe<number>(true);
+  expect<typeof actors>().toBe<number>(true);
+  const found = await rt.selectiveRecv(pid, (message) => message.system !== undefined, 1);
+  expect<typeof found>().toBe<Message | null>(true);
+  const was = rt.unregister('name');
+  expect<typeof was>().toBe<boolean>(true);
+  for (const entry of rt.tree()) expect<typeof entry>().toBe<iris.TreeEntry>(true);
+  // @ts-expect-error made by the runtime only
+  new iris.Tree('', []);
+}

@@ -68,7 +68,7 @@ pub(crate) fn run(workspace: &Workspace, flags: &[String]) -> Result<(), Error> 
 }
 
 /// Where cargo puts the node in Rust, below the folder of a profile.
-pub(crate) const FLEET_NODE: &str = "examples/fleet_node";
+const FLEET_NODE: &str = "examples/fleet_node";
 
 /// Builds the node in Rust with what it needs, which is not the offload and its compiler.
 fn fleet_node(workspace: &Workspace) -> Result<PathBuf, Error> {

@@ -175,7 +175,7 @@ mod tests {
             ),
             (
                 "node --develop",
-                "unknown argument `--develop` of `node`; valid ones: --release",
+                "unknown argument `--develop` of `node`; valid ones: --release, --nats",
             ),
             (
                 "test --all",

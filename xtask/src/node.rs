@@ -90,16 +90,13 @@ pub(crate) fn run(workspace: &Workspace, options: Options) -> Result<(), Error> 
     Ok(())
 }
 
-/// Builds the binding and runs its tests, if there is a Node.js.
-pub(crate) fn test(workspace: &Workspace) -> Result<(), Error> {
-    if !is_there() {
-        println!("node: skipped, there is no Node.js on PATH");
-        return Ok(());
-    }
+/// Builds the binding and runs its tests; `peer` is a node in Rust that they talk to.
+pub(crate) fn test(workspace: &Workspace, peer: &Path) -> Result<(), Error> {
     run(workspace, Options::RELEASE)?;
     let mut node = Command::new("node");
     // One after the other: some of them measure memory, or load the machine.
     node.current_dir(workspace.root())
+        .env("IRIS_RUST_PEER", peer)
         .args(["--test", "--test-concurrency=1", "--test-reporter=dot"])
         .args(tests(workspace)?);
     tools::run(&mut node, "node --test of iris-node")?;

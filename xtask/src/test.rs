@@ -25,7 +25,7 @@ const STEPS: [Step; 11] = [
     ("nats", nats),
     ("loom", loom),
     ("pytest", pytest),
-    ("node", node::test),
+    ("node", node_tests),
     ("fleet tests", fleet_tests),
     ("fleet demo", fleet_demo),
 ];
@@ -123,19 +123,30 @@ fn pytest(workspace: &Workspace) -> Result<(), Error> {
     pytest_in(workspace, "iris-py/tests", "pytest of iris-py", &[])
 }
 
-/// With the node in Rust as the tests of the workspace have built it: the same packages and
-/// features, so that nothing is compiled twice.
-fn fleet_tests(workspace: &Workspace) -> Result<(), Error> {
+/// A node in Rust as the tests of the workspace have built it: the same packages and features, so
+/// that nothing is compiled twice.
+fn example(workspace: &Workspace, name: &str) -> Result<PathBuf, Error> {
     let venv = Venv::ready(workspace)?;
     let target = workspace.path("target");
     let mut cargo = workspace.cargo(Some(&venv));
     cargo
-        .args(["build", "--locked", "--example", "fleet_node"])
-        .arg("--target-dir")
+        .args(["build", "--locked", "--example", name, "--target-dir"])
         .arg(&target);
     tools::run(&mut cargo, "cargo build of the node in Rust")?;
-    let node = target.join("debug").join(demo::FLEET_NODE);
-    let node = node.with_extension(std::env::consts::EXE_EXTENSION);
+    let program = target.join("debug").join("examples").join(name);
+    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+fn node_tests(workspace: &Workspace) -> Result<(), Error> {
+    if !node::is_there() {
+        println!("node: skipped, there is no Node.js on PATH");
+        return Ok(());
+    }
+    node::test(workspace, &example(workspace, "mesh_peer")?)
+}
+
+fn fleet_tests(workspace: &Workspace) -> Result<(), Error> {
+    let node = example(workspace, "fleet_node")?;
     pytest_in(
         workspace,
         "examples/fleet/tests",
@@ -270,7 +281,7 @@ mod tests {
     #[test]
     fn the_wheel_is_there_before_the_steps_that_need_it() {
         let position = |name: &str| STEPS.iter().position(|(step, _)| *step == name);
-        for needs_wheel in ["clippy", "pytest", "fleet tests", "fleet demo"] {
+        for needs_wheel in ["clippy", "pytest", "node", "fleet tests", "fleet demo"] {
             assert!(position("wheel") < position(needs_wheel), "{needs_wheel}");
         }
     }
