@@ -84,7 +84,7 @@ test('what it throws is a warning, and what it waits for is waited for by a shut
     }
     class Slow extends iris.Actor {
       async onStop() {
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setTimeout(resolve, 50));
         print('closed');
       }
     }
