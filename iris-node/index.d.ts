@@ -185,7 +185,8 @@ export type Strategy = 'restartone' | 'restartall' | 'restartrest';
 export type Restart = 'permanent' | 'transient' | 'temporary';
 
 /** Spawns a successor and returns its pid. Names are reserved for it until the first `await`. */
-export type Factory = () => number | Promise<number>;
+/** Makes an actor: its pid, or a class's `Ref`. */
+export type Factory = () => number | Ref<Actor> | Promise<number | Ref<Actor>>;
 
 /** Times are in seconds. */
 /** Paths of three PEM files: the authority of peers' certificates, the node's own and its key. */
@@ -562,7 +563,7 @@ export class NodeRuntime {
   joinMesh(seeds: string | string[], options?: { membership?: 'swim' | 'static' | 'nats' }): Promise<boolean>;
   lookup(name: string): number | null;
   lookup(name: string, seconds: number): Promise<number | null>;
-  registerBehavior(name: string, factory: (init: Buffer) => number | Promise<number>): boolean;
+  registerBehavior(name: string, factory: (init: Buffer) => number | Ref<Actor> | Promise<number | Ref<Actor>>): boolean;
   spawnOn(addr: string, behavior: string, init?: Data): Promise<number>;
   meshMembers(): { id: string; address: string }[];
   nodes(): { id: string; name: string }[];

@@ -99,10 +99,10 @@ class Promises {
     } catch (error) {
       wait.end();
       wait.reject(translated(error));
-      return promise;
     }
-    // It may be settled already.
+    // It may be settled already, and then there is nothing to stay alive for.
     if (lane.pending.has(ticket)) wait.begin(seconds);
+    else lane.rest();
     return promise;
   }
 

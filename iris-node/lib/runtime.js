@@ -5,6 +5,7 @@ const {
   AskTimeoutError, DeadActorError, WouldBlockError, native, translated,
 } = require('./errors.js');
 const { contexts } = require('./context.js');
+const { make } = require('./factories.js');
 const { Lane, RESUME, failure } = require('./lane.js');
 const { Mesh } = require('./mesh.js');
 const { Core } = require('./native.js');
@@ -451,7 +452,7 @@ class NodeRuntime extends Mesh {
         if (!this.#lane.toldToStop(news.id)) this.#pulls.stopped(news.id);
         return;
       case FACTORY:
-        this.#make(news);
+        make(this.#lane, news);
         return;
       case LETTER:
         if (this.#onDeadLetter !== null) {
@@ -474,34 +475,6 @@ class NodeRuntime extends Mesh {
         return;
       default:
     }
-  }
-
-  /** Calls a factory that a thread of the runtime waits for. */
-  #make({ id, reason, value }) {
-    const factory = this.#lane.handlers[Number(reason)];
-    const failed = (error) => {
-      this.#core.made(id, 0, ...failure(error));
-      process.emitWarning(`a factory threw: ${failure(error)[2]}`, 'IrisSupervisionWarning');
-    };
-    const done = (pid) => {
-      try {
-        this.#core.made(id, check.pid(pid, "a factory's pid"), '', '', '');
-      } catch (error) {
-        failed(error);
-      }
-    };
-    let returned;
-    let thrown = null;
-    this.#core.succeed(id, () => {
-      try {
-        returned = value === undefined ? factory() : factory(value);
-      } catch (error) {
-        thrown = { error };
-      }
-    });
-    if (thrown !== null) failed(thrown.error);
-    else if (typeof returned === 'object' && returned !== null) Promise.resolve(returned).then(done, failed);
-    else done(returned);
   }
 
   #crashed(pid, error, resumes) {

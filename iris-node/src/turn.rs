@@ -244,15 +244,16 @@ impl Shared {
         for one in self.lane.take_news() {
             let (ticket, outcome) = match one {
                 News::Settled(ticket, outcome) => (ticket, outcome),
-                News::Look(ticket) => match self.look(ticket) {
-                    Some(outcome) => (ticket, outcome),
-                    None => {
+                News::Look(ticket) => {
+                    if let Some(outcome) = self.look(ticket) {
+                        (ticket, outcome)
+                    } else {
                         if !self.is_awaited(ticket) {
                             held.push(News::Look(ticket));
                         }
                         continue;
                     }
-                },
+                }
                 other => {
                     held.push(other);
                     continue;

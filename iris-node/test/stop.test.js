@@ -84,7 +84,7 @@ test('what it throws is a warning, and what it waits for is waited for by a shut
     }
     class Slow extends iris.Actor {
       async onStop() {
-        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setTimeout(resolve, 50));
         print('closed');
       }
     }
@@ -94,6 +94,26 @@ test('what it throws is a warning, and what it waits for is waited for by a shut
   assert.deepEqual([out, code], ['closed\ndown\n', 0]);
   assert.match(err, /IrisStopWarning: onStop of Throws threw: Error: sync/);
   assert.match(err, /IrisStopWarning: onStop of Rejects threw: Error: async/);
+});
+
+test('a supervised actor of a class is made again, and each instance hears of its own end', async (t) => {
+  const rt = runtime(t);
+  const log = [];
+  const Mortal = mortal(log);
+  let made = 0;
+  const make = () => rt.spawn(Mortal, `life ${(made += 1)}`);
+  const first = make();
+  rt.register('mortal', first.pid);
+  // It may be async, too.
+  rt.superviseWithFactory(first.pid, () => (made === 1 ? make() : Promise.resolve(make())));
+  for (let life = 1; life <= 2; life++) {
+    const pid = rt.whereis('mortal');
+    rt.refTo(pid, Mortal).tell('fail');
+    await until(() => ![null, pid].includes(rt.whereis('mortal')));
+    await rt.join(pid, 30);
+  }
+  assert.deepEqual(log.map(([name]) => name), ['life 1', 'life 2']);
+  assert.equal(await rt.refTo(rt.whereis('mortal'), Mortal).ask('rename', 'x'), null);
 });
 
 test('a process that has nothing else to do hears of it', async () => {

@@ -327,6 +327,9 @@ async function known(pid: number): Promise<void> {
   const was = rt.unregister('name');
   expect<typeof was>().toBe<boolean>(true);
   for (const entry of rt.tree()) expect<typeof entry>().toBe<iris.TreeEntry>(true);
+  rt.superviseWithFactory(pid, async () => rt.spawn(Counter, 3), 'restartone');
+  // @ts-expect-error no pid
+  rt.superviseWithFactory(pid, () => 'x');
   // @ts-expect-error made by the runtime only
   new iris.Tree('', []);
 }
