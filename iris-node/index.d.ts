@@ -423,8 +423,11 @@ export class Ref<A extends Actor> {
  * RangeError.
  */
 export class NodeRuntime {
-  /** `mailboxCapacity` is the bound of mailboxes without a `capacity` of their own; any number by default. */
-  constructor(options?: { mailboxCapacity?: number });
+  /**
+   * `mailboxCapacity` is the bound of mailboxes without a `capacity` of their own; any number by default. A handler
+   * that is at one message for `watchdog` seconds is told of, see `setWatchdog`; 10 by default, `null` for none.
+   */
+  constructor(options?: { mailboxCapacity?: number; watchdog?: number | null });
 
   /** Spawns an actor. `budget`, 100 by default, is messages before others get their turn. */
   spawn(handler: SystemHandler, budget: number | null | undefined, options: SpawnOptions & { system: true }): number;
@@ -536,6 +539,12 @@ export class NodeRuntime {
   stats(): Stats;
   deadLetters(): number;
   onDeadLetter(hook: ((letter: DeadLetter) => void) | null): void;
+  /**
+   * Has handlers told of that are at one message for so many seconds, of 0.001 at least; `null`: none. One that keeps
+   * the event loop is told of on stderr while it does, one that awaits by an `IrisWatchdogWarning` of the process;
+   * again after twice the time. It is seen up to a quarter too late.
+   */
+  setWatchdog(seconds: number | null): void;
   /** Called with each handler that throws; without a hook that is printed. */
   onCrash(hook: ((crash: Crash) => void) | null): void;
   version(): string;

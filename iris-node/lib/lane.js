@@ -11,6 +11,7 @@ const { markAsUntransferable } = require('node:worker_threads');
 
 const { Contexts, contexts, outside } = require('./context.js');
 const { SystemMessage } = require('./system.js');
+const { Watchdog } = require('./watchdog.js');
 const check = require('./check.js');
 
 /** Returned by a handler to end its actor, reason `normal`. */
@@ -101,6 +102,8 @@ class Lane {
   calls;
   /** What messages bring along. */
   contexts;
+  /** Looks at handlers that take long. */
+  watchdog;
   /** By slot; slots are numbers that the native side gives back. */
   handlers = [];
   #free = [];
@@ -174,6 +177,7 @@ class Lane {
     this.crashed = crashed;
     this.core = new Core(() => this.#turn(), capacity);
     this.calls = this.core.functions();
+    this.watchdog = new Watchdog(this.core, this.waiting, (pid) => this.core.info(pid)?.behavior);
     this.contexts = new Contexts(() => this.#reuse());
   }
 
@@ -279,6 +283,7 @@ class Lane {
     if (this.#look !== null) clearTimeout(this.#look);
     for (const state of this.waiting.values()) state.over = true;
     this.waiting.clear();
+    this.watchdog.set(undefined);
     this.#resumable.length = 0;
     this.#entries = 0;
     this.handlers.length = 0;
@@ -433,7 +438,7 @@ class Lane {
 
   /** Calls handlers; whether the batch is done. */
   #dispatch() {
-    const { calls, handlers } = this;
+    const { calls, handlers, watchdog } = this;
     const index = this.#index;
     const arena = this.#batch;
     let offset = this.#offset;
@@ -447,11 +452,13 @@ class Lane {
       const count = index[at + 1];
       const flags = index[at + 2];
       let k = this.#message;
+      watchdog.enter(pid);
       while (k < count) {
         if (left-- === 0) {
           if (!this.#isEarly()) {
             this.#offset = offset;
             this.inside = 0;
+            watchdog.leave();
             return false;
           }
           stride = this.#time - since < QUICK_MS ? Math.min(stride * 2, LONGEST_STRIDE) : 1;
@@ -472,6 +479,7 @@ class Lane {
         }
         this.inside = pid;
         this.flags = flags;
+        watchdog.step();
         let returned;
         let waits;
         try {
@@ -491,6 +499,7 @@ class Lane {
           const lengths = index.slice(at + 3 + k, at + 3 + count);
           const state = new Waiting(pid, index[at], flags, arena, offset, lengths, k);
           this.waiting.set(pid, state);
+          watchdog.awaits();
           calls.waits(entry);
           this.#await(state, returned);
           break;
@@ -507,6 +516,7 @@ class Lane {
       this.#entry = entry + 1;
     }
     this.inside = 0;
+    watchdog.leave();
     this.#entries = 0;
     return true;
   }
@@ -627,6 +637,8 @@ class Lane {
       const outside = this.inside;
       this.inside = pid;
       this.flags = flags;
+      this.watchdog.enter(pid);
+      this.watchdog.step();
       let returned;
       let waits = false;
       let ended = false;
@@ -643,6 +655,7 @@ class Lane {
         ended = this.#threw(-1, pid, flags, state.handled, error);
       }
       this.inside = outside;
+      this.watchdog.leave();
       if (waits) return this.#await(state, returned);
       if (ended || (returned !== undefined && this.#returned(-1, pid, flags, state.handled, returned))) {
         return this.#forget(state);

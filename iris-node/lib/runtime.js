@@ -15,6 +15,9 @@ const { SHARED } = require('./shared.js');
 const { SystemMessage } = require('./system.js');
 
 const BUDGET = 100;
+/** Seconds at one message, after which a handler is told of. */
+const WATCHDOG = 10;
+const LEAST_WATCHDOG = 0.001;
 const SPAWN = ['name', 'capacity', 'system', 'onError'];
 
 // What the native side says of a message. As in src/send.rs.
@@ -51,8 +54,10 @@ class NodeRuntime extends Mesh {
 
   constructor(options) {
     super();
-    const { mailboxCapacity } = check.options(options, ['mailboxCapacity']);
+    const given = check.options(options, ['mailboxCapacity', 'watchdog']);
+    const { mailboxCapacity, watchdog = WATCHDOG } = given;
     if (mailboxCapacity !== undefined) check.count(mailboxCapacity, 'mailboxCapacity');
+    const patience = check.time(watchdog, 'watchdog', LEAST_WATCHDOG);
     const crashed = (pid, error, resumes) => this.#crashed(pid, error, resumes);
     this.#lane = native(() => new Lane(Core, {
       hear: (news) => this.#hear(news),
@@ -63,6 +68,7 @@ class NodeRuntime extends Mesh {
     this.#calls = this.#lane.calls;
     this.#promises = new Promises(this.#lane);
     this.#pulls = new Pulls(this.#lane, crashed);
+    native(() => this.#lane.watchdog.set(patience));
     this.#shared = { core: this.#core, lane: this.#lane, promises: this.#promises };
   }
 
@@ -294,6 +300,12 @@ class NodeRuntime extends Mesh {
     if (hook !== null) check.callable(hook, 'hook');
     this.#onDeadLetter = hook;
     this.#core.watchDeadLetters(hook !== null);
+  }
+
+  /** Has handlers told of that are at one message for so many seconds; `null`: none. */
+  setWatchdog(seconds) {
+    if (seconds === undefined) throw new TypeError('seconds must be a number or null');
+    native(() => this.#lane.watchdog.set(check.time(seconds, 'seconds', LEAST_WATCHDOG)));
   }
 
   /** Calls `hook({ pid, error, resumes })` for each handler that throws, instead of printing it. */

@@ -25,6 +25,7 @@ use crate::send;
 use crate::spawn::{self, LastBehavior};
 use crate::turn;
 use crate::wake::Waker;
+use crate::watchdog::Watchdog;
 
 /// Actors, their scheduler and all that is around them. For the thread of one event loop.
 #[napi]
@@ -48,6 +49,7 @@ pub struct Shared {
     desk: Mutex<Desk>,
     /// What the loop has taken, and JavaScript is to be told in full.
     pub(crate) held: Mutex<Vec<News>>,
+    pub(crate) watchdog: Watchdog,
 }
 
 /// `hold(holds)`: whether the event loop is kept alive.
@@ -170,6 +172,7 @@ impl Core {
             tls: Mutex::default(),
             desk: Mutex::default(),
             held: Mutex::default(),
+            watchdog: Watchdog::new(),
         })))
     }
 

@@ -27,6 +27,7 @@
 //! | [`nodes`] | actors of other nodes |
 //! | [`settings`] | how this node is to be: certificates, rules, limits |
 //! | [`nats`] | links through NATS, where they are built in |
+//! | [`watchdog`] | handlers that keep the loop |
 //! | [`system`] | system messages as objects |
 //! | [`context`] | asynchronous contexts that travel with messages |
 //! | [`convert`] | pids and words |
@@ -65,3 +66,4 @@ mod supervise;
 mod system;
 mod turn;
 mod wake;
+mod watchdog;

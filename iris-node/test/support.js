@@ -33,7 +33,7 @@ const RUNTIME = 'const rt = new iris.NodeRuntime();';
 
 /** Runs a program that has `iris`, `rt` and `print`, if it `loads` them; how it has ended. */
 function program(source, {
-  timeoutMs = PATIENCE_MS, onOutput, args = [], before = RUNTIME, loads = true,
+  timeoutMs = PATIENCE_MS, onOutput, onError, args = [], before = RUNTIME, loads = true,
 } = {}) {
   const head = !loads ? '' : `const iris = require(${JSON.stringify(PACKAGE)}); ${before}
     const print = (text) => require('node:fs').writeSync(1, text + '\\n');\n`;
@@ -50,6 +50,7 @@ function program(source, {
     });
     child.stderr.on('data', (data) => {
       ended.err += data;
+      onError?.(ended.err, child);
     });
     child.on('error', reject);
     child.on('close', (code, signal) => {
