@@ -90,6 +90,7 @@ fn nats(workspace: &Workspace) -> Result<(), Error> {
     cargo.args(["clippy", "--locked", "--all-targets"]);
     cargo.args(["--package", "iris-mesh", "--package", "iris"]);
     cargo.args(["--package", "iris-py", "--features", "iris-py/nats"]);
+    cargo.args(["--package", "iris-node", "--features", "iris-node/nats"]);
     cargo.args(["--", "-D", "warnings"]);
     tools::run(&mut cargo, "cargo clippy of the feature nats")?;
     let mut cargo = workspace.cargo(None);
