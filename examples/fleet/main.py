@@ -19,11 +19,13 @@ try:
 
     import actors
     import chaos
+    import gateway
     import mesh
     import mesh_report
     import plain
     import report
     import scoring
+    from board import Board
     from fleet import Outcome, Plan, digest, first_difference, make_plan
     from progress import sending
 except ModuleNotFoundError as error:
@@ -32,6 +34,8 @@ except ModuleNotFoundError as error:
         "`cargo xtask demo` builds and installs everything that the demo needs"
     )
 
+# For a person to open the page; a run is over sooner.
+BROWSER_SECONDS = 30.0
 TARGET = Path(__file__).resolve().parents[2] / "target"
 DATA_DIR = TARGET / "data"
 RUST_NODE = TARGET / "release" / "examples" / "fleet_node"
@@ -56,6 +60,17 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "killed and comes back",
     )
     parser.add_argument(
+        "--gateway",
+        action="store_true",
+        help="with --mesh: a node in JavaScript shows the run on a page",
+    )
+    parser.add_argument(
+        "--gateway-port",
+        type=port_number,
+        metavar="PORT",
+        help="the page's port on 127.0.0.1 (a free one)",
+    )
+    parser.add_argument(
         "--rust-node",
         type=Path,
         default=RUST_NODE,
@@ -76,6 +91,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     if arguments.mesh and arguments.repeat is not None:
         parser.error("--repeat is not for --mesh, which runs once")
+    if arguments.gateway and not arguments.mesh:
+        parser.error("--gateway is for --mesh, whose nodes it shows")
+    if arguments.gateway_port is not None and not arguments.gateway:
+        parser.error("--gateway-port is for --gateway")
     return arguments
 
 
@@ -84,6 +103,14 @@ def positive_int(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def port_number(text: str) -> int:
+    """A port; 0 is a free one."""
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
     return value
 
 
@@ -165,14 +192,45 @@ def run(console: Console, flights: list[data.Flight], arguments: argparse.Namesp
 def run_on_nodes(
     console: Console, flights: list[data.Flight], arguments: argparse.Namespace
 ) -> int:
-    """The run over three processes, its tables, and the check."""
+    """The run over three processes, and with --gateway the page that shows it."""
     plan = planned(console, flights, arguments)
+    if not arguments.gateway:
+        return run_and_check(console, plan, flights, arguments, None)
+    with gateway.serving(plan, flights, arguments.gateway_port or 0) as page:
+        console.print(f"gateway: {page.url}", highlight=False, soft_wrap=True)
+        if console.is_terminal:
+            console.print(
+                f"gateway: the run begins when a browser is there, or after {BROWSER_SECONDS:.0f} s",
+                highlight=False,
+            )
+            page.wait_browser(BROWSER_SECONDS)
+        status = run_and_check(console, plan, flights, arguments, page.board)
+        page.wait_seen()
+        if console.is_terminal and page.process.status() is None:
+            try:
+                console.print(f"gateway: {page.url} stays until Ctrl-C", highlight=False)
+                page.stay()
+            except KeyboardInterrupt:
+                pass
+    return status
+
+
+def run_and_check(
+    console: Console,
+    plan: Plan,
+    flights: list[data.Flight],
+    arguments: argparse.Namespace,
+    board: Board | None,
+) -> int:
+    """The run over three processes, its tables, and the check."""
     expected = plain.single_loop(flights, arguments.threshold)
     kills = mesh.kills(len(flights), every_node=arguments.chaos)
     with sending(console, "Iris on three nodes", len(flights)) as tick:
         outcome, facts = mesh.run_mesh(
-            plan, arguments.threshold, arguments.rust_node, kills, tick
+            plan, arguments.threshold, arguments.rust_node, kills, tick, board
         )
+    if board is not None:
+        board.decide(digest(plan, expected), digest(plan, outcome))
     mesh_report.print_nodes(console, facts)
     mesh_report.print_losses(console, facts)
     mesh_report.print_summary(console, facts, outcome)

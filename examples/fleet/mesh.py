@@ -2,7 +2,8 @@
 
 The coordinator, an actor of this process with a mailbox and a thread of its own, streams the
 flights to the aircraft in their order. Acknowledgements and the news of nodes reach it in the same
-mailbox, so that nothing here is shared between threads but the processes.
+mailbox, so that nothing here is shared between threads but the processes, and the figures that
+`board.py` reads.
 
 What heals a dead node is a supervisor: the stand-in of its hangar is supervised, and the factory
 starts the process again. The coordinator hears of that (RESTARTED), opens the aircraft with
@@ -12,7 +13,6 @@ what they had last acknowledged, and sends again what is open (`ledger.py`).
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +22,7 @@ from pathlib import Path
 import iris
 
 from actors import FleetError
+from board import Board, cluster_name
 from fleet import FLIGHT, INCIDENT, Incident, Outcome, Plan
 from ledger import Ledger, LedgerError
 from mesh_facts import Loss, MeshFacts, NodeFacts
@@ -77,13 +78,18 @@ def kills(flights: int, every_node: bool) -> dict[int, str]:
 
 
 def run_mesh(
-    plan: Plan, threshold: float, rust_node: Path, kills: dict[int, str], tick: Tick
+    plan: Plan,
+    threshold: float,
+    rust_node: Path,
+    kills: dict[int, str],
+    tick: Tick,
+    board: Board | None = None,
 ) -> tuple[Outcome, MeshFacts]:
     """Replays the flights on three nodes; `kills` has the nodes to kill, by the flight before."""
     if not rust_node.is_file():
         raise FleetError(f"there is no {rust_node}; `cargo xtask demo --mesh` builds it")
     with quiet(), iris.Runtime() as rt:
-        cluster = f"fleet-{os.getpid()}"
+        cluster = cluster_name()
         rt.configure_mesh(name=COORDINATOR, cluster=cluster)
         address = rt.listen("127.0.0.1:0")
         arguments = [cluster, address, repr(threshold), str(plan.swap_at)]
@@ -92,6 +98,8 @@ def run_mesh(
             for name, kind, command in programs(rust_node)
         ]
         coordinator = Coordinator(rt, plan, processes, kills, tick)
+        if board is not None:
+            board.coordinator = coordinator
         try:
             pid = rt.spawn_with_mailbox(coordinator.run, name=COORDINATOR)
             if not rt.join(pid, WHOLE_SECONDS):
@@ -142,6 +150,7 @@ class Coordinator:
         self.pids = [0] * len(plan.units)
         """By unit number: the stand-in of its aircraft."""
         self.path_of = {unit: path for path, unit in plan.paths.items()}
+        self.phase = "starting"
         self.streamed = 0
         self.returned: list[bytes] = []
         self.losses: list[Loss] = []
@@ -153,6 +162,7 @@ class Coordinator:
         self.mailbox = mailbox
         try:
             self.begin()
+            self.phase = "streaming"
             start = time.perf_counter()
             self.stream()
             seconds = time.perf_counter() - start
@@ -343,6 +353,7 @@ class Coordinator:
 
     def end(self) -> None:
         """Ends the nodes, and waits for that."""
+        self.phase = "checking"
         self.let_go()
         for node in self.nodes:
             node.process.close()

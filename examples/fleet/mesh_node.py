@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import iris
 
 from actors import fast_score_v1, fast_score_v2, sender
 from detector import Stats
-from fleet import FLIGHT, make_handler
-from packets import ACK, COORDINATOR, COUNT, HANGAR, pack_state, unpack_open
+from fleet import FLIGHT, Handler, make_handler
+from packets import (
+    ACK,
+    COORDINATOR,
+    COUNT,
+    GAUGE,
+    GAUGE_NAME,
+    GAUGED,
+    HANGAR,
+    pack_state,
+    unpack_open,
+)
 from processes import READY
 
 
@@ -22,46 +33,85 @@ class Hangar:
     def __init__(self, rt: iris.Runtime, threshold: float, swap_at: int, life: int) -> None:
         self.rt, self.threshold, self.swap_at, self.life = rt, threshold, swap_at, life
         self.report = sender(rt, COORDINATOR)
-        self.opened = 0
+        self.aircraft: list[Aircraft] = []
 
     def handle(self, message: bytes) -> bytes | None:
         """Opens an aircraft; says how many there are to who asks."""
         if not message:
-            return COUNT.pack(self.opened)
+            return COUNT.pack(len(self.aircraft))
         unit, stats, path = unpack_open(message)
-        self.rt.register_path(path, self.rt.spawn(Aircraft(self, unit, stats).handle))
-        self.opened += 1
+        aircraft = Aircraft(self, unit, stats)
+        # Nobody sends to it before it has its path.
+        self.rt.register_path(path, aircraft.pid)
+        self.aircraft.append(aircraft)
         return None
 
 
+class Gauge:
+    """Says how far each aircraft is, to who asks: `gateway/`. It keeps nothing for that."""
+
+    def __init__(self, hangar: Hangar) -> None:
+        self._hangar = hangar
+
+    def handle(self, _: bytes) -> bytes:
+        """Reads the aircraft while they work: one may be a flight further than another."""
+        aircraft = self._hangar.aircraft[:]
+        gauged = (each.gauged() for each in aircraft)
+        return GAUGE.pack(self._hangar.life, len(aircraft)) + b"".join(gauged)
+
+
 class Aircraft:
-    """Handles its flights, and acknowledges each with all that has come of it."""
+    """Handles its flights, and acknowledges each with all that has come of it.
+
+    Its first flight from the swap on has it change its behavior: nothing is scored by the first
+    detector after it, and it keeps its state.
+    """
 
     def __init__(self, hangar: Hangar, unit: int, stats: Stats) -> None:
         self._unit, self._life, self._stats = unit, hangar.life, stats
-        self._report, self._swap_at = hangar.report, hangar.swap_at
+        self._rt, self._report, self._swap_at = hangar.rt, hangar.report, hangar.swap_at
         self._incident = b""
         self._old = make_handler(stats, fast_score_v1, 1, hangar.threshold, self._note)
         self._new = make_handler(stats, fast_score_v2, 2, hangar.threshold, self._note)
+        self.pid = hangar.rt.spawn(self.handle_first)
 
     def _note(self, incident: bytes) -> None:
         self._incident = incident
 
-    def handle(self, message: bytes) -> bytes | None:
-        """Handles a flight; gives the state to who asks."""
+    def handle_first(self, message: bytes) -> bytes | None:
+        """Handles a flight with the first detector; gives the state to who asks."""
+        if message and FLIGHT.unpack(message)[0] >= self._swap_at:
+            # Before what waits in its mailbox: those flights are later than this one.
+            self._rt.hot_swap(self.pid, self.handle_second, now=True)
+            return self.handle_second(message)
+        return self._handle(message, self._old)
+
+    def handle_second(self, message: bytes) -> bytes | None:
+        """The same with the second detector."""
+        return self._handle(message, self._new)
+
+    def _handle(self, message: bytes, score: Handler) -> bytes | None:
         if not message:
             return pack_state(self._stats)
-        index = FLIGHT.unpack(message)[0]
         self._incident = b""
-        (self._old if index < self._swap_at else self._new)(message)
-        ack = ACK.pack(self._unit, self._life, index)
+        score(message)
+        ack = ACK.pack(self._unit, self._life, FLIGHT.unpack(message)[0])
         self._report(ack + pack_state(self._stats) + self._incident)
         return None
+
+    def gauged(self) -> bytes:
+        """How far it is."""
+        stats = self._stats
+        flights = int(stats.count) + stats.cancelled
+        version = self._rt.behavior_version(self.pid) or 0
+        return GAUGED.pack(self._unit, flights, version, stats.mean)
 
 
 def main(argv: list[str]) -> None:
     """Serves until the standard input ends."""
     name, cluster, coordinator, threshold, swap_at, life = argv
+    # The gateway may come and go, and that is no news.
+    logging.getLogger("iris.nodes.local").setLevel(logging.ERROR)
     with iris.Runtime() as rt:
         rt.configure_mesh(name=name, cluster=cluster)
         stand_in = rt.resolve_remote(coordinator, COORDINATOR)
@@ -69,6 +119,7 @@ def main(argv: list[str]) -> None:
             sys.exit(f"{name}: there is no coordinator at {coordinator}")
         rt.register(COORDINATOR, stand_in)
         hangar = Hangar(rt, float(threshold), int(swap_at), int(life))
+        rt.register(GAUGE_NAME, rt.spawn(Gauge(hangar).handle))
         rt.register(HANGAR, rt.spawn(hangar.handle))
         print(READY + rt.listen("127.0.0.1:0"), flush=True)
         sys.stdin.read()

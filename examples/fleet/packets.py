@@ -9,6 +9,7 @@
 | aircraft | `fleet.FLIGHT`: a flight | none; an acknowledgement goes to the coordinator |
 | aircraft | nothing | its state |
 | coordinator | `ACK`, state, and `fleet.INCIDENT` if the flight is one | none |
+| gauge | nothing | `GAUGE`, then a `GAUGED` for each aircraft of the node |
 
 An acknowledgement holds all that a flight has changed. So a flight has happened with everything
 that follows from it, or not at all.
@@ -24,6 +25,7 @@ from detector import Stats
 # The names under which the actors are found.
 COORDINATOR = "coordinator"
 HANGAR = "hangar"
+GAUGE_NAME = "gauge"
 
 # Count, mean, sum of squares, last score, sum of scores, cancelled flights.
 STATE = struct.Struct("<5dI")
@@ -32,6 +34,10 @@ OPEN = struct.Struct("<I")
 # The unit's number, the life of its node, the flight's index; a state follows.
 ACK = struct.Struct("<III")
 COUNT = struct.Struct("<I")
+# The life of the node, and how many aircraft follow.
+GAUGE = struct.Struct("<II")
+# The unit's number, its flights so far, the version of its behavior, its mean delay in minutes.
+GAUGED = struct.Struct("<IIId")
 
 BLANK = STATE.pack(0.0, 0.0, 0.0, 0.0, 0.0, 0)
 

@@ -82,9 +82,18 @@ class NodeProcess:
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
 
+    def thaw(self) -> None:
+        """Lets a frozen process go on."""
+        self._running().send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL, and no more than that."""
         self._running().kill()
+
+    def status(self) -> int | None:
+        """How the process ended; None while it runs."""
+        process = self._process
+        return None if process is None else process.poll()
 
     def close(self) -> None:
         """Lets the process end by itself; kills it, and raises, if it fails or takes long."""

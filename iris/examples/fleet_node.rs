@@ -12,8 +12,8 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,11 +49,14 @@ fn serve(mut args: impl Iterator<Item = String>) -> Done<()> {
         swap_at: next(&mut args)?,
         life: next(&mut args)?,
     };
-    let hangar = Hangar {
-        fleet: Arc::new(fleet),
-        opened: AtomicU32::new(0),
+    let fleet = Arc::new(fleet);
+    let dials = Arc::new(Mutex::new(Vec::new()));
+    let gauge = Gauge {
+        fleet: fleet.clone(),
+        dials: dials.clone(),
     };
-    rt.spawn(hangar).named("hangar").start()?;
+    rt.spawn(gauge).named("gauge").start()?;
+    rt.spawn(Hangar { fleet, dials }).named("hangar").start()?;
     println!("READY {}", rt.listen("127.0.0.1:0")?);
     std::io::stdout().flush()?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
@@ -87,7 +90,7 @@ struct Fleet {
 /// Opens aircraft, and says how many there are to who asks.
 struct Hangar {
     fleet: Arc<Fleet>,
-    opened: AtomicU32,
+    dials: Arc<Mutex<Vec<Dial>>>,
 }
 
 impl Behavior for Hangar {
@@ -96,8 +99,9 @@ impl Behavior for Hangar {
             return Step::Done;
         };
         if order.is_empty() {
-            let opened = self.opened.load(Ordering::Relaxed).to_le_bytes();
-            return Step::Reply(Payload::copy_of(&opened));
+            let dials = self.dials.lock().unwrap_or_else(PoisonError::into_inner);
+            let opened = u32::try_from(dials.len()).expect("units are numbered in 32 bits");
+            return Step::Reply(Payload::copy_of(&opened.to_le_bytes()));
         }
         match self.open(&order) {
             Ok(()) => Step::Done,
@@ -112,20 +116,91 @@ impl Hangar {
         let past = Past::unpack(&mut order).ok_or("an order without a state")?;
         let path = std::str::from_utf8(order)?;
         let rt = self.fleet.rt.upgrade().ok_or("the node has ended")?;
-        let fleet = self.fleet.clone();
-        let aircraft = Aircraft { fleet, unit, past };
-        rt.spawn(aircraft).at_path(path).start()?;
-        self.opened.fetch_add(1, Ordering::Relaxed);
+        let reading = Arc::new(Reading::default());
+        reading.take(&past);
+        let aircraft = Aircraft {
+            fleet: self.fleet.clone(),
+            unit,
+            past,
+            reading: reading.clone(),
+            detector: 1,
+        };
+        let pid = rt.spawn(aircraft).at_path(path).start()?;
+        let mut dials = self.dials.lock().unwrap_or_else(PoisonError::into_inner);
+        dials.push(Dial { unit, pid, reading });
         Ok(())
     }
 }
 
+/// An aircraft as the gauge knows it.
+struct Dial {
+    unit: u32,
+    pid: Pid,
+    reading: Arc<Reading>,
+}
+
+/// How far an aircraft is: written by it, read by the gauge. The two may be a flight apart.
+#[derive(Default)]
+struct Reading {
+    flights: AtomicU32,
+    /// The bits of its mean delay.
+    mean: AtomicU64,
+}
+
+impl Reading {
+    fn take(&self, past: &Past) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of flights, which are numbered in 32 bits"
+        )]
+        let flights = past.count as u32 + past.cancelled;
+        self.flights.store(flights, Ordering::Relaxed);
+        self.mean.store(past.mean.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// Says how far each aircraft is, to who asks.
+struct Gauge {
+    fleet: Arc<Fleet>,
+    dials: Arc<Mutex<Vec<Dial>>>,
+}
+
+impl Behavior for Gauge {
+    fn handle(&self, _: &mut State, _: &mut Context<'_>, message: Message) -> Step {
+        let (Message::User(_), Some(rt)) = (message, self.fleet.rt.upgrade()) else {
+            return Step::Done;
+        };
+        let dials = self.dials.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = u32::try_from(dials.len()).expect("units are numbered in 32 bits");
+        let mut answer = Vec::with_capacity(8 + dials.len() * 20);
+        answer.extend(self.fleet.life.to_le_bytes());
+        answer.extend(count.to_le_bytes());
+        for Dial { unit, pid, reading } in dials.iter() {
+            let version = rt.behavior_version(*pid).unwrap_or(0);
+            let flights = reading.flights.load(Ordering::Relaxed);
+            for field in [*unit, flights, version] {
+                answer.extend(field.to_le_bytes());
+            }
+            answer.extend(reading.mean.load(Ordering::Relaxed).to_le_bytes());
+        }
+        Step::Reply(Bytes::from(answer).into())
+    }
+}
+
 /// Handles its flights, and acknowledges each with all that has come of it.
+///
+/// Its first flight from the swap on has it change its behavior: nothing is scored by the first
+/// detector after it, and it keeps its state.
+#[derive(Clone)]
 struct Aircraft {
     fleet: Arc<Fleet>,
     unit: u32,
     /// What it knows when it is opened.
     past: Past,
+    reading: Arc<Reading>,
+    /// Which detector scores: 1 or 2.
+    detector: u8,
 }
 
 impl Behavior for Aircraft {
@@ -145,7 +220,18 @@ impl Behavior for Aircraft {
             let text = format!("a flight of {} bytes", flight.len());
             return failed("aircraft", text);
         };
+        if self.detector == 1 && index >= self.fleet.swap_at {
+            let second = Self {
+                detector: 2,
+                ..self.clone()
+            };
+            if let Some(rt) = self.fleet.rt.upgrade() {
+                // Before what waits in its mailbox: those flights are later than this one.
+                rt.hot_swap_now(cx.pid(), second);
+            }
+        }
         let incident = self.take_in(past, index, delay);
+        self.reading.take(past);
         let mut ack = Vec::with_capacity(96);
         for field in [self.unit, self.fleet.life, index] {
             ack.extend(field.to_le_bytes());

@@ -2,21 +2,20 @@
 
 use std::path::PathBuf;
 
-use crate::py;
 use crate::tools::{self, Error, Venv, Workspace};
+use crate::{node, py};
 
 /// Flags that `examples/fleet/main.py` understands, and whether a value follows.
-const FLAGS: [(&str, bool); 6] = [
+const FLAGS: [(&str, bool); 8] = [
     ("--quick", false),
     ("--chaos", false),
     ("--mesh", false),
+    ("--gateway", false),
+    ("--gateway-port", true),
     ("--data-dir", true),
     ("--repeat", true),
     ("--threshold", true),
 ];
-
-/// Flags of the plan that later versions bring.
-const LATER: [&str; 1] = ["--gateway"];
 
 /// Refuses wrong flags here: the program would say so only after the build.
 pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
@@ -26,9 +25,6 @@ pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
             Some((name, _)) => (name, true),
             None => (arg.as_str(), false),
         };
-        if LATER.contains(&name) {
-            return Err(Error::not_yet(format!("demo {name}")));
-        }
         match FLAGS.iter().find(|(flag, _)| *flag == name) {
             Some((_, true)) if !has_value => {
                 if rest.next().is_none() {
@@ -49,15 +45,32 @@ pub(crate) fn check_flags(args: &[String]) -> Result<&[String], Error> {
         let text = "`--repeat` of `demo` is not for `--mesh`, which runs once";
         return Err(Error::usage(text.into()));
     }
+    if has(args, "--gateway") && !is_mesh(args) {
+        let text = "`--gateway` of `demo` is for `--mesh`, whose nodes it shows";
+        return Err(Error::usage(text.into()));
+    }
+    if !has(args, "--gateway") && args.iter().any(|arg| arg.starts_with("--gateway-port")) {
+        let text = "`--gateway-port` of `demo` is for `--gateway`";
+        return Err(Error::usage(text.into()));
+    }
     Ok(args)
 }
 
-fn is_mesh(flags: &[String]) -> bool {
-    flags.iter().any(|flag| flag == "--mesh")
+fn has(flags: &[String], name: &str) -> bool {
+    flags.iter().any(|flag| flag == name)
 }
 
-/// Builds the wheel, and the node in Rust where one is asked for, and runs the demo on them.
+fn is_mesh(flags: &[String]) -> bool {
+    has(flags, "--mesh")
+}
+
+/// Builds the wheel, and the node in Rust and the binding for Node.js where they are asked for, and
+/// runs the demo on them.
 pub(crate) fn run(workspace: &Workspace, flags: &[String]) -> Result<(), Error> {
+    if has(flags, "--gateway") {
+        node::check_version("the gateway", "leave --gateway out")?;
+        node::run(workspace, node::Options::RELEASE)?;
+    }
     let venv = py::run(workspace, py::Options::RELEASE_WHEEL)?;
     let mut flags = flags.to_vec();
     if is_mesh(&flags) {
@@ -113,6 +126,8 @@ mod tests {
             "--mesh --chaos --quick --threshold 3.5",
             "--repeat 3 --quick",
             "--data-dir=somewhere --threshold 3.5",
+            "--mesh --gateway",
+            "--gateway --gateway-port 8080 --mesh",
         ] {
             assert_eq!(check(line), Ok(()), "{line}");
         }
@@ -132,6 +147,24 @@ mod tests {
             assert_eq!(
                 check(line),
                 Err("`--repeat` of `demo` is not for `--mesh`, which runs once".into()),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_gateway_is_for_the_run_on_nodes() {
+        for line in ["--gateway", "--quick --gateway --gateway-port 1"] {
+            assert_eq!(
+                check(line),
+                Err("`--gateway` of `demo` is for `--mesh`, whose nodes it shows".into()),
+                "{line}"
+            );
+        }
+        for line in ["--mesh --gateway-port 1", "--gateway-port=1"] {
+            assert_eq!(
+                check(line),
+                Err("`--gateway-port` of `demo` is for `--gateway`".into()),
                 "{line}"
             );
         }

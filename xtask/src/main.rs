@@ -42,6 +42,8 @@ usage: cargo xtask COMMAND
   demo --mesh [--quick] [--chaos] [--data-dir DIR] [--threshold X]
                                   the same on two nodes in Python and one in Rust; one of them is
                                   killed and comes back, with --chaos each of them
+  demo --mesh --gateway [--gateway-port PORT] ..
+                                  the same, shown on a page by a node in JavaScript; needs Node.js
   test                            everything that must pass; what .ci/run calls
   bench core [--json] [--quick] [--full]
                                   measures the process core against raw Tokio channels, ractor and
@@ -66,9 +68,6 @@ usage: cargo xtask COMMAND
                                   network namespaces are allowed, cut off and slowed down, with an
                                   exact account of all messages and monitors at the end
   help                            this text
-
-not in this version yet:
-  demo --gateway
 
 environment:
   IRIS_PYTHON   the Python interpreter to use (3.9 or later, with venv);
@@ -191,23 +190,11 @@ mod tests {
             ),
             (
                 "demo --slow",
-                "unknown argument `--slow` of `demo`; valid ones: --quick, --chaos, --mesh, --data-dir, --repeat, --threshold",
+                "unknown argument `--slow` of `demo`; valid ones: --quick, --chaos, --mesh, --gateway, --gateway-port, --data-dir, --repeat, --threshold",
             ),
         ] {
             let error = error_of(line);
             assert_eq!(error.to_string(), text);
-            assert_eq!(error.exit_code(), 2, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_later_versions_bring_says_so() {
-        for line in ["demo --quick --gateway", "demo --gateway"] {
-            let error = error_of(line);
-            assert!(
-                error.to_string().ends_with("not in this version yet"),
-                "{line}: {error}"
-            );
             assert_eq!(error.exit_code(), 2, "{line}");
         }
     }

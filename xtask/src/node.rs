@@ -140,6 +140,37 @@ pub(crate) fn install(folder: &Path) -> Result<(), Error> {
     fs::write(&installed, wanted).map_err(Error::io(format!("write {}", installed.display())))
 }
 
+/// What the package needs, see `engines` in its package.json.
+const OLDEST: u32 = 20;
+
+/// Says what to do if there is no Node.js, or one that is too old, for `who`; `or` is the way around.
+pub(crate) fn check_version(who: &str, or: &str) -> Result<(), Error> {
+    let output = Command::new("node")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success());
+    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    fit(said.as_deref()).map_err(|why| {
+        Error::Missing(format!(
+            "{who} needs Node.js {OLDEST} or later, {why}: install it, or {or}"
+        ))
+    })
+}
+
+/// Whether a version is fit; if not, what there is instead.
+fn fit(version: Option<&str>) -> Result<(), String> {
+    let Some(version) = version else {
+        return Err("and no `node` on PATH works".into());
+    };
+    let digits = version.trim_start_matches('v').split('.').next();
+    match digits.and_then(|digits| digits.parse::<u32>().ok()) {
+        Some(major) if major >= OLDEST => Ok(()),
+        _ => Err(format!("and `node --version` says `{version}`")),
+    }
+}
+
 pub(crate) fn is_there() -> bool {
     let mut node = Command::new("node");
     let node = node.arg("--version").stdin(Stdio::null());
@@ -166,6 +197,17 @@ fn tests(workspace: &Workspace) -> Result<Vec<PathBuf>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_is_fit_or_named() {
+        assert_eq!(fit(Some("v20.20.2")), Ok(()));
+        assert_eq!(fit(Some("v103.0.0")), Ok(()));
+        for old in ["v18.19.0", "v9.11.2", "", "nodejs"] {
+            let text = format!("and `node --version` says `{old}`");
+            assert_eq!(fit(Some(old)), Err(text));
+        }
+        assert_eq!(fit(None), Err("and no `node` on PATH works".into()));
+    }
 
     #[test]
     fn the_flags_choose_the_profile_and_nats() {

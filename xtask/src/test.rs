@@ -180,6 +180,8 @@ fn pytest_in(
             "-m",
             "pytest",
             "-q",
+            // What is skipped is said, with its reason.
+            "-rs",
             "--import-mode=importlib",
             "-p",
             "no:cacheprovider",
@@ -277,6 +279,12 @@ mod tests {
         ));
         assert!(!is_result("test a_test_result ... ok\n"));
         assert!(!is_result("running 3 tests\n"));
+    }
+
+    #[test]
+    fn the_binding_for_node_is_there_before_the_steps_that_need_it() {
+        let position = |name: &str| STEPS.iter().position(|(step, _)| *step == name);
+        assert!(position("node") < position("fleet tests"));
     }
 
     #[test]

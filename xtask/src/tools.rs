@@ -12,8 +12,6 @@ use std::process::{Command, ExitStatus, Stdio};
 pub(crate) enum Error {
     /// The command line is wrong.
     Usage(String),
-    /// The command line asks for something that a later version brings.
-    NotYet(String),
     /// Something that a step needs is absent or unfit; the text names the mend.
     Missing(String),
     /// A file or folder could not be read or written.
@@ -59,11 +57,6 @@ impl Error {
         Self::Usage(text)
     }
 
-    /// A thing of the plan that later versions bring.
-    pub(crate) fn not_yet(what: String) -> Self {
-        Self::NotYet(what)
-    }
-
     /// A closure for `map_err` that says what was tried.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io {
@@ -74,7 +67,7 @@ impl Error {
 
     /// Whether the user's next step is to read the usage text.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::Usage(_) | Self::NotYet(_))
+        matches!(self, Self::Usage(_))
     }
 
     /// The exit code of xtask: 2 for a wrong command line, else 1.
@@ -87,7 +80,6 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(text) | Self::Missing(text) => f.write_str(text),
-            Self::NotYet(what) => write!(f, "{what}: not in this version yet"),
             Self::Io { what, source } => write!(f, "cannot {what}: {source}"),
             Self::Start { program, source } => {
                 write!(f, "cannot start {}: {source}", program.display())

@@ -1,6 +1,7 @@
-"""Makes the example's modules importable: they stand beside `main.py`, a program."""
+"""Makes the example's modules importable, which stand beside `main.py`, a program, and ours."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE)]

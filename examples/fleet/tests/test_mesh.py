@@ -20,24 +20,12 @@ import mesh
 import plain
 from detector import DEFAULT_THRESHOLD, Stats
 from fleet import FLIGHT, INCIDENT, Outcome, Plan, digest, first_difference, make_handler, make_plan
+from fleet_support import FLEET, PATIENCE, demo, digests, rust_node
 from ledger import Ledger
 from packets import BLANK, COUNT, HANGAR, pack_open, pack_state, unpack_ack
 from processes import NodeError, NodeProcess
 
-FLEET = Path(mesh.__file__).resolve().parent
-# Far more than anything here takes.
-PATIENCE = 60.0
 CLUSTER = "fleet-tests"
-
-
-def rust_node() -> Path:
-    """What `cargo xtask test` has built, or `cargo build --example fleet_node`."""
-    named = os.environ.get("IRIS_FLEET_NODE")
-    node = Path(named) if named else FLEET.parents[1] / "target" / "debug/examples/fleet_node"
-    assert node.is_file(), f"no {node}: `cargo build --example fleet_node` builds it"
-    return node
-
-
 NAMES = ["python-1", "rust-1"]
 
 
@@ -234,25 +222,13 @@ def test_a_missing_node_in_rust_is_named(tmp_path: Path) -> None:
         mesh.run_mesh(plan, DEFAULT_THRESHOLD, tmp_path / "no", {}, lambda _: None)
 
 
-def demo(*flags: str, columns: int = 80) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(FLEET / "main.py"), "--mesh", "--quick"]
-    return subprocess.run(
-        [*command, "--rust-node", str(rust_node()), *flags],
-        env={**os.environ, "COLUMNS": str(columns)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_demo_shows_what_happened_and_that_the_digest_is_equal(columns: int) -> None:
-    done = demo(columns=columns)
+    done = demo(COLUMNS=str(columns))
     assert (done.returncode, done.stderr) == (0, "")
-    digests = [line.split()[-1] for line in done.stdout.splitlines() if len(line.split()[-1]) == 64]
-    assert len(digests) == 2
-    assert digests[0] == digests[1]
+    found = digests(done.stdout)
+    assert len(found) == 2
+    assert found[0] == found[1]
     assert "check: all 2,085 figures are equal, bit by bit" in done.stdout
     assert "SIGKILL" in done.stdout
     assert "…" not in done.stdout, "no cell is cut off"
