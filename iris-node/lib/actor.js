@@ -5,7 +5,7 @@ const { AsyncLocalStorage } = require('node:async_hooks');
 
 const check = require('./check.js');
 const { ProtocolError, pack, unpackCall } = require('./codec.js');
-const { STOP } = require('./lane.js');
+const { STOP } = require('./handling.js');
 const { told } = require('./remote.js');
 const { SystemMessage } = require('./system.js');
 

@@ -2,12 +2,12 @@
 // Factories: functions that make actors when a thread of the runtime wants one, and waits for it.
 
 const check = require('./check.js');
-const { failure } = require('./lane.js');
+const { failure } = require('./handling.js');
 const { Ref } = require('./ref.js');
 
 /** Calls the factory that news asks for, and says what it has made. */
 function make(lane, { id, reason, value }) {
-  const factory = lane.handlers[Number(reason)];
+  const factory = lane.slots.handlers[Number(reason)];
   const failed = (error) => {
     lane.core.made(id, 0, ...failure(error));
     process.emitWarning(`a factory threw: ${failure(error)[2]}`, 'IrisSupervisionWarning');

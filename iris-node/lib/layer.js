@@ -27,7 +27,7 @@ class NodeRuntime extends Core {
   constructor(options) {
     super(options);
     const { lane } = this[SHARED];
-    lane.freed = (handler) => {
+    lane.slots.freed = (handler) => {
       const being = handler?.[BEING];
       if (being?.leave()) this.#beings.delete(being.ref.pid);
     };

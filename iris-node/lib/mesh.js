@@ -107,7 +107,7 @@ class Mesh extends Supervision {
   registerBehavior(name, factory) {
     check.text(name, 'name');
     check.callable(factory, 'factory');
-    return this[SHARED].core.registerBehavior(name, this[SHARED].lane.take(factory));
+    return this[SHARED].core.registerBehavior(name, this[SHARED].lane.slots.take(factory));
   }
 
   spawnOn(addr, behavior, init = '') {

@@ -2,7 +2,7 @@
 // Actors that receive: functions that run as they like, each with a mailbox.
 
 const { MailboxClosed } = require('./errors.js');
-const { failure } = require('./lane.js');
+const { failure } = require('./handling.js');
 const { CLOSE, LOOK, Mailbox } = require('./mailbox.js');
 
 // How one has ended. As in src/mailbox.rs.

@@ -6,7 +6,8 @@ const {
 } = require('./errors.js');
 const { contexts } = require('./context.js');
 const { make } = require('./factories.js');
-const { Lane, RESUME, failure } = require('./lane.js');
+const { RESUME, failure } = require('./handling.js');
+const { Lane } = require('./lane.js');
 const { Mesh } = require('./mesh.js');
 const { Core } = require('./native.js');
 const { Promises } = require('./promises.js');
@@ -175,7 +176,7 @@ class NodeRuntime extends Mesh {
     const atOnce = check.flag(now, 'now');
     const systems = check.flag(system, 'system');
     const flags = this.#flags(onError);
-    const slot = this.#lane.take(handler);
+    const slot = this.#lane.slots.take(handler);
     const swapped = native(() => this.#core.hotSwap(pid, slot, nameOf(handler), systems, flags, atOnce));
     // Without a process the slot is free again with the next turn.
     if (swapped === null) throw new DeadActorError(`no actor with pid ${pid} is alive`);
@@ -385,23 +386,23 @@ class NodeRuntime extends Mesh {
     if (given.name !== undefined) spec.name = check.text(given.name, 'name');
     if (given.capacity !== undefined) spec.capacity = check.count(given.capacity, 'capacity');
     if (given.system !== undefined) spec.system = check.flag(given.system, 'system');
-    const known = this.#lane.known(handler);
+    const known = this.#lane.slots.known(handler);
     if (known >= 0) {
       spec.slot = known;
       const pid = native(() => this.#core.spawn(spec, true));
       if (pid !== null) return pid;
     }
-    spec.slot = this.#lane.take(handler);
+    spec.slot = this.#lane.slots.take(handler);
     return native(() => this.#core.spawn(spec, false));
   }
 
   /** The same for an actor that has a handler, a budget and nothing else. */
   #spawnPlain(handler, budget) {
-    const known = this.#lane.known(handler);
+    const known = this.#lane.slots.known(handler);
     try {
       const pid = known >= 0 ? this.#calls.spawnPlain(known, budget, 0) : 0;
       if (pid !== 0) return pid;
-      return this.#calls.spawnPlain(this.#lane.take(handler), budget, 0, nameOf(handler));
+      return this.#calls.spawnPlain(this.#lane.slots.take(handler), budget, 0, nameOf(handler));
     } catch (error) {
       throw translated(error);
     }

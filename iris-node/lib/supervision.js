@@ -123,7 +123,7 @@ class Supervision extends Names {
     const { restart = 'permanent' } = check.options(options, ['restart']);
     const again = check.word(plain(restart, 'restart'), RESTARTS, 'restart');
     // Refused, it is free again with the next turn.
-    const slot = this[SHARED].lane.take(factory);
+    const slot = this[SHARED].lane.slots.take(factory);
     native(() => this[SHARED].core.supervise(path, pid, slot, word, again));
   }
 }

@@ -12,10 +12,10 @@ use std::mem;
 
 use iris::{Exit, Message, Parked, Payload, Pid, Process, ReplyTo, Step, SystemMessage};
 
-/// Somebody waits for the answer to the message. As in `lib/lane.js`.
+/// Somebody waits for the answer to the message. As in `lib/handling.js`.
 pub(crate) const ASKED: i32 = 1;
 
-/// A message has brought a [context](crate::context). As in `lib/lane.js`.
+/// A message has brought a [context](crate::context). As in `lib/handling.js`.
 pub(crate) const CARRIES: i32 = 4;
 
 /// What was taken out of the mailbox of one process.

@@ -143,6 +143,10 @@ impl Watch {
         }
     }
 
+    #[expect(
+        clippy::print_stderr,
+        reason = "JavaScript, which could tell it otherwise, does not run"
+    )]
     fn tell(&self, pid: Pid, time: Duration) {
         let runtime = self.runtime.upgrade();
         let behavior = runtime.and_then(|runtime| Some(runtime.info(pid)?.behavior));
