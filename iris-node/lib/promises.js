@@ -1,28 +1,26 @@
 'use strict';
 // Promises that the native side settles, by tickets.
 
+const { Deadline, Deadlines } = require('./deadlines.js');
 const { ShutDownError, made, translated } = require('./errors.js');
-
-/** setTimeout takes no more; longer is for ever. */
-const LONGEST_MS = 2 ** 31 - 1;
 
 function shutDown() {
   return new ShutDownError('the runtime has been shut down; create a new one');
 }
 
 /** One promise that is waited for. */
-class Wait {
+class Wait extends Deadline {
   #lane;
   #ticket;
   #late;
   #signal;
-  #timer = null;
   resolve;
   reject;
   /** What is to be looked at when there is news, if that is to be done here. */
   look = null;
 
   constructor(lane, ticket, late, signal) {
+    super();
     this.#lane = lane;
     this.#ticket = ticket;
     this.#late = late;
@@ -30,17 +28,15 @@ class Wait {
   }
 
   /** Has it given up in so many seconds, and when the signal says so. */
-  begin(seconds) {
+  begin(deadlines, seconds) {
     this.#signal?.addEventListener('abort', this, { once: true });
-    if (seconds !== undefined && seconds * 1e3 <= LONGEST_MS) {
-      this.#timer = setTimeout(tooLate, seconds * 1e3, this);
-    }
+    if (seconds !== undefined) this.start(deadlines, seconds * 1e3);
   }
 
   /** It is over. */
   end() {
     this.#lane.pending.delete(this.#ticket);
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.cancel();
     this.#signal?.removeEventListener('abort', this);
   }
 
@@ -64,13 +60,10 @@ class Wait {
   }
 }
 
-function tooLate(wait) {
-  wait.tooLate();
-}
-
 class Promises {
   #lane;
   #ticket = 0;
+  #deadlines = new Deadlines();
 
   constructor(lane) {
     this.#lane = lane;
@@ -101,7 +94,7 @@ class Promises {
       wait.reject(translated(error));
     }
     // It may be settled already, and then there is nothing to stay alive for.
-    if (lane.pending.has(ticket)) wait.begin(seconds);
+    if (lane.pending.has(ticket)) wait.begin(this.#deadlines, seconds);
     else lane.rest();
     return promise;
   }

@@ -62,6 +62,7 @@ test('every method with every kind of wrong value', { timeout: 120_000 }, async 
     // The actor that half of the calls were about may have been stopped; nothing else may have happened.
     let handled = 0;
     const after = rt.spawn(() => { handled += 1; return 'still here'; });
+    rt.ref();
     (async () => {
       print(String(await rt.ask(after, 'x')));
       print([...wrong].slice(0, 5).join('\\n') + calls);
