@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use iris_wire::NodeId;
 use iris_wire::frame::ErrorCode;
-use iris_wire::handshake::{Admission, Handshake, HandshakeConfig, HandshakeError, Progress, Role};
+use iris_wire::handshake::{Handshake, HandshakeConfig, HandshakeError, Progress, Role};
 use iris_wire::legacy::{
     ClientConfig, ClientEvent, LegacyClient, LegacyServer, ServerConfig, ServerEvent, Sniff,
     Sniffed, UpgradeAnswer,
@@ -465,9 +465,4 @@ fn is_duplicate(error: &HandshakeError) -> bool {
             ..
         }
     )
-}
-
-/// What is to be done with a session that is there already.
-pub(crate) fn supersedes(admission: Admission) -> bool {
-    admission == Admission::Supersede
 }
