@@ -80,20 +80,37 @@ test('every function of the native module with every kind of wrong value', { tim
     for (const value of values()) {
       if (typeof value === 'function') continue;
       try { new Core(value); } catch {}
-      try { Core.prototype.send.call(value, 1, Buffer.from('x')); } catch {}
+      try { Core.prototype.whereis.call(value, 'x'); } catch {}
     }
     let calls = 0;
-    for (const name of Object.getOwnPropertyNames(Core.prototype)) {
-      if (name === 'constructor' || name === 'close' || name === 'shutdown') continue;
+    // Those that are functions have the runtime with them, whatever they are called on.
+    const raw = Object.entries(core.functions());
+    const methods = Object.getOwnPropertyNames(Core.prototype)
+      .filter((name) => !['constructor', 'close', 'shutdown'].includes(name))
+      .map((name) => [name, core[name].bind(core)]);
+    const small = () => [new Uint8Array(8), new Int32Array(1), new Float64Array(0)];
+    for (const [name, call] of [...methods, ...raw]) {
       const all = values();
       for (const first of all) {
         for (const second of all) {
           for (const rest of [[], [second, first], [first, 1, 1, 1], ['a', 'b', 'c', 'd'], [Buffer.from('x'), 1, 1]]) {
             calls += 1;
-            try { core[name](first, second, ...rest); } catch {}
+            try { call(first, second, ...rest); } catch {}
             if (name === 'listen' || name.endsWith('Remote') || name === 'spawnOn') break;
           }
           if (name === 'listen' || name.endsWith('Remote') || name === 'spawnOn') break;
+        }
+      }
+    }
+    const live = core.functions().spawnPlain(0, 100, 0, 'x');
+    for (const [, call] of raw) {
+      for (const first of [true, ...small(), 1, -1]) {
+        for (const second of [...small(), live, 2 ** 31]) {
+          for (const third of [...small(), 0, 7, -1]) {
+            calls += 1;
+            core.functions().send(live, Buffer.alloc(9));
+            try { call(first, second, third, ...small()); } catch {}
+          }
         }
       }
     }
