@@ -59,10 +59,7 @@ class Lane extends Handling {
   /** When the clock was looked at last in a turn. */
   #time = 0;
   #scheduled = false;
-  #scheduledTurn = () => {
-    this.#scheduled = false;
-    this.#turn();
-  };
+  #scheduledTurn = () => this.#turn();
 
   #nextTurn = () => {
     this.#scheduled = false;
@@ -122,8 +119,9 @@ class Lane extends Handling {
   schedule() {
     if (this.#scheduled || this.closed) return;
     this.#scheduled = true;
-    const immediate = setImmediate(this.#scheduledTurn);
-    if (this.referenced === false) immediate.unref();
+    // An immediate keeps the process alive, or else does not keep the loop from sleeping.
+    if (this.referenced === false) this.calls.wake();
+    else setImmediate(this.#scheduledTurn);
   }
 
   /**
@@ -142,6 +140,7 @@ class Lane extends Handling {
 
   /** A turn of the loop. */
   #turn() {
+    this.#scheduled = false;
     this.#time = now();
     this.deadline = this.#time + TURN_MS;
     this.#work();

@@ -67,6 +67,18 @@ impl Raw for Hold {
     }
 }
 
+/// `wake()`: has the loop turn, whether it sleeps or not, without keeping the process alive.
+struct Wake;
+
+impl Raw for Wake {
+    const NAME: &'static CStr = c"wake";
+
+    fn call(shared: &Shared, _: &Args) -> Result<Answer> {
+        shared.lane.with_waker(Waker::wake);
+        Ok(Answer::Nothing)
+    }
+}
+
 /// `isIdle()`: whether there is nothing to be done, and nothing to come by itself.
 struct IsIdle;
 
@@ -182,6 +194,7 @@ impl Core {
         let object = Object::new(env)?;
         raw::define::<Hold>(env, &object, &self.0)?;
         raw::define::<IsIdle>(env, &object, &self.0)?;
+        raw::define::<Wake>(env, &object, &self.0)?;
         mailbox::define(env, &object, &self.0)?;
         send::define(env, &object, &self.0)?;
         turn::define(env, &object, &self.0)?;

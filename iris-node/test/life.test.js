@@ -205,3 +205,22 @@ test('Symbol.asyncDispose shuts down', async () => {
     })();
   `), 'ShutDownError\n');
 });
+
+test('without a reference messages are handled as soon as with one', async () => {
+  const { out } = await program(`
+    rt.unref();
+    const keeps = setTimeout(() => print('too late'), 20_000);
+    let left = 3;
+    const pid = rt.spawn(() => {
+      left -= 1;
+      // With the loop gone round in between, and nothing else to wake it.
+      if (left > 0) setTimeout(() => rt.send(pid, 'x'), 5);
+      else {
+        print('handled');
+        clearTimeout(keeps);
+      }
+    });
+    setTimeout(() => rt.send(pid, 'x'), 20);
+  `);
+  assert.equal(out, 'handled\n');
+});
