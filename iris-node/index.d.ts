@@ -445,23 +445,42 @@ export class NodeRuntime {
   spawnBounded(handler: Handler, capacity: number, budget?: number, options?: SpawnOptions): number;
   /** @deprecated `spawnBounded` */
   spawn_bounded(handler: Handler, capacity: number, budget?: number, options?: SpawnOptions): number;
-  /** Spawns an actor that its first message activates, and that ends after so long without one. */
+  /**
+   * Spawns an actor that its first message activates, and that ends after `idleTimeoutMs` without one (never by
+   * default); with `reactivate` it only gives up its state, and a later message activates it again.
+   */
   spawnVirtual(handler: Handler, budget?: number, idleTimeoutMs?: number, options?: SpawnOptions & { reactivate?: boolean }): number;
-  /** Spawns an actor that ends with `parent`. */
+  /** Spawns an actor that ends with `parent`. Throws `DeadActorError` if nobody has that pid. */
   spawnChild(parent: number, handler: Handler, budget?: number, options?: SpawnOptions): number;
+  /** Spawns `workers` children, 4 by default, that share nothing but the handler; their pids, in order. */
   spawnChildPool(parent: number, handler: Handler, workers?: number, budget?: number): number[];
-  /** Spawns an actor that receives: it ends when the function's promise does. */
+  /**
+   * Spawns an actor that receives: the function is called after this has returned, with a mailbox, and the actor ends
+   * when its promise does; it crashes if that rejects.
+   */
   spawnWithMailbox(handler: (mailbox: Mailbox) => unknown, budget?: number, options?: { name?: string; capacity?: number }): number;
+  /** As `spawnWithMailbox`, ended with `parent`. */
   spawnChildWithMailbox(parent: number, handler: (mailbox: Mailbox) => unknown, budget?: number, options?: { name?: string; capacity?: number }): number;
-  /** Spawns an actor that keeps what it receives, 65,536 messages at most. */
+  /**
+   * Spawns an observer: it keeps what it receives for `getMessages` and `selectiveRecv`, the last `cap` of it, 65,536 by
+   * default; older ones are dropped and counted. `path` is registered for it.
+   */
   spawnWithPathObserved(budget: number, path: string, options?: { cap?: number }): number;
 
-  /** Ends an actor; what is queued becomes dead letters, or with `drain` is handled first. */
+  /**
+   * Ends an actor: what is queued becomes dead letters, or with `drain` is handled first; nothing more is accepted. A
+   * handler that runs is not interrupted, one that awaits ends there. `false` if nobody has the pid, or it was stopped
+   * already; one that drains can still be stopped.
+   */
   stop(pid: number, options?: { drain?: boolean }): boolean;
-  /** Ends a supervised actor for good. */
+  /** Ends a supervised actor for good: it has no successor. `false` if no supervisor has it. */
   stopChild(pid: number): boolean;
-  /** Waits for the end of an actor; `false` if it did not come within `seconds`. */
+  /**
+   * Waits for the end of an actor; `false` if it did not come within `seconds` (for ever by default), `true` at once for
+   * one that nobody has. Rejects with `DeadlockError` in the actor's own handler.
+   */
   join(pid: number, seconds?: number): Promise<boolean>;
+  /** Whether somebody has the pid and was not told to stop at once. */
   isAlive(pid: number): boolean;
   /** The actor whose handler or method is running; after an `await` in a plain handler it is not known any more. */
   self(): number | null;
@@ -469,7 +488,12 @@ export class NodeRuntime {
   hotSwap(pid: number | Ref<Actor>, handler: Handler, options?: SwapOptions): number;
   /** Replaces a class; what becomes of the instance is for `migrate` to say. */
   hotSwap<New extends Actor, Old extends Actor = Actor>(actor: Ref<Old> | number, type: new (...args: never[]) => New, options?: ClassSwapOptions<Old, New>): number;
+  /** The number of the handler in force, 1 for the original; `null` if nobody has the pid. */
   behaviorVersion(pid: number): number | null;
+  /**
+   * Goes back to the handler before the last `steps` swaps, 1 by default, behind what is queued; its number. The original
+   * and 15 others are kept. Throws a RangeError if there is none so far back, `DeadActorError` if nobody has the pid.
+   */
   rollbackBehavior(pid: number, steps?: number): number;
 
   /**
@@ -479,65 +503,130 @@ export class NodeRuntime {
   send(pid: number, data: Data): boolean;
   /** How many were accepted: ends with the first that is not, or that is no message. */
   sendMany(pid: number, items: Iterable<Data>): number;
+  /** As `send`, to who has the name; `false` if nobody has. */
   sendNamed(name: string, data: Data): boolean;
-  /** As `send`, waiting for room where the policy is `block`. */
+  /** As `send`, but waits for room where the policy of a full mailbox is `block`. */
   sendAsync(pid: number, data: Data): Promise<boolean>;
-  /** The number of a timer. */
+  /**
+   * Sends in `ms` milliseconds; the number of the timer, which ends with the actor. Throws `DeadActorError` if nobody has
+   * the pid.
+   */
   sendAfter(pid: number, ms: number, data: Data): number;
+  /**
+   * Sends every `ms` milliseconds, 1 at least. While one message waits no other is sent, and missed ones are not made up
+   * for. The number of the timer.
+   */
   sendInterval(pid: number, ms: number, data: Data): number;
+  /** Whether the timer was still to fire. */
   cancelTimer(id: number): boolean;
-  /** The answer: what the handler returns. */
+  /**
+   * Sends a question; what the handler returns for it, as bytes: nothing is an empty `Buffer`. Rejects with
+   * `AskTimeoutError` after `timeoutMs`, 5,000 by default, with the reason of `signal`, and with `DeadActorError`,
+   * `MailboxFullError`, `NoReplyError`, `HandlerError` if the handler throws, and `DeadlockError` where actors would wait
+   * for each other in a circle, which a handler is known to ask in before its first `await`, or by `from`.
+   */
   ask(pid: number, data: Data, options?: AskOptions): Promise<Buffer>;
+  /**
+   * What becomes of messages that find a bounded mailbox full; `target` is for `redirect` and `spill`. Throws a RangeError
+   * for one without a bound, and for circles.
+   */
   setOverflowPolicy(pid: number, policy: OverflowPolicy | (string & {}), target?: number | null): void;
   /** Messages that the handler has not been called with. */
   mailboxSize(pid: number): number | null;
 
+  /** Gives an actor a name, of 1 to 255 bytes. Throws `NameTakenError` if another has it. */
   register(name: string, pid: number): void;
   /** Whether somebody had it. */
   unregister(name: string): boolean;
+  /** Who has the name. */
   whereis(name: string): number | null;
+  /** As `whereis`. */
   resolve(name: string): number | null;
+  /** Gives an actor a path such as `/site/room/sensor`. Throws `NameTakenError` if another has it. */
   registerPath(path: string, pid: number): void;
+  /** Whether somebody had it. */
   unregisterPath(path: string): boolean;
+  /** Who has the path. */
   whereisPath(path: string): number | null;
+  /** The live actors below a path at any depth, by path. */
   listChildren(prefix: string): PathEntry[];
+  /** The live actors exactly one level below a path, by path. */
   listChildrenDirect(prefix: string): PathEntry[];
+  /**
+   * Has the global supervisor watch the actors that are registered exactly one level below `prefix` now; how many it did
+   * not know. Watched ones are listed, never restarted.
+   */
   watchPath(prefix: string): number;
 
+  /** Makes a supervisor for a path. Throws a RangeError if that has one already. */
   createPathSupervisor(path: string): void;
+  /** Ends the supervisor of a path and whom it would restart; whom it only watched goes on. Whether there was one. */
   removePathSupervisor(path: string): boolean;
+  /** Has the supervisor of a path watch an actor, which is never restarted; whether it did not. Throws `NoSupervisorError`. */
   pathSupervisorWatch(path: string, pid: number): boolean;
+  /** Whom it restarts, and then whom it watches. Throws `NoSupervisorError`. */
   pathSupervisorChildren(path: string): number[];
+  /** As `superviseWithFactory`, by the supervisor of a path. Throws `NoSupervisorError`. */
   pathSuperviseWithFactory(path: string, pid: number, factory: Factory, strategy?: Strategy | (string & {}), options?: { restart?: Restart }): void;
+  /**
+   * Has an actor restarted when it ends: `factory()` spawns a successor, whose pid it returns, or a promise of it; names
+   * and paths lead to that then. `strategy` says who is restarted: `restartone`, the default, `restartall` whom the
+   * supervisor has, `restartrest` it and those taken on after it. `restart` says when: `permanent`, the default, after any
+   * exit, `transient` after failures, `temporary` never. One that ends more than 3 times in 5 s is given up.
+   */
   superviseWithFactory(pid: number, factory: Factory, strategy?: Strategy | (string & {}), options?: { restart?: Restart }): void;
+  /** Whom the global supervisor restarts, and then whom it watches. */
   childPids(): number[];
+  /** How many those are. */
   childrenCount(): number;
   /** Has an actor told of restarts (RESTARTED) and of those that are given up (GAVE_UP). */
   watchSupervision(pid: number): void;
 
+  /**
+   * Has each of two told with an EXIT when the other ends, for whatever reason; with `propagate` the one that is left
+   * ends too, for the same reason, unless that is `normal` or it traps exits. `false` for an actor and itself.
+   */
   link(a: number, b: number, options?: { propagate?: boolean }): boolean;
+  /** Whether they were linked. */
   unlink(a: number, b: number): boolean;
-  /** `watcher` gets a DOWN when `pid` ends; the monitor's number. */
+  /**
+   * Has `watcher` told with one DOWN when `pid` ends, at once if it has; the monitor's number. Throws `DeadActorError` if
+   * nobody has the watcher's pid.
+   */
   monitor(watcher: number, pid: number): number;
+  /** Whether the DOWN had not come yet; it does not come any more. */
   demonitor(reference: number): boolean;
+  /** Whether exits of linked actors come as messages only. */
   trapExit(pid: number, traps?: boolean): void;
+  /** Whether it was no member yet. Members leave when they end. */
   joinGroup(group: string, pid: number): boolean;
+  /** Whether it was a member. */
   leaveGroup(group: string, pid: number): boolean;
+  /** In the order of joining. */
   members(group: string): number[];
+  /** Sends to each member in the order of joining; how many took it. Never waits. */
   publish(group: string, data: Data): number;
+  /**
+   * What an observer has kept, oldest first; it forgets that unless `drain` is false. Throws a RangeError for others.
+   */
   getMessages(pid: number, options?: { drain?: boolean }): Message[];
   /**
    * Takes the first message of an observer for which `matcher` is true; `null` if none came within
    * `seconds`. Rejects with what the matcher throws, and with MailboxClosed when the observer ends.
    */
   selectiveRecv(pid: number, matcher: (message: Message) => boolean, seconds?: number): Promise<Message | null>;
+  /** How many messages an observer had no room for; `null` for others. */
   observerDropped(pid: number): number | null;
 
+  /** What is known of an actor; `null` if nobody has the pid. */
   info(pid: number): Info | null;
   /** All actors. Costs a walk over them. */
   tree(): Tree;
+  /** Counts of the whole runtime. */
   stats(): Stats;
+  /** Messages so far that nobody will handle. */
   deadLetters(): number;
+  /** Called with each dead letter from now on, 10,000 that wait at most; `null` ends that. */
   onDeadLetter(hook: ((letter: DeadLetter) => void) | null): void;
   /**
    * Has handlers told of that are at one message for so many seconds, of 0.001 at least; `null`: none. One that keeps
@@ -547,6 +636,7 @@ export class NodeRuntime {
   setWatchdog(seconds: number | null): void;
   /** Called with each handler that throws; without a hook that is printed. */
   onCrash(hook: ((crash: Crash) => void) | null): void;
+  /** The version of the package. */
   version(): string;
 
   /** Says how the node is to be, before the first call that needs it. Throws after that. */
@@ -566,17 +656,48 @@ export class NodeRuntime {
   reloadTls(tls?: TlsFiles): void;
   /** The pid of the local actor that stands for who has the name there. */
   resolveRemote(addr: string, name: string): Promise<number | null>;
+  /** Sends to an actor of another node; whether it was accepted on its way. Rejects with `MeshError`. */
   sendRemote(addr: string, pid: number, data: Data): Promise<boolean>;
+  /**
+   * As `monitor`, for an actor of another node; in a handler that is the watcher by default. A lost node is a DOWN with
+   * the reason `noconnection`.
+   */
   monitorRemote(addr: string, pid: number, watcher?: number): Promise<number>;
+  /** Whether a node answers at the address, dialled if there is no connection. */
   isNodeUp(addr: string): Promise<boolean>;
+  /**
+   * Joins a mesh that one of the seeds is in; this node must `listen` already. `true` once another member is known, `false`
+   * if there is none within `connectTimeout`, 5 s, or this node is the only seed: they are tried on until they answer.
+   * With `swim`, the default, members tell each other of third ones; with `static` the seeds are all that there is; with
+   * `nats`, which needs `configureMesh({ nats })`, nodes announce themselves and seeds may be `[]`. Rejects with
+   * `MeshError`.
+   */
   joinMesh(seeds: string | string[], options?: { membership?: 'swim' | 'static' | 'nats' }): Promise<boolean>;
+  /**
+   * Who has the name anywhere in the mesh, as far as this node has heard: a pid to send to, ask, monitor. With `seconds` it
+   * waits for that long until somebody has.
+   */
   lookup(name: string): number | null;
   lookup(name: string, seconds: number): Promise<number | null>;
+  /**
+   * Makes a behavior that other nodes can start here with `spawnOn`, if `allowSpawn` of `configureMesh` lets them.
+   * `factory(init)` gets the bytes that come with the order, and returns the pid of what it has spawned, or a promise of
+   * it. `false` if another was registered by that name, which is replaced.
+   */
   registerBehavior(name: string, factory: (init: Buffer) => number | Ref<Actor> | Promise<number | Ref<Actor>>): boolean;
+  /** Has another node spawn an actor by the name of a behavior; its pid. Rejects with `MeshError`. */
   spawnOn(addr: string, behavior: string, init?: Data): Promise<number>;
+  /** The members of the mesh that this node knows, without itself. */
   meshMembers(): { id: string; address: string }[];
+  /** The nodes that there are sessions with. */
   nodes(): { id: string; name: string }[];
+  /**
+   * Has an actor told with NODE_UP, NODE_DOWN, NODE_STALLED or NODE_MOVING when something happens to another node, and
+   * NAME_CONFLICT when two have given the same name; with `heartbeats` also with a HEARTBEAT for each sign of life. `false`
+   * if it is so already.
+   */
   watchNodes(pid: number, options?: { heartbeats?: boolean }): boolean;
+  /** Lets other nodes send to an actor that has no name here. */
   export(pid: number): void;
 
   /**
