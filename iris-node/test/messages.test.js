@@ -176,6 +176,16 @@ test('send says whether it was accepted, and unknown pids are nobody', async (t)
   assert.ok(Number.isSafeInteger(pid) && pid < 2 ** 53);
 });
 
+test('the largest pids there can be lose no digit on their way', async (t) => {
+  const rt = runtime(t);
+  // The last generation of the last slots. Two that a double cannot tell apart would be one.
+  for (const pid of [2 ** 53 - 1, 2 ** 53 - 2, 2 ** 53 - 2 ** 32, 2 ** 32, 2 ** 32 + 1]) {
+    await assert.rejects(rt.ask(pid, 'x'), { name: 'DeadActorError', message: new RegExp(`\\b${pid}\\b`) });
+    assert.throws(() => rt.register(`of ${pid}`, pid), new RegExp(`\\b${pid}\\b`));
+  }
+  assert.throws(() => rt.send(2 ** 53, 'x'), RangeError);
+});
+
 test('mailboxSize counts what the handler has not been called with, in the midst of a batch too', async (t) => {
   const rt = runtime(t);
   const sizes = [];
