@@ -59,7 +59,23 @@ class Lane extends Handling {
   /** When the clock was looked at last in a turn. */
   #time = 0;
   #scheduled = false;
-  #scheduledTurn = () => this.#turn();
+  /** The immediate of the next turn is there. */
+  #immediate = false;
+  #scheduledTurn = () => {
+    this.#immediate = false;
+    this.#turn();
+  };
+
+  /**
+   * Another thread has woken the loop. Node may call this a thousand times before the loop goes
+   * round, so the turn comes behind that.
+   */
+  #woken = () => {
+    if (this.#immediate || this.closed) return;
+    this.#scheduled = true;
+    this.#immediate = true;
+    setImmediate(this.#scheduledTurn);
+  };
 
   #nextTurn = () => {
     this.#scheduled = false;
@@ -74,7 +90,7 @@ class Lane extends Handling {
   ended = null;
 
   constructor(Core, { hear, answered, crashed }, capacity) {
-    super(new Core(() => this.#turn(), capacity), crashed, () => this.#reuse());
+    super(new Core(() => this.#woken(), capacity), crashed, () => this.#reuse());
     this.hear = hear;
     this.answered = answered;
   }
@@ -121,7 +137,7 @@ class Lane extends Handling {
     this.#scheduled = true;
     // An immediate keeps the process alive, or else does not keep the loop from sleeping.
     if (this.referenced === false) this.calls.wake();
-    else setImmediate(this.#scheduledTurn);
+    else this.#woken();
   }
 
   /**
