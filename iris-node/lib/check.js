@@ -1,6 +1,8 @@
 'use strict';
 // What callers may pass: everything else is a TypeError or RangeError before it reaches native code.
 
+const { isAnyArrayBuffer } = require('node:util').types;
+
 const MOST = 2 ** 32 - 1;
 
 function kind(value) {
@@ -100,14 +102,13 @@ function word(value, known, what) {
 
 /** The bytes of a message: of anything that has bytes, or of a text in UTF-8. */
 function bytes(value, what = 'a message') {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === 'string') return Buffer.from(value);
+  // Neither a proxy nor what only inherits from a typed array is one.
   if (ArrayBuffer.isView(value)) {
+    if (value instanceof Uint8Array) return value;
     return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   }
-  if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) {
-    return new Uint8Array(value);
-  }
+  if (typeof value === 'string') return Buffer.from(value);
+  if (isAnyArrayBuffer(value)) return new Uint8Array(value);
   throw new TypeError(
     `${what} must be a Buffer, another typed array, an ArrayBuffer or a string, not ${kind(value)}`,
   );

@@ -13,12 +13,6 @@ const SETTERS = ['run', 'enterWith'];
 /** So many copies are taken before it is looked again for those that nobody needs. */
 const RECLAIM_EVERY = 1024;
 
-/** Handlers of messages that bring nothing along run in what there was when this was loaded. */
-const root = new AsyncResource('iris');
-
-/** A copy of that. */
-let copy = root;
-
 /** The property of a resource that a store is in, by name; newer versions of Node have none. */
 const inResources = Object.getOwnPropertySymbols(new AsyncLocalStorage())
   .concat(Object.values(new AsyncLocalStorage()))
@@ -31,6 +25,18 @@ function isSet(resource = executionAsyncResource()) {
     (symbol) => symbol.description === 'kResourceStore' && resource[symbol] !== undefined,
   );
 }
+
+/** Where handlers of messages that bring nothing along run: nothing is set there. */
+const root = new AsyncResource('iris');
+if (inResources) {
+  // It has what there was when this was loaded, which is somebody's.
+  for (const symbol of Object.getOwnPropertySymbols(root)) {
+    if (symbol.description === 'kResourceStore') root[symbol] = undefined;
+  }
+}
+
+/** A copy of that. */
+let copy = root;
 
 /** `isUsed`: whether stores have been set in this thread. */
 const contexts = { isUsed: inResources && isSet() };
@@ -61,6 +67,7 @@ class Contexts {
   #resources = [undefined];
   #free = [];
   #taken = 0;
+  #closed = false;
 
   /** `reclaim()` has those freed that no message has any more. */
   constructor(reclaim) {
@@ -69,7 +76,7 @@ class Contexts {
 
   /** The number of the context that this is called in, for one message; 0 if nothing is set. */
   take() {
-    if (!isSet()) return 0;
+    if (this.#closed || !isSet()) return 0;
     this.#taken += 1;
     // What goes elsewhere makes no turn of the loop, which would look.
     if (this.#taken % RECLAIM_EVERY === 0) this.#reclaim();
@@ -77,6 +84,13 @@ class Contexts {
     // As AsyncLocalStorage.snapshot() has inside of it, at a third of the price.
     this.#resources[number] = new AsyncResource('iris');
     return number;
+  }
+
+  /** No message is handled any more, nor told of. */
+  close() {
+    this.#closed = true;
+    this.#resources = [];
+    this.#free = [];
   }
 
   /** Calls a function in the context of that number. */

@@ -5,8 +5,14 @@
 
 const now = () => performance.now();
 
-/** setTimeout takes no more; longer is for ever. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** setTimeout takes little more; longer is for ever. */
+const LONGEST_MS = 2 ** 31 - 2 ** 21;
+
+/** How long those that are due are called in one go. */
+const MOST_MS = 1;
+
+/** So many lists may wait for something to be in them. */
+const MOST_LISTS = 64;
 
 /** One time-out, or the end of a list. */
 class Deadline {
@@ -15,11 +21,13 @@ class Deadline {
   #after = this;
   #due = 0;
 
-  /** Has `tooLate()` called in so many milliseconds, or up to one more. */
+  /** Has `tooLate()` called in so many milliseconds, or up to one more, or a thousandth. */
   start(deadlines, milliseconds) {
+    if (milliseconds > LONGEST_MS) return;
     // Or times that are computed would make a list each.
-    const ms = Math.max(Math.ceil(milliseconds), 1);
-    if (ms > LONGEST_MS) return;
+    const whole = Math.max(Math.ceil(milliseconds), 1);
+    const step = 2 ** Math.max(21 - Math.clz32(whole), 0);
+    const ms = Math.ceil(whole / step) * step;
     const list = deadlines.of(ms);
     this.#due = now() + ms;
     this.#list = list;
@@ -34,10 +42,12 @@ class Deadline {
 
   /** Has it not called any more. */
   cancel() {
-    if (this.#list === null) return;
+    const list = this.#list;
+    if (list === null) return;
     this.#list = null;
     this.#before.#after = this.#after;
     this.#after.#before = this.#before;
+    if (list.end.first === null) list.emptied();
   }
 
   tooLate() {}
@@ -72,12 +82,22 @@ class List {
     this.#timer.unref();
   }
 
+  /** Without any, it waits for the next one, unless there are many lists that do. */
+  emptied() {
+    if (!this.#deadlines.isMany) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#deadlines.drop(this.#ms, this);
+  }
+
   #fire() {
     this.#timer = null;
+    const end = now() + MOST_MS;
     for (let { first } = this.end; first !== null; { first } = this.end) {
-      const left = first.due - now();
-      if (left > 0) {
-        this.arm(Math.ceil(left));
+      const time = now();
+      const left = first.due - time;
+      if (left > 0 || time >= end) {
+        this.arm(Math.max(Math.ceil(left), 1));
         return;
       }
       first.cancel();
@@ -89,6 +109,10 @@ class List {
 
 class Deadlines {
   #lists = new Map();
+
+  get isMany() {
+    return this.#lists.size > MOST_LISTS;
+  }
 
   /** The list for a length. */
   of(ms) {
@@ -102,7 +126,7 @@ class Deadlines {
 
   /** There is none of that length any more. */
   drop(ms, list) {
-    if (list.end.first === null) this.#lists.delete(ms);
+    if (list.end.first === null && this.#lists.get(ms) === list) this.#lists.delete(ms);
   }
 }
 

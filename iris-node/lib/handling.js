@@ -58,6 +58,8 @@ class Waiting {
     this.lengths = lengths;
     this.next = 0;
     this.handled = handled;
+    /** What it waits for, as an identity. */
+    this.waits = null;
     this.over = false;
   }
 }
@@ -132,15 +134,12 @@ class Handling extends Life {
       return true;
     }
     if ((flags & ASKED) !== 0) {
-      let answer = NOTHING;
-      if (value !== undefined && value !== null) {
-        try {
-          answer = check.bytes(value, 'an answer');
-        } catch (error) {
-          return this.threw(entry, pid, flags, handled, error);
-        }
+      try {
+        const answer = value === undefined || value === null ? NOTHING : check.bytes(value, 'an answer');
+        this.calls.answer(entry, pid, answer);
+      } catch (error) {
+        return this.threw(entry, pid, flags, handled, error);
       }
-      this.calls.answer(entry, pid, answer);
       return true;
     }
     return false;
@@ -156,14 +155,26 @@ class Handling extends Life {
   }
 
   await(state, promise) {
-    Promise.resolve(promise).then(
-      (value) => this.#settled(state, value, undefined, false),
-      (error) => this.#settled(state, undefined, error, true),
-    );
+    const waits = {};
+    state.waits = waits;
+    const settled = (value, error, failed) => {
+      // One of the user's own may call more than once.
+      if (state.waits === waits) this.#settled(state, value, error, failed);
+    };
+    try {
+      Promise.resolve(promise).then(
+        (value) => settled(value, undefined, false),
+        (error) => settled(undefined, error, true),
+      );
+    } catch (error) {
+      // It is none that can be waited for.
+      queueMicrotask(() => settled(undefined, error, true));
+    }
   }
 
   /** What a handler waited for is there. */
   #settled(state, value, error, failed) {
+    state.waits = null;
     if (state.over) return;
     const { pid, flags, handled } = state;
     if (this.calls.isStopped(-1, pid)) {
@@ -273,6 +284,7 @@ class Handling extends Life {
     for (const state of this.waiting.values()) state.over = true;
     this.waiting.clear();
     this.watchdog.set(undefined);
+    this.contexts.close();
     this.resumable.length = 0;
     this.slots.close();
     this.core.close();

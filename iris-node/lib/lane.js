@@ -24,7 +24,7 @@ const ARENA_BYTES = 64 * 1024;
 const LEAST_ROOM = 8 * 1024;
 
 /** Messages between two looks at the clock at most; each costs some 40 ns. */
-const LONGEST_STRIDE = 64;
+const LONGEST_STRIDE = 8;
 
 /** A batch whose messages take less than this between two looks gets fewer looks. */
 const QUICK_MS = 0.05;
@@ -46,6 +46,8 @@ class Lane extends Handling {
   #index = new Int32Array(4096);
   #pids = new Float64Array(512);
   #head = new Int32Array(7);
+  /** What is still to be told. */
+  #news = [];
 
   // The batch that the lane is at: its arena, which entry and message comes next, and where that is.
   #batch = this.arena;
@@ -123,7 +125,7 @@ class Lane extends Handling {
   }
 
   isBusy() {
-    return this.#entries > 0 || this.#scheduled || super.isBusy();
+    return this.#entries > 0 || this.#news.length > 0 || this.#scheduled || super.isBusy();
   }
 
   close() {
@@ -165,8 +167,7 @@ class Lane extends Handling {
   #work() {
     if (this.turning || this.closed) return;
     // Who has had the lane turn has nothing to do with what it finds.
-    if (contexts.isUsed) outside(this.#workHere);
-    else this.#workHere();
+    outside(this.#workHere);
   }
 
   #workHere = () => {
@@ -176,6 +177,7 @@ class Lane extends Handling {
       again = this.#turnOnce();
     } finally {
       this.inside = 0;
+      this.watchdog.leave();
       this.turning = false;
       if (again && !this.closed) this.schedule();
     }
@@ -189,7 +191,7 @@ class Lane extends Handling {
       const more = this.resume() && (first || this.#isEarly());
       this.#exchange(more);
       if (this.closed) return false;
-      if (!more) return true;
+      if (!more || this.#news.length > 0) return true;
       if (this.#entries === 0 && this.#head[AGAIN] === 0) return false;
     }
     return false;
@@ -212,8 +214,29 @@ class Lane extends Handling {
     if (head[ANSWERS] > 0) this.#answer(head[ANSWERS]);
     if (entries > 0) this.#begin(entries);
     // From here on it is others' code that is called.
-    if (head[TOLD] !== 0) for (const one of this.core.news()) this.hear(one);
+    if (head[TOLD] !== 0) this.#news.push(...this.core.news());
+    if (this.#news.length > 0) this.#hearAll();
     if (head[FREED] !== 0 && !this.closed) this.#reuse();
+  }
+
+  /** Tells news, as many as there is time for. */
+  #hearAll() {
+    const news = this.#news;
+    this.#news = [];
+    for (let i = 0; i < news.length && !this.closed; i++) {
+      if (i > 0 && !this.#isEarly()) {
+        this.#news = news.slice(i).concat(this.#news);
+        return;
+      }
+      try {
+        this.hear(news[i]);
+      } catch (error) {
+        // A defect, but none of the others'.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   #renew(size) {

@@ -7,6 +7,7 @@ const {
   Actor, BEING, Being, bearing, checkSwap, insideOf, isActorClass, tableOf,
 } = require('./actor.js');
 const check = require('./check.js');
+const { failure } = require('./handling.js');
 const { Ref } = require('./ref.js');
 const { NodeRuntime: Core } = require('./runtime.js');
 const { SHARED } = require('./shared.js');
@@ -136,8 +137,9 @@ class NodeRuntime extends Core {
     if (being === undefined) return;
     this.#mortals.delete(pid);
     const failed = (error) => {
-      const text = `onStop of ${being.table.name} threw: ${error?.stack ?? error}`;
-      process.emitWarning(text, 'IrisStopWarning');
+      const [kind, text, stack] = failure(error);
+      const told = `onStop of ${being.table.name} threw: ${stack || `${kind}: ${text}`}`;
+      process.emitWarning(told, 'IrisStopWarning');
     };
     try {
       const returned = being.instance.onStop();

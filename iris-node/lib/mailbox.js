@@ -19,16 +19,18 @@ class Mailbox {
   #lane;
   #pid;
   #budget;
+  #pace;
   /** Messages since the loop went round. */
   #spent = 0;
   /** The wait that is under way: one at a time. */
   #wait = null;
   #closed = false;
 
-  constructor(lane, pid, budget) {
+  constructor(lane, pid, budget, pace) {
     this.#lane = lane;
     this.#pid = pid;
     this.#budget = budget;
+    this.#pace = pace;
   }
 
   /** The pid of the actor whose mailbox it is. */
@@ -117,24 +119,26 @@ class Mailbox {
       return Promise.reject(error);
     }
     if (found !== null) return this.#paced(found);
+    // Who looks again and again lets others have their turn, too.
+    if (seconds === 0) return this.#paced(null);
     this.#spent = 0;
-    if (seconds === 0) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
       const wait = { resolve, reject, matcher, timer: null };
       if (seconds !== undefined && seconds * 1e3 <= LONGEST_MS) {
         wait.timer = setTimeout(() => this.#end(wait.resolve, null), seconds * 1e3);
+        if (this.#lane.referenced === false) wait.timer.unref();
       }
       this.#wait = wait;
     });
   }
 
-  /** After a budget of messages that were all there, others get their turn. */
+  /** After a budget of messages that were all there, or a while, others get their turn. */
   #paced(found) {
     this.#spent += 1;
-    if (this.#spent < this.#budget) return Promise.resolve(found);
+    if (this.#spent < this.#budget && !this.#pace.isOver()) return Promise.resolve(found);
     this.#spent = 0;
     return new Promise((resolve) => {
-      setImmediate(resolve, found);
+      this.#pace.later(() => resolve(found));
     });
   }
 

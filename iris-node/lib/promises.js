@@ -29,7 +29,7 @@ class Wait extends Deadline {
 
   /** Has it given up in so many seconds, and when the signal says so. */
   begin(deadlines, seconds) {
-    this.#signal?.addEventListener('abort', this, { once: true });
+    if (this.#signal !== undefined) watch(this.#signal, this);
     if (seconds !== undefined) this.start(deadlines, seconds * 1e3);
   }
 
@@ -37,11 +37,11 @@ class Wait extends Deadline {
   end() {
     this.#lane.pending.delete(this.#ticket);
     this.cancel();
-    this.#signal?.removeEventListener('abort', this);
+    if (this.#signal !== undefined) unwatch(this.#signal, this);
   }
 
   /** The signal says so. */
-  handleEvent() {
+  aborted() {
     this.#giveUp(this.reject, this.#signal.reason);
   }
 
@@ -58,6 +58,36 @@ class Wait extends Deadline {
     settle(value);
     this.#lane.rest();
   }
+}
+
+/**
+ * By signal, what it ends. A signal has one listener for all: taking one off costs a walk over
+ * the others, and many are warned of.
+ */
+const signals = new WeakMap();
+
+function watch(signal, wait) {
+  let watched = signals.get(signal);
+  if (watched === undefined) {
+    const waits = new Set();
+    const abort = () => {
+      signals.delete(signal);
+      for (const one of waits) one.aborted();
+    };
+    watched = { waits, abort };
+    signals.set(signal, watched);
+    signal.addEventListener('abort', abort, { once: true });
+  }
+  watched.waits.add(wait);
+}
+
+function unwatch(signal, wait) {
+  const watched = signals.get(signal);
+  if (watched === undefined) return;
+  watched.waits.delete(wait);
+  if (watched.waits.size > 0) return;
+  signals.delete(signal);
+  signal.removeEventListener('abort', watched.abort);
 }
 
 class Promises {
@@ -141,9 +171,10 @@ class Promises {
 
   /** Nothing is settled any more. */
   close() {
-    const { pending } = this.#lane;
-    for (const { reject } of pending.values()) reject(shutDown());
-    pending.clear();
+    for (const wait of [...this.#lane.pending.values()]) {
+      wait.end();
+      wait.reject(shutDown());
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 const { MailboxClosed } = require('./errors.js');
 const { failure } = require('./handling.js');
 const { CLOSE, LOOK, Mailbox } = require('./mailbox.js');
+const { Pace } = require('./pace.js');
 
 // How one has ended. As in src/mailbox.rs.
 const [RETURNED, THREW, STOPPED] = [0, 1, 2];
@@ -13,6 +14,7 @@ class Pulls {
   #crashed;
   /** By pid, those that have not ended. */
   #actors = new Map();
+  #pace = new Pace();
 
   /** `crashed` is told of functions that threw. */
   constructor(lane, crashed) {
@@ -22,11 +24,15 @@ class Pulls {
 
   /** Calls the function of a new actor, when what calls this has come to its end. */
   begin(pid, handler, budget) {
-    const mailbox = new Mailbox(this.#lane, pid, budget);
+    const mailbox = new Mailbox(this.#lane, pid, budget, this.#pace);
     const actor = { mailbox, ended: false };
     this.#actors.set(pid, actor);
     const ended = (how, error) => this.#ended(pid, actor, how, error);
-    Promise.resolve().then(() => handler(mailbox)).then(
+    // In the context of who spawns it, like any promise of its.
+    const begun = new Promise((resolve) => {
+      this.#pace.later(resolve);
+    });
+    begun.then(() => handler(mailbox)).then(
       () => ended(RETURNED),
       (error) => (error instanceof MailboxClosed ? ended(RETURNED) : ended(THREW, error)),
     );
@@ -34,7 +40,7 @@ class Pulls {
 
   /** There may be something for an actor to receive. */
   look(pid) {
-    this.#actors.get(pid)?.mailbox[LOOK]();
+    this.#pace.later(() => this.#actors.get(pid)?.mailbox[LOOK]());
   }
 
   /** An actor was told to stop: it hears of it in `recv`, or ends where it waits. */
