@@ -184,11 +184,12 @@ export type OverflowPolicy = 'dropnew' | 'dropold' | 'redirect' | 'spill' | 'blo
 export type Strategy = 'restartone' | 'restartall' | 'restartrest';
 export type Restart = 'permanent' | 'transient' | 'temporary';
 
-/** Spawns a successor and returns its pid. Names are reserved for it until the first `await`. */
-/** Makes an actor: its pid, or a class's `Ref`. */
+/**
+ * Spawns a successor and returns its pid, or its `Ref` if it is of a class. Names are reserved for it
+ * until the first `await`.
+ */
 export type Factory = () => number | Ref<Actor> | Promise<number | Ref<Actor>>;
 
-/** Times are in seconds. */
 /** Paths of three PEM files: the authority of peers' certificates, the node's own and its key. */
 export interface TlsFiles {
   ca: string | URL;
@@ -395,7 +396,7 @@ export class Ref<A extends Actor> {
    * What the method returns. What it throws is thrown: of its own type if that is built in or
    * registered, else as a `RemoteError`; its `cause` says where in the actor it was.
    *
-   * Rejects with `DeadActorError`, also when the actor ends with the question queued, `AskTimeout`,
+   * Rejects with `DeadActorError`, also when the actor ends with the question queued, `AskTimeoutError`,
    * `DeadlockError`, `MailboxFullError`, `CodecError` and, for a method that it has not,
    * `ProtocolError`.
    *
@@ -501,7 +502,10 @@ export class NodeRuntime {
    * `AsyncLocalStorage` has here, the handler sees.
    */
   send(pid: number, data: Data): boolean;
-  /** How many were accepted: ends with the first that is not, or that is no message. */
+  /**
+   * How many were accepted: ends with the first that is not. Throws a TypeError at the first that is no message; those
+   * before it are sent.
+   */
   sendMany(pid: number, items: Iterable<Data>): number;
   /** As `send`, to who has the name; `false` if nobody has. */
   sendNamed(name: string, data: Data): boolean;
@@ -705,7 +709,10 @@ export class NodeRuntime {
    * handled, timers, questions and other promises are pending, or it listens.
    */
   ref(): this;
-  /** Never keeps the process alive. */
+  /**
+   * Has the process end whatever there is to do; a turn of actors that receive is still made. What
+   * is queued then is neither handled nor told of: `await rt.shutdown()` first where that matters.
+   */
   unref(): this;
   /** Handles what is queued for up to `drain` seconds, 2 by default, then ends all actors. */
   shutdown(drain?: number): Promise<ShutdownReport>;

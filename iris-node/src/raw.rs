@@ -110,7 +110,8 @@ impl Args {
             return Ok(&[]);
         }
         // SAFETY: they are there until the call is over, and JavaScript, on whose thread this is,
-        // does not write to them meanwhile.
+        // does not write to them meanwhile. Another thread may write to those of a
+        // SharedArrayBuffer: they are only copied, and any bytes are a message.
         Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
     }
 

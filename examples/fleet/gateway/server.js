@@ -54,7 +54,14 @@ class PageServer {
     this.#model = model;
     const files = Object.entries(FILES).map(([url, [name, type]]) => [url, [readFileSync(path.join(PAGE, name)), type]]);
     this.files = new Map(files);
-    const limits = { maxHeaderSize: 8_192, headersTimeout: 5_000, requestTimeout: 5_000, keepAliveTimeout: 5_000 };
+    const limits = {
+      maxHeaderSize: 8_192,
+      headersTimeout: 5_000,
+      requestTimeout: 5_000,
+      keepAliveTimeout: 5_000,
+      // Node looks for those that have taken too long every 30 s by itself.
+      connectionsCheckingInterval: 1_000,
+    };
     this.#server = http.createServer(limits, (request, response) => this.#answer(request, response));
     this.#server.maxConnections = CONNECTIONS;
   }
@@ -128,7 +135,8 @@ class PageServer {
       response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close', ...headers });
       response.end(`${text}\n`);
     };
-    if (!this.#allowed.has(request.headers.host?.toLowerCase())) {
+    const hosts = request.headersDistinct.host ?? [];
+    if (hosts.length !== 1 || !this.#allowed.has(hosts[0].toLowerCase())) {
       refuse(421, 'this page is reached as 127.0.0.1 or localhost only');
       return;
     }

@@ -157,3 +157,29 @@ test('the end is told to everybody', PATIENCE, async (t) => {
   await next(stream, 'end');
   await ended;
 });
+
+/** What the server says to these bytes, until it ends the connection. */
+function raw(url, bytes) {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const socket = net.connect(Number(url.port), url.hostname, () => socket.write(bytes));
+    socket.on('data', (data) => { said += data; });
+    socket.on('close', () => resolve(said));
+    socket.on('error', reject);
+    socket.setTimeout(PATIENCE.timeout, () => socket.destroy(new Error('it never ended the connection')));
+  });
+}
+
+test('two hosts in a request are none', PATIENCE, async (t) => {
+  const { url } = await serve(t);
+  const said = await raw(url, `GET / HTTP/1.1\r\nHost: ${url.host}\r\nHost: evil\r\nConnection: close\r\n\r\n`);
+  assert.match(said, /^HTTP\/1\.1 4/);
+});
+
+test('a connection that says nothing makes room for others in time', PATIENCE, async (t) => {
+  const { url } = await serve(t);
+  // Half a request: the server ends it, long before Node's own look for such.
+  const begun = Date.now();
+  assert.match(await raw(url, 'GET / HTTP/1.1\r\n'), /^HTTP\/1\.1 408/);
+  assert.ok(Date.now() - begun < 20_000);
+});
