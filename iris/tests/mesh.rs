@@ -101,6 +101,15 @@ fn a_message_that_is_too_long_is_a_dead_letter() {
         letter,
         (remote, DeadLetterReason::Unreachable, Some(2 << 20))
     );
+    // Who asks learns that it was the question, not the process.
+    let asked = there.ask(remote, vec![0; 2 << 20]).wait();
+    let Err(AskError::Handler { by, failure }) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!((by, &*failure.kind), (remote, "MessageTooLong"));
+    assert!(failure.message.contains("2097152 bytes"), "{failure}");
+    assert!(failure.message.contains("1048576"), "{failure}");
+    assert!(there.is_alive(remote));
     there.send(remote, &b"short"[..]).unwrap();
     assert_eq!(hear(&heard), Message::from(&b"short"[..]));
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::task::{Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{PATIENCE, crash, gone, mortal};
 use iris::{ExitReason, Message, RecvError, Runtime, SystemMessage, Verdict};
@@ -94,6 +94,12 @@ fn a_selection_ends_with_its_observer() {
     assert!(selection.poll(&waker, &mut choose).is_pending());
     rt.stop(observer, ExitReason::Killed);
     gone(&rt, observer);
+    // Who joins may be told before who selects.
+    let end = Instant::now() + PATIENCE;
+    while bell.0.load(Ordering::Relaxed) == 0 {
+        assert!(Instant::now() < end, "a selection is woken by the end");
+        thread::yield_now();
+    }
     assert_eq!(bell.0.load(Ordering::Relaxed), 1);
     let ended = selection.poll(&waker, &mut choose);
     assert_eq!(ended, Poll::Ready(Err(RecvError::Closed)));

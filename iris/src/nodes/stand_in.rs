@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use iris_core::{
-    AskError, Behavior, Context, Exit, Message, Payload, Pid, ReplyTo, State, Step, SystemMessage,
+    AskError, Behavior, Context, Exit, Failure, Message, Payload, Pid, ReplyTo, State, Step, SystemMessage,
 };
 use iris_mesh::{Remote, Unsent};
 
@@ -133,6 +133,7 @@ fn set_room(runtime: &RuntimeRef, pid: Pid, room: NonZeroU32) {
 
 /// A message that cannot be sent is a dead letter, and who asks is told.
 fn give_up(runtime: &RuntimeRef, pid: Pid, unsent: Unsent, question: Option<ReplyTo>) {
+    let mut why = None;
     if let Unsent::TooLong { data, limit } = &unsent {
         let len = data.len();
         tracing::warn!(
@@ -141,12 +142,26 @@ fn give_up(runtime: &RuntimeRef, pid: Pid, unsent: Unsent, question: Option<Repl
             limit,
             "a message is longer than the other node takes"
         );
+        // As of an answer that is too long.
+        why = Some(Failure {
+            kind: "MessageTooLong".to_owned(),
+            message: format!(
+                "the question has {len} bytes, and the other node takes {limit} at most"
+            ),
+            traceback: String::new(),
+        });
     }
-    if let Some(question) = question {
-        question.fail(AskError::Dead(pid));
-        return;
-    }
-    if let Some(runtime) = runtime.upgrade() {
-        runtime.unreachable_letter(pid, Message::User(unsent.into_data()));
+    match (question, why) {
+        (Some(question), Some(why)) => {
+            question.fail_over(why);
+        }
+        (Some(question), None) => {
+            question.fail(AskError::Dead(pid));
+        }
+        (None, _) => {
+            if let Some(runtime) = runtime.upgrade() {
+                runtime.unreachable_letter(pid, Message::User(unsent.into_data()));
+            }
+        }
     }
 }
