@@ -3,7 +3,8 @@
 use std::num::NonZeroU32;
 
 use iris_core::{
-    AskError, Behavior, Context, Exit, Failure, Message, Payload, Pid, ReplyTo, State, Step, SystemMessage,
+    AskError, Behavior, Context, Exit, Failure, Message, Payload, Pid, ReplyTo, State, Step,
+    SystemMessage,
 };
 use iris_mesh::{Remote, Unsent};
 
