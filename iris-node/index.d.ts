@@ -173,7 +173,7 @@ export interface Crash {
 }
 
 export interface AskOptions {
-  /** 5,000 by default; `Infinity`: for ever. */
+  /** 5,000 by default; `Infinity`: for ever. Up to 1 ms or a thousandth more. */
   timeoutMs?: number;
   signal?: AbortSignal;
   /** The actor that asks, for seeing circles: by default the one whose handler is running. */
@@ -306,7 +306,7 @@ export interface ClassSwapOptions<Old, New> extends SwapOptions {
 
 /** How to ask; never an argument of the method. Must have one of these at least. */
 export interface MethodOptions {
-  /** 5,000 by default; `Infinity`: for ever. */
+  /** 5,000 by default; `Infinity`: for ever. Up to 1 ms or a thousandth more. */
   timeoutMs?: number;
   /** Gives the answer up. */
   signal?: AbortSignal;

@@ -77,7 +77,8 @@ function native(call) {
   }
 }
 
-module.exports = {
+/** What users catch, by name. */
+const classes = {
   AskTimeoutError,
   DeadActorError,
   DeadlockError,
@@ -92,7 +93,8 @@ module.exports = {
   RejectedError,
   ShutDownError,
   WouldBlockError,
-  made,
-  native,
-  translated,
+};
+
+module.exports = {
+  ...classes, classes, made, native, translated,
 };
