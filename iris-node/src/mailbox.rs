@@ -79,7 +79,9 @@ impl Raw for Next {
 
     fn call(shared: &Shared, args: &Args) -> Result<Answer> {
         let (pid, again) = (args.number(0)?, args.flag(1)?);
-        let (arena, offset) = (args.elements::<u8>(2)?, args.count(3)? as usize);
+        let offset = args.count(3)? as usize;
+        // SAFETY: it is the only array.
+        let arena = unsafe { args.elements::<u8>(2)? };
         let Some(message) = shared.take(pid, again, &mut |_| Verdict::Take)? else {
             return Ok(NOTHING.into());
         };

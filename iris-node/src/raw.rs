@@ -115,10 +115,13 @@ impl Args {
         Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
     }
 
-    /// The elements of a typed array, to be written. Only one slice may be had of an array at a
-    /// time.
+    /// The elements of a typed array, to be written.
+    ///
+    /// # Safety
+    ///
+    /// No other slice may be had of the memory of the array meanwhile.
     #[expect(clippy::mut_from_ref, reason = "they are JavaScript's, not of `self`")]
-    pub(crate) fn elements<T: Element>(&self, at: usize) -> Result<&mut [T]> {
+    pub(crate) unsafe fn elements<T: Element>(&self, at: usize) -> Result<&mut [T]> {
         let (data, length) = self.buffer(at)?;
         if length == 0 {
             return Ok(&mut []);
@@ -129,7 +132,7 @@ impl Args {
                 "argument {at} is not aligned to its elements"
             )));
         }
-        // SAFETY: as in `bytes`; any bits are an element, and the caller has no other slice of it.
+        // SAFETY: as in `bytes`; any bits are an element, and the caller sees to the rest.
         Ok(unsafe { std::slice::from_raw_parts_mut(data, length / size_of::<T>()) })
     }
 

@@ -68,13 +68,17 @@ impl Raw for Turn {
 
     fn call(shared: &Shared, args: &Args) -> Result<Answer> {
         let collects = args.flag(0)?;
-        let mut sheet = Sheet {
-            arena: args.elements(1)?,
-            at: args.count(2)? as usize,
-            index: args.elements(3)?,
-            pids: args.elements(4)?,
+        let at = args.count(2)? as usize;
+        // SAFETY: the four arrays are `lib/lane.js`'s own, and have nothing in common.
+        let (mut sheet, head) = unsafe {
+            let sheet = Sheet {
+                arena: args.elements(1)?,
+                at,
+                index: args.elements(3)?,
+                pids: args.elements(4)?,
+            };
+            (sheet, args.elements::<i32>(5)?)
         };
-        let head = args.elements::<i32>(5)?;
         shared.settle();
         let (answers, is_told) = shared.answers(&mut sheet);
         if collects {
@@ -114,11 +118,15 @@ impl Raw for Fill {
     const NAME: &'static CStr = c"fill";
 
     fn call(shared: &Shared, args: &Args) -> Result<Answer> {
-        let mut sheet = Sheet {
-            arena: args.elements(0)?,
-            at: args.count(1)? as usize,
-            index: args.elements(2)?,
-            pids: args.elements(3)?,
+        let at = args.count(1)? as usize;
+        // SAFETY: the three arrays are `lib/lane.js`'s own, and have nothing in common.
+        let mut sheet = unsafe {
+            Sheet {
+                arena: args.elements(0)?,
+                at,
+                index: args.elements(2)?,
+                pids: args.elements(3)?,
+            }
         };
         let hand = shared.lane.hand();
         let (entries, messages, _) = hand.size();
